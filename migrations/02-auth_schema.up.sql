@@ -1,0 +1,1144 @@
+-- Tokens for PostgREST: access tokens (JWT, HS256) and refresh tokens in cookies.
+--
+-- The schema auth holds only what a request may call, and the table of sessions.
+-- The schema auth_private holds the settings, the secret and the helpers: never
+-- name it in PostgREST's db-schemas or db-extra-search-path.
+--
+-- This file also creates the role that owns all of it (auth_owner), which can do
+-- nothing else and cannot log in. The security definer functions run as it, and
+-- whoever migrates stays a member of it, in order to be able to upgrade.
+-- 04-roles creates the roles of requests, 05-grants lets them in.
+--
+-- Contents
+--   1. Names       the install parameters make sense
+--   2. Owner       the role, and the migrator's membership in it
+--   3. Schemas     created, or found and safe to use
+--   4. Tables      auth.refresh_token, auth_private.config
+--   5. Signing     base64url, HMAC, the secret, JWS
+--   6. Tokens      who may be named in one, and what it says
+--   7. Cookies     read from the request, written to the response
+--   8. Sessions    start, refresh, end
+--   9. Public      what PostgREST calls
+--  10. Ownership   everything to the owner, nothing to anybody else
+--
+-- Every function pins its search_path to pg_catalog and, last, pg_temp; and every
+-- name outside pg_catalog is qualified. Either alone can be got round.
+
+
+-- 1. Names ------------------------------------------------------------------
+
+do $$
+declare
+    -- The roles mean different things, so they must be different roles.
+    roles constant text[] := array[
+        current_setting('authmig.anon_role'),
+        current_setting('authmig.authenticated_role'),
+        current_setting('authmig.service_role'),
+        current_setting('authmig.authenticator_role'),
+        current_setting('authmig.owner_role')
+    ];
+    api constant text := current_setting('authmig.api_schema');
+    name text;
+begin
+    foreach name in array roles || api loop
+        if octet_length(name) not between 1 and 63 then
+            raise exception 'a name must be 1 to 63 bytes long: "%"', name
+                using errcode = 'invalid_parameter_value';
+        end if;
+    end loop;
+    foreach name in array roles loop
+        if name like 'pg\_%' or name in ('public', 'none') then
+            raise exception 'a role cannot be called "%"', name
+                using errcode = 'reserved_name';
+        end if;
+    end loop;
+    if (select count(distinct role) from unnest(roles) as role) < cardinality(roles) then
+        raise exception 'the five roles must be five different ones: %', array_to_string(roles, ', ')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if api like 'pg\_%' or api in ('information_schema', 'auth', 'auth_private', 'authmig') then
+        raise exception 'the schema of the API cannot be called "%"', api
+            using errcode = 'reserved_name';
+    end if;
+end $$;
+
+
+-- 2. Owner ------------------------------------------------------------------
+
+do $$
+declare
+    owner_role constant text := current_setting('authmig.owner_role');
+    modern constant boolean := current_setting('server_version_num')::int >= 160000;
+    role_found record;
+begin
+    if not exists (select from pg_roles where rolname = owner_role) then
+        begin
+            execute format('create role %I nologin', owner_role);
+            insert into authmig.created (kind, name, version)
+            values ('role', quote_ident(owner_role), 2)
+                on conflict do nothing;
+        exception
+            when duplicate_object or unique_violation then
+                null; -- Another database of this cluster is being migrated too.
+            when insufficient_privilege then
+                raise exception 'role % is missing, and % may not create it',
+                        quote_ident(owner_role), quote_ident(current_user)
+                    using errcode = 'insufficient_privilege',
+                        hint = format('As a superuser: create role %1$I nologin; grant %1$I to %2$I;',
+                            owner_role, current_user);
+        end;
+    end if;
+
+    select * into strict role_found from pg_roles where rolname = owner_role;
+    if role_found.rolsuper or role_found.rolbypassrls or role_found.rolcreaterole or role_found.rolcreatedb
+        or role_found.rolreplication or role_found.rolcanlogin
+    then
+        raise exception 'role % may do more than own the schema auth', quote_ident(owner_role)
+            using errcode = 'invalid_role_specification',
+                hint = format('alter role %I nologin nosuperuser nobypassrls nocreaterole nocreatedb noreplication; '
+                    'or name another with --owner-role', owner_role);
+    end if;
+    -- What its own memberships add, the functions could do as well.
+    select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) as roles into role_found
+      from pg_roles as r
+     where r.rolname <> owner_role
+       and pg_has_role(owner_role, r.oid, 'member')
+       and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb or r.rolreplication
+            or r.rolname like 'pg\_%');
+    if role_found.roles is not null then
+        raise exception 'role % is a member of: %', quote_ident(owner_role), role_found.roles
+            using errcode = 'invalid_role_specification',
+                hint = 'The functions of the schema auth would run with these rights. '
+                    'Revoke them, or name another role with --owner-role.';
+    end if;
+
+    -- Handing something over takes the right to become the new owner (SET), and
+    -- changing it later takes the owner's rights (USAGE). Since PostgreSQL 16 who
+    -- creates a role has neither, only the right to grant both to himself.
+    if not pg_has_role(owner_role, case when modern then 'set' else 'member' end)
+        or not pg_has_role(owner_role, 'usage')
+    then
+        begin
+            execute format('grant %I to current_user', owner_role)
+                || case when modern then ' with inherit true, set true' else '' end;
+            insert into authmig.created (kind, name, version)
+            values ('membership', format('%I to %I', owner_role, current_user), 2)
+                on conflict do nothing;
+        exception
+            when duplicate_object or unique_violation then
+                null;
+            when insufficient_privilege then
+                raise exception '% must be a member of %', quote_ident(current_user), quote_ident(owner_role)
+                    using errcode = 'insufficient_privilege',
+                        hint = format('As a superuser: grant %I to %I%s;', owner_role, current_user,
+                            case when modern then ' with inherit true, set true' else '' end);
+        end;
+    end if;
+    if not pg_has_role(owner_role, 'usage') then
+        raise exception '% is a member of % but does not inherit its rights',
+                quote_ident(current_user), quote_ident(owner_role)
+            using errcode = 'insufficient_privilege',
+                hint = format('alter role %I inherit;', current_user);
+    end if;
+end $$;
+
+
+-- 3. Schemas ----------------------------------------------------------------
+
+-- Who owns a schema, or may create in it, can replace what these functions call.
+-- So one that is there already must belong to whoever migrates, or to the owner
+-- role, and nobody else may create in it. Superusers can do so anyway.
+do $$
+declare
+    owner_role constant regrole := quote_ident(current_setting('authmig.owner_role'))::regrole;
+    there record;
+    right_missing text;
+    schema_name text;
+begin
+    foreach schema_name in array array['auth', 'auth_private'] loop
+        select n.oid, n.nspowner, r.rolsuper into there
+          from pg_namespace as n
+          join pg_roles as r on r.oid = n.nspowner
+         where n.nspname = schema_name;
+        if there.oid is null then
+            execute format('create schema %I authorization %s', schema_name, owner_role);
+            execute format('comment on schema %I is %L', schema_name, case schema_name
+                when 'auth' then 'Login sessions and access tokens'
+                else 'Settings, secret and helpers of the schema auth. Not for PostgREST' end);
+            insert into authmig.created (kind, name, version)
+            values ('schema', schema_name, 2)
+                on conflict do nothing;
+            continue;
+        end if;
+
+        if there.nspowner not in (owner_role, current_user::regrole) and not there.rolsuper
+            or not pg_has_role(there.nspowner, 'usage')
+        then
+            raise exception 'schema % belongs to %', schema_name, there.nspowner::regrole
+                using errcode = 'insufficient_privilege',
+                    detail = 'Whoever owns it could replace what is installed in it.',
+                    hint = format('alter schema %I owner to %I;', schema_name, current_user);
+        end if;
+        for there in
+            select n.nspowner, r.rolname
+              from pg_namespace as n
+             cross join aclexplode(n.nspacl) as acl
+              left join pg_roles as r on r.oid = acl.grantee
+             where n.nspname = schema_name
+               and acl.privilege_type = 'CREATE'
+               and acl.grantee not in (n.nspowner, owner_role, current_user::regrole)
+               and not coalesce(r.rolsuper, false)
+        loop
+            raise exception '% may create in schema %', coalesce(quote_ident(there.rolname), 'public'), schema_name
+                using errcode = 'insufficient_privilege',
+                    detail = 'Whoever may do so could put something in the way of what is installed in it.',
+                    hint = format('revoke create on schema %I from %s;', schema_name,
+                        coalesce(quote_ident(there.rolname), 'public'));
+        end loop;
+
+        -- CREATE is needed to hand over what is made below, and taken back then.
+        foreach right_missing in array array['usage', 'create'] loop
+            if not has_schema_privilege(owner_role, schema_name, right_missing) then
+                execute format('grant %s on schema %I to %s', right_missing, schema_name, owner_role);
+                insert into authmig.created (kind, name, version)
+                values ('grant', format('%s on schema %I to %s', right_missing, schema_name, owner_role), 2)
+                    on conflict do nothing;
+            end if;
+        end loop;
+    end loop;
+end $$;
+
+-- Another installation, or what is left of one.
+do $$
+declare
+    there text;
+begin
+    select string_agg(name, ', ' order by name) into there
+      from (
+        select p.oid::regprocedure::text
+          from pg_proc as p
+         where p.pronamespace = 'auth'::regnamespace
+           and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
+                'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired')
+         union all
+        select c.oid::regclass::text
+          from pg_class as c
+         where c.relnamespace = 'auth'::regnamespace
+           and c.relname = 'refresh_token'
+      ) as taken (name);
+    if there is not null then
+        raise exception 'schema auth already holds: %', there
+            using errcode = 'duplicate_object',
+                hint = 'An installation of the published SQL is upgraded in place by: authmig migrate --adopt';
+    end if;
+end $$;
+
+
+-- 4. Tables -----------------------------------------------------------------
+
+-- One row per login, rotated in place: it neither grows nor multiplies with use.
+-- The refresh cookie is "selector.verifier". The selector finds the row; the
+-- verifier proves that the cookie is the newest one, and only its hash is kept.
+-- No column that a refresh changes is in an index, and each page has room left for
+-- the next version of its rows, so a refresh is a heap-only (HOT) update.
+create table auth.refresh_token (
+    selector      uuid primary key,
+    subject       text not null,
+    role          text not null,
+    verifier_hash bytea not null,
+    previous_hash bytea,
+    salt          bytea,
+    created_at    timestamptz not null,
+    rotated_at    timestamptz not null,
+    expires_at    timestamptz not null,
+    revoked_at    timestamptz,
+    revoked_why   text,
+    constraint refresh_token_lengths check (
+        octet_length(verifier_hash) = 32
+        and octet_length(previous_hash) = 32
+        and octet_length(salt) = 32
+    ),
+    constraint refresh_token_revoked check ((revoked_at is null) = (revoked_why is null))
+) with (fillfactor = 70);
+create index refresh_token_subject on auth.refresh_token (subject);
+create index refresh_token_expires_at on auth.refresh_token (expires_at);
+-- No policy: should somebody be granted this table by mistake, it looks empty.
+alter table auth.refresh_token enable row level security;
+
+comment on table auth.refresh_token is 'Sessions that may ask for a new access token';
+comment on column auth.refresh_token.selector is 'First half of the refresh cookie: finds the session';
+comment on column auth.refresh_token.subject is 'Who logged in; the claim sub';
+comment on column auth.refresh_token.role is 'The role of every access token of this session; the claim role';
+comment on column auth.refresh_token.verifier_hash is 'SHA-256 of the second half of the refresh cookie that is current';
+comment on column auth.refresh_token.previous_hash is 'The hash it replaced, which is good for the grace period; null before the first refresh';
+comment on column auth.refresh_token.salt is 'The current verifier is HMAC-SHA-256 of the previous one under this key; null before the first refresh';
+comment on column auth.refresh_token.created_at is 'Time of the login';
+comment on column auth.refresh_token.rotated_at is 'Time of the last refresh that changed the cookie, at first of the login';
+comment on column auth.refresh_token.expires_at is 'The session ends then, however often it was refreshed';
+comment on column auth.refresh_token.revoked_at is 'The session was ended then; null while it lives';
+comment on column auth.refresh_token.revoked_why is 'logout, reuse (a cookie that had been replaced was presented), or revoked (by subject)';
+
+-- The settings, one row. Change them with UPDATE, as the owner or the migrator.
+create table auth_private.config (
+    only_row           boolean primary key default true,
+    jwt_secret         text,
+    access_seconds     int,
+    refresh_seconds    int not null default 2592000,
+    grace_seconds      int not null default 10,
+    issuer             text,
+    audience           text,
+    cookie_path        text not null default '/',
+    cookie_domain      text,
+    cookie_samesite    text not null default 'Lax',
+    cookie_secure      boolean not null default true,
+    cookie_host_prefix boolean not null default false,
+    authenticator_role text not null
+);
+alter table auth_private.config enable row level security;
+
+comment on table auth_private.config is 'Settings of the token functions, in one row';
+comment on column auth_private.config.only_row is 'Always true';
+comment on column auth_private.config.jwt_secret is
+    'The signing key: base64 of 32 bytes or more, padded, one line. Null: pgrst.jwt_secret, or else app.settings.jwt_secret, is used';
+comment on column auth_private.config.access_seconds is
+    'Lifetime of an access token in seconds, 60 to 86400. Null: app.settings.jwt_exp if that is such a number, or else 600';
+comment on column auth_private.config.refresh_seconds is
+    'Lifetime of a session in seconds from login, 60 to 34560000 (400 days, where browsers cut cookies off). 2592000 is 30 days';
+comment on column auth_private.config.grace_seconds is
+    'For how many seconds, 0 to 60, a refresh cookie that was just replaced yields its replacement again: for parallel requests';
+comment on column auth_private.config.issuer is
+    'The claim iss, up to 255 characters. Null: app.settings.jwt_iss, or else no such claim';
+comment on column auth_private.config.audience is
+    'The claim aud, up to 255 characters. Null: pgrst.jwt_aud, or else app.settings.jwt_aud, or else no such claim';
+comment on column auth_private.config.cookie_path is 'Attribute Path of both cookies';
+comment on column auth_private.config.cookie_domain is 'Attribute Domain of both cookies; null: none, the host that set them';
+comment on column auth_private.config.cookie_samesite is 'Attribute SameSite of both cookies: Strict, Lax, or None';
+comment on column auth_private.config.cookie_secure is 'Attribute Secure of both cookies. False only for development without HTTPS';
+comment on column auth_private.config.cookie_host_prefix is
+    'Put __Host- in front of the names of both cookies; needs Secure, Path=/ and no Domain';
+comment on column auth_private.config.authenticator_role is
+    'The role that PostgREST logs in as. Tokens name only roles that it is a member of';
+
+-- Checked here and not by CHECK constraints, since an error of those prints the
+-- whole row, and the row has the secret in it.
+create function auth_private.check_config() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    wrong text;
+    printable constant text := '^[^\u0001-\u001f\u007f]{1,255}$';
+begin
+    wrong := case
+        when new.only_row is not true then
+            'only_row is always true'
+        when new.jwt_secret is not null and not coalesce(
+            new.jwt_secret ~ '^[A-Za-z0-9+/]+={0,2}$'
+            and translate(encode(auth_private.decode_secret(new.jwt_secret), 'base64'), E'\n', '') = new.jwt_secret
+            and octet_length(auth_private.decode_secret(new.jwt_secret)) >= 32, false)
+        then
+            'jwt_secret must be base64 of 32 bytes or more, padded, on one line'
+        when new.access_seconds not between 60 and 86400 then
+            'access_seconds must be 60 to 86400'
+        when new.refresh_seconds is null or new.refresh_seconds not between 60 and 34560000 then
+            'refresh_seconds must be 60 to 34560000'
+        when new.grace_seconds is null or new.grace_seconds not between 0 and 60 then
+            'grace_seconds must be 0 to 60'
+        when new.issuer !~ printable then
+            'issuer must be 1 to 255 characters, no control characters among them'
+        when new.audience !~ printable then
+            'audience must be 1 to 255 characters, no control characters among them'
+        -- RFC 6265 section 4.1.1: no control characters and no semicolon.
+        when new.cookie_path is null or new.cookie_path !~ '^/[!-:<-~]{0,254}$' then
+            'cookie_path must begin with a slash, up to 255 characters, printable ASCII without blank and semicolon'
+        when new.cookie_domain !~ '^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$' then
+            'cookie_domain must be a host name'
+        when new.cookie_samesite is null or new.cookie_samesite not in ('Strict', 'Lax', 'None') then
+            'cookie_samesite must be Strict, Lax or None'
+        when new.cookie_secure is null then
+            'cookie_secure must be true or false'
+        when new.cookie_samesite = 'None' and not new.cookie_secure then
+            'cookie_samesite None needs cookie_secure'
+        when new.cookie_host_prefix is null then
+            'cookie_host_prefix must be true or false'
+        when new.cookie_host_prefix
+            and not (new.cookie_secure and new.cookie_path = '/' and new.cookie_domain is null)
+        then
+            'cookie_host_prefix needs cookie_secure, cookie_path / and no cookie_domain'
+        when new.authenticator_role is null or octet_length(new.authenticator_role) not between 1 and 63 then
+            'authenticator_role must be the name of a role'
+    end;
+    if wrong is not null then
+        raise exception '%', wrong using errcode = 'check_violation';
+    end if;
+    -- PostgREST may take secret and audience from here; see postgrest_config().
+    if tg_op = 'INSERT'
+        or (new.jwt_secret, new.audience) is distinct from (old.jwt_secret, old.audience)
+    then
+        perform pg_notify('pgrst', 'reload config');
+    end if;
+    return new;
+end $$;
+create trigger check_config before insert or update on auth_private.config
+    for each row execute function auth_private.check_config();
+
+
+-- 5. Signing ----------------------------------------------------------------
+
+-- RFC 7515 section 2: base64url without padding. encode() breaks lines.
+create function auth.url_encode(data bytea) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return translate(encode(data, 'base64'), E'+/=\n', '-_');
+end $$;
+comment on function auth.url_encode(bytea) is 'base64url without padding, as in a JWT';
+
+-- A key filled up with zeros to blocks of 64 bytes, each byte of it XOR one
+-- constant, which comes eight times over. A word is 8 bytes or 16 hex digits.
+create function auth_private.hmac_pad(key bytea, blocks int, pad bigint) returns bytea
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    hex constant text := rpad(encode(key, 'hex'), blocks * 128, '0');
+    padded bytea := '';
+begin
+    for block in 0 .. blocks - 1 loop
+        padded := padded
+            || int8send(('x' || substr(hex, block * 128 + 1, 16))::bit(64)::bigint # pad)
+            || int8send(('x' || substr(hex, block * 128 + 17, 16))::bit(64)::bigint # pad)
+            || int8send(('x' || substr(hex, block * 128 + 33, 16))::bit(64)::bigint # pad)
+            || int8send(('x' || substr(hex, block * 128 + 49, 16))::bit(64)::bigint # pad)
+            || int8send(('x' || substr(hex, block * 128 + 65, 16))::bit(64)::bigint # pad)
+            || int8send(('x' || substr(hex, block * 128 + 81, 16))::bit(64)::bigint # pad)
+            || int8send(('x' || substr(hex, block * 128 + 97, 16))::bit(64)::bigint # pad)
+            || int8send(('x' || substr(hex, block * 128 + 113, 16))::bit(64)::bigint # pad);
+    end loop;
+    return padded;
+end $$;
+
+-- RFC 2104. The pads are 0x5c and 0x36, as bigint, eight times over.
+create function auth_private.hmac(algorithm text, key bytea, message bytea) returns bytea
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    outer_pad constant bigint := 6655295901103053916;
+    inner_pad constant bigint := 3906369333256140342;
+begin
+    case algorithm
+        when 'sha256' then
+            key := case when octet_length(key) > 64 then sha256(key) else key end;
+            return sha256(auth_private.hmac_pad(key, 1, outer_pad)
+                || sha256(auth_private.hmac_pad(key, 1, inner_pad) || message));
+        when 'sha384' then
+            key := case when octet_length(key) > 128 then sha384(key) else key end;
+            return sha384(auth_private.hmac_pad(key, 2, outer_pad)
+                || sha384(auth_private.hmac_pad(key, 2, inner_pad) || message));
+        when 'sha512' then
+            key := case when octet_length(key) > 128 then sha512(key) else key end;
+            return sha512(auth_private.hmac_pad(key, 2, outer_pad)
+                || sha512(auth_private.hmac_pad(key, 2, inner_pad) || message));
+    end case;
+end $$;
+
+-- The bytes of a secret in base64 of either alphabet, padded or not, on one line or
+-- several; null if it is anything else.
+create function auth_private.decode_secret(secret text) returns bytea
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    standard constant text := translate(btrim(secret, E' \t\r\n'), E'-_\r\n', '+/');
+    unpadded constant text := rtrim(standard, '=');
+begin
+    if standard !~ '^[A-Za-z0-9+/]+={0,2}$'
+        or length(unpadded) % 4 = 1
+        or standard <> unpadded and length(standard) % 4 <> 0
+    then
+        return null;
+    end if;
+    return decode(rpad(unpadded, (length(unpadded) + 3) / 4 * 4, '='), 'base64');
+end $$;
+
+-- The key that access tokens are signed with. A setting that was once set in a
+-- transaction of this connection is '' afterwards: that is no secret either.
+create function auth_private.signing_key(config auth_private.config) returns bytea
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    secret constant text := coalesce(
+        config.jwt_secret,
+        nullif(current_setting('pgrst.jwt_secret', true), ''),
+        nullif(current_setting('app.settings.jwt_secret', true), '')
+    );
+    key bytea;
+begin
+    if secret is null then
+        raise exception 'no JWT secret is set'
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'Run: authmig secret generate';
+    end if;
+    key := auth_private.decode_secret(secret);
+    -- RFC 7518 section 3.2: as long as the hash.
+    if key is null or octet_length(key) < 32 then
+        raise exception 'the JWT secret is not base64 of 32 bytes or more'
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'Run: authmig secret generate';
+    end if;
+    return key;
+end $$;
+
+-- RFC 7515 section 3.1, compact serialisation. There is no kid: PostgREST refuses
+-- one when its secret is not a JWK.
+create function auth.sign_raw(payload json, secret_base64 text, algorithm text default 'HS256') returns text
+language plpgsql immutable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    key constant bytea := auth_private.decode_secret(secret_base64);
+    hash text;
+    key_bytes int;
+    signing_input text;
+begin
+    case algorithm
+        when 'HS256' then hash := 'sha256'; key_bytes := 32;
+        when 'HS384' then hash := 'sha384'; key_bytes := 48;
+        when 'HS512' then hash := 'sha512'; key_bytes := 64;
+        else
+            raise exception 'algorithm must be HS256, HS384 or HS512'
+                using errcode = 'invalid_parameter_value';
+    end case;
+    if key is null or octet_length(key) < key_bytes then
+        raise exception 'the secret must be base64 of % bytes or more', key_bytes
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if payload is null or json_typeof(payload) <> 'object' then
+        raise exception 'payload must be a JSON object'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    -- RFC 7519 section 4. Of two equal names, readers differ in which one counts.
+    if exists (select from json_object_keys(payload) as claim (name) group by claim.name having count(*) > 1) then
+        raise exception 'payload has a claim twice'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    signing_input := auth.url_encode(convert_to('{"alg":"' || algorithm || '","typ":"JWT"}', 'UTF8'))
+        || '.' || auth.url_encode(convert_to(payload::text, 'UTF8'));
+    return signing_input || '.'
+        || auth.url_encode(auth_private.hmac(hash, key, convert_to(signing_input, 'UTF8')));
+end $$;
+comment on function auth.sign_raw(json, text, text) is
+    'Signs a JWT payload with HS256, HS384 or HS512 and a base64 secret of at least 32, 48 or 64 bytes';
+
+
+-- 6. Tokens -----------------------------------------------------------------
+
+-- Whether a token may name this role: PostgREST must be able to switch to it, and
+-- it must not lead to PostgREST's own role or to the owner of this schema, as that
+-- of a superuser would. As the owner, so that current_user is known.
+create function auth_private.may_be_minted(role text, authenticator text) returns boolean
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- A longer name would be cut short and match another role. "none" is reserved
+    -- and so never exists.
+    if role is null or octet_length(role) not between 1 and 63
+        or to_regrole(quote_ident(role)) is null
+        or to_regrole(quote_ident(authenticator)) is null
+    then
+        return false;
+    end if;
+    return pg_has_role(authenticator, role,
+            case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
+        and not pg_has_role(role, authenticator, 'member')
+        and not pg_has_role(role, current_user, 'member');
+end $$;
+
+-- The claims of an access token, as JSON. RFC 7519 section 4.1; sid is that of
+-- OpenID Connect, sub and role as they were given. exp and iat are whole numbers:
+-- PostgREST takes a fraction for 0.
+create function auth_private.access_claims(
+    config auth_private.config,
+    subject text,
+    role text,
+    sid text,
+    issued_at bigint,
+    expires_at bigint
+) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    issuer constant text := coalesce(config.issuer, nullif(current_setting('app.settings.jwt_iss', true), ''));
+    audience constant text := coalesce(config.audience,
+        nullif(current_setting('pgrst.jwt_aud', true), ''),
+        nullif(current_setting('app.settings.jwt_aud', true), ''));
+begin
+    if subject is null or subject !~ '^[^\u0001-\u001f\u007f]{1,255}$' then
+        raise exception 'subject must be 1 to 255 characters, no control characters among them'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if not auth_private.may_be_minted(role, config.authenticator_role) then
+        raise exception 'this role cannot be given to a token'
+            using errcode = 'invalid_parameter_value',
+                hint = 'The authenticator must be a member of it.';
+    end if;
+    return '{"role":' || to_json(role)
+        || ',"sub":' || to_json(subject)
+        || ',"iat":' || issued_at
+        || ',"exp":' || expires_at
+        || ',"jti":"' || gen_random_uuid() || '"'
+        || coalesce(',"sid":' || to_json(sid), '')
+        || coalesce(',"iss":' || to_json(issuer), '')
+        || coalesce(',"aud":' || to_json(audience), '')
+        || '}';
+end $$;
+
+-- How long an access token lives, in seconds. A value of app.settings.jwt_exp that
+-- is out of range counts as absent.
+create function auth_private.access_seconds(config auth_private.config) returns int
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    setting constant text := current_setting('app.settings.jwt_exp', true);
+begin
+    return case
+        when config.access_seconds is not null then config.access_seconds
+        when setting ~ '^[0-9]{2,5}$' and setting::int between 60 and 86400 then setting::int
+        else 600
+    end;
+end $$;
+
+create function auth_private.generate_user_jwt(subject text, secret text, role text) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    config auth_private.config;
+    issued_at constant bigint := floor(extract(epoch from clock_timestamp()));
+begin
+    select * into strict config from auth_private.config;
+    return auth.sign_raw(
+        auth_private.access_claims(config, subject, role, null,
+            issued_at, issued_at + auth_private.access_seconds(config))::json,
+        secret
+    );
+end $$;
+
+
+-- 7. Cookies ----------------------------------------------------------------
+
+-- A link or an image makes a browser send GET, with the cookies in it.
+create function auth_private.refuse_get() returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_setting('request.method', true) in ('GET', 'HEAD') then
+        raise sqlstate 'PT405' using message = 'Use POST';
+    end if;
+end $$;
+
+create function auth_private.cookie_name(config auth_private.config, name text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case when config.cookie_host_prefix then '__Host-' else '' end || name;
+end $$;
+
+-- A value of null clears the cookie. RFC 6265 section 4.1.
+create function auth_private.cookie(config auth_private.config, name text, value text, max_age bigint) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return auth_private.cookie_name(config, name) || '=' || coalesce(value, '')
+        || '; Path=' || config.cookie_path
+        || coalesce('; Domain=' || config.cookie_domain, '')
+        || '; HttpOnly; SameSite=' || config.cookie_samesite
+        || case when config.cookie_secure then '; Secure' else '' end
+        || '; Max-Age=' || case when value is null then 0 else max_age end;
+end $$;
+
+-- The refresh cookie of the request as "selector.verifier", or null if there is
+-- none that could be one of ours.
+create function auth_private.presented_token(config auth_private.config) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    cookie text;
+begin
+    begin
+        cookie := nullif(current_setting('request.cookies', true), '')::json
+            ->> auth_private.cookie_name(config, 'refresh_token');
+    exception
+        -- Not JSON, a NUL in any cookie, nested too deep: then there is no token.
+        when others then
+            return null;
+    end;
+    if octet_length(cookie) > 100 then
+        return null;
+    end if;
+    -- Some versions of PostgREST leave the quotes of a quoted cookie on.
+    cookie := substring(cookie from
+        '^"?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:\.[A-Za-z0-9_-]{43})?)"?$');
+    if length(cookie) = 36 then
+        -- A token of the published SQL is a UUID alone. It proves itself, and its
+        -- hash finds it.
+        return encode(substring(sha256(convert_to(cookie, 'UTF8')) from 1 for 16), 'hex')::uuid || '.' || cookie;
+    end if;
+    return cookie;
+end $$;
+
+-- Sends both cookies; a token that is null clears its cookie. Headers that somebody
+-- else has set in this transaction are kept, cookies of these names are replaced.
+create function auth_private.send_cookies(
+    config auth_private.config,
+    access_token text,
+    access_age bigint,
+    refresh_token text,
+    refresh_age bigint
+) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    access_cookie constant text := auth_private.cookie(config, 'access_token', access_token, access_age);
+    refresh_cookie constant text := auth_private.cookie(config, 'refresh_token', refresh_token, refresh_age);
+    present constant text := nullif(current_setting('response.headers', true), '');
+    kept text;
+begin
+    -- Browsers drop what is longer.
+    if octet_length(access_cookie) > 4096 then
+        raise exception 'the access token is too long for a cookie'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if present is not null then
+        begin
+            select string_agg(header::text, ',' order by position) into kept
+              from json_array_elements(present::json) with ordinality as old (header, position)
+             where not exists (
+                select from json_each_text(header) as field
+                 where lower(field.key) = 'set-cookie'
+                   and (starts_with(field.value, auth_private.cookie_name(config, 'access_token') || '=')
+                        or starts_with(field.value, auth_private.cookie_name(config, 'refresh_token') || '='))
+                    or lower(field.key) = 'cache-control'
+             );
+        exception
+            -- PostgREST would answer 500 for it, after the commit.
+            when others then
+                raise warning 'response.headers was not an array of objects and is replaced';
+                kept := null;
+        end;
+    end if;
+    -- RFC 6749 section 5.1 wants no-store.
+    perform set_config('response.headers',
+        '[' || coalesce(kept || ',', '')
+        || json_build_object('Set-Cookie', access_cookie) || ','
+        || json_build_object('Set-Cookie', refresh_cookie) || ','
+        || '{"Cache-Control": "no-store"}]', true);
+end $$;
+
+
+-- 8. Sessions ---------------------------------------------------------------
+
+-- 244 random bits, base64url. PostgreSQL has no other source of random bytes that
+-- is fit for this in its core.
+create function auth_private.random_bytes() returns bytea
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+end $$;
+
+-- Signs an access token for a session and sends it with its refresh token.
+create function auth_private.send_tokens(
+    config auth_private.config,
+    session auth.refresh_token,
+    verifier text,
+    now timestamptz
+) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    issued_at constant bigint := floor(extract(epoch from now));
+    refresh_age constant bigint := floor(extract(epoch from session.expires_at)) - issued_at;
+    -- No access token outlives its session.
+    access_age constant bigint := least(auth_private.access_seconds(config), refresh_age);
+    signing_input text;
+begin
+    -- The header is {"alg":"HS256","typ":"JWT"}. The claim sid names the session
+    -- without giving the selector away, half of what a thief needs.
+    signing_input := 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.' || auth.url_encode(convert_to(
+        auth_private.access_claims(config, session.subject, session.role,
+            auth.url_encode(substring(sha256(uuid_send(session.selector)) from 1 for 16)),
+            issued_at, issued_at + access_age),
+        'UTF8'));
+    perform auth_private.send_cookies(config,
+        signing_input || '.' || auth.url_encode(auth_private.hmac('sha256',
+            auth_private.signing_key(config), convert_to(signing_input, 'UTF8'))),
+        access_age,
+        session.selector || '.' || verifier,
+        refresh_age);
+end $$;
+
+create function auth_private.start_session(subject text, role text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    now constant timestamptz := clock_timestamp();
+    verifier constant text := auth.url_encode(auth_private.random_bytes());
+    config auth_private.config;
+    session auth.refresh_token;
+begin
+    perform auth_private.refuse_get();
+    select * into strict config from auth_private.config;
+    session.selector := gen_random_uuid();
+    session.subject := subject;
+    session.role := role;
+    session.verifier_hash := sha256(convert_to(verifier, 'UTF8'));
+    session.created_at := now;
+    session.rotated_at := now;
+    session.expires_at := now + make_interval(secs => config.refresh_seconds);
+    -- Before the row is stored: this is what refuses an unlawful subject or role.
+    perform auth_private.send_tokens(config, session, verifier, now);
+    insert into auth.refresh_token values (session.*);
+end $$;
+
+-- Ends the session, if it lives, and clears the cookies.
+create function auth_private.end_session(
+    config auth_private.config,
+    session auth.refresh_token,
+    why text
+) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if session.revoked_at is null then
+        update auth.refresh_token as t
+           set revoked_at = clock_timestamp(), revoked_why = why
+         where t.selector = session.selector;
+    end if;
+    perform auth_private.send_cookies(config, null, 0, null, 0);
+end $$;
+
+-- Rotation with detection of reuse, RFC 9700 section 4.14.2. Only one row is ever
+-- locked, so there is nothing to deadlock with.
+create function auth_private.refresh_session() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    config auth_private.config;
+    token text;
+    verifier text;
+    presented_hash bytea;
+    session auth.refresh_token;
+    now timestamptz;
+begin
+    perform auth_private.refuse_get();
+    select * into strict config from auth_private.config;
+    token := auth_private.presented_token(config);
+    if token is not null then
+        select * into session
+          from auth.refresh_token as t
+         where t.selector = left(token, 36)::uuid
+           and t.revoked_at is null
+           and t.expires_at > clock_timestamp()
+           for no key update;
+    end if;
+    -- A role can have been dropped, or taken from the authenticator, since the login.
+    if session.selector is null
+        or not auth_private.may_be_minted(session.role, config.authenticator_role)
+    then
+        raise sqlstate 'PT401' using message = 'Invalid or expired refresh token';
+    end if;
+
+    now := clock_timestamp(); -- Not before: the lock may have been waited for.
+    verifier := substr(token, 38);
+    presented_hash := sha256(convert_to(verifier, 'UTF8'));
+    if presented_hash = session.verifier_hash then
+        session.salt := auth_private.random_bytes();
+        verifier := auth.url_encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')));
+        update auth.refresh_token as t
+           set verifier_hash = sha256(convert_to(verifier, 'UTF8')),
+               previous_hash = presented_hash,
+               salt = session.salt,
+               rotated_at = now
+         where t.selector = session.selector;
+        perform auth_private.send_tokens(config, session, verifier, now);
+    elsif presented_hash = session.previous_hash
+        and now <= session.rotated_at + make_interval(secs => config.grace_seconds)
+    then
+        -- A parallel request of the same browser. It gets the successor that the
+        -- first one got, so that there is never more than one.
+        verifier := auth.url_encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')));
+        perform auth_private.send_tokens(config, session, verifier, now);
+    else
+        -- Two have this session's cookies, and which one is the thief cannot be
+        -- told. Not by raising: PostgREST would roll the revocation back.
+        perform auth_private.end_session(config, session, 'reuse');
+        perform set_config('response.status', '401', true);
+        raise log 'auth: session % of role % ended: its refresh token was used again after it had been replaced',
+            auth.url_encode(substring(sha256(uuid_send(session.selector)) from 1 for 16)), session.role;
+    end if;
+end $$;
+
+create function auth_private.logout() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    config auth_private.config;
+    token text;
+    session auth.refresh_token;
+begin
+    perform auth_private.refuse_get();
+    select * into strict config from auth_private.config;
+    token := auth_private.presented_token(config);
+    if token is not null then
+        select * into session
+          from auth.refresh_token as t
+         where t.selector = left(token, 36)::uuid
+           for no key update;
+    end if;
+    -- Without a cookie nothing is cleared either: a form on another site must not
+    -- be able to log anybody out.
+    if session.selector is null then
+        raise sqlstate 'PT401' using message = 'Invalid or expired refresh token';
+    end if;
+    perform auth_private.end_session(config, session,
+        case when sha256(convert_to(substr(token, 38), 'UTF8')) in (session.verifier_hash, session.previous_hash)
+            then 'logout' else 'reuse' end);
+end $$;
+
+create function auth_private.revoke_subject(subject text) returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    ended bigint;
+begin
+    if subject is null then
+        raise exception 'subject must not be null'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    -- In one order, so that two of these do not deadlock.
+    with live as materialized (
+        select t.selector
+          from auth.refresh_token as t
+         where t.subject = revoke_subject.subject
+           and t.revoked_at is null
+         order by t.selector
+           for no key update
+    )
+    update auth.refresh_token as t
+       set revoked_at = clock_timestamp(), revoked_why = 'revoked'
+      from live
+     where t.selector = live.selector;
+    get diagnostics ended = row_count;
+    return ended;
+end $$;
+
+create function auth_private.purge_expired(batch int) returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    purged bigint;
+begin
+    if batch is null or batch not between 1 and 100000 then
+        raise exception 'batch must be 1 to 100000'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    -- A refresh does not lock what has expired, so neither waits for the other.
+    with expired as materialized (
+        select t.selector
+          from auth.refresh_token as t
+         where t.expires_at <= clock_timestamp()
+         order by t.expires_at
+         limit batch
+           for update skip locked
+    )
+    delete from auth.refresh_token as t
+     using expired
+     where t.selector = expired.selector;
+    get diagnostics purged = row_count;
+    return purged;
+end $$;
+
+-- For PostgREST's db-pre-config: the secret and the audience, so that both sides
+-- have the same. Local to the transaction, or every request could read them. It
+-- never raises: PostgREST would go on without any in-database setting.
+create function auth_private.postgrest_config() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    config auth_private.config;
+begin
+    select * into config from auth_private.config;
+    if config.jwt_secret is not null then
+        perform set_config('pgrst.jwt_secret', config.jwt_secret, true);
+        perform set_config('pgrst.jwt_secret_is_base64', 'true', true);
+    end if;
+    if config.audience is not null then
+        perform set_config('pgrst.jwt_aud', config.audience, true);
+    end if;
+exception
+    when others then
+        raise warning 'auth_private.postgrest_config: %', sqlerrm;
+end $$;
+comment on function auth_private.postgrest_config() is
+    'For PostgREST: db-pre-config = "auth_private.postgrest_config"';
+
+
+-- 9. Public -----------------------------------------------------------------
+
+-- These two take the installed name of a role as a default.
+do $$
+declare
+    authenticated constant text := current_setting('authmig.authenticated_role');
+begin
+    execute format('
+create function auth.generate_user_jwt(subject text, secret text, role text default %L) returns text
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as ''
+begin
+    return auth_private.generate_user_jwt(subject, secret, role);
+end ''', authenticated);
+    execute format('
+create function auth.issue_tokens(subject text, role text default %L) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as ''
+begin
+    perform auth_private.start_session(subject, role);
+end ''', authenticated);
+end $$;
+comment on function auth.generate_user_jwt(text, text, text) is
+    'An access token on its own, without a session, signed with the given base64 secret';
+comment on function auth.issue_tokens(text, text) is
+    'Starts a session and sends its access token and refresh token as cookies';
+
+create function auth.refresh_tokens() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform auth_private.refresh_session();
+end $$;
+comment on function auth.refresh_tokens() is
+    'Exchanges the refresh token in the cookie for a new access token and a new refresh token';
+
+create function auth.logout() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform auth_private.logout();
+end $$;
+comment on function auth.logout() is
+    'Ends the session of the refresh token in the cookie, and clears both cookies';
+
+create function auth.revoke_subject(subject text) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return auth_private.revoke_subject(subject);
+end $$;
+comment on function auth.revoke_subject(text) is
+    'Ends all sessions of a subject and says how many; access tokens still run out by themselves';
+
+create function auth.purge_expired(batch int default 1000) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return auth_private.purge_expired(batch);
+end $$;
+comment on function auth.purge_expired(int) is
+    'Deletes up to that many sessions that have expired and says how many: repeat until 0';
+
+
+-- 10. Ownership -------------------------------------------------------------
+
+do $$
+declare
+    config auth_private.config;
+begin
+    insert into auth_private.config (authenticator_role)
+    values (current_setting('authmig.authenticator_role'));
+end $$;
+
+-- Everything to the owner. Then nothing to anybody else, whatever default
+-- privileges this platform has: those of PUBLIC and of every other grantee go.
+do $$
+declare
+    owner_role constant regrole := quote_ident(current_setting('authmig.owner_role'))::regrole;
+    object record;
+    entry record;
+begin
+    for object in
+        select 'schema' as kind, quote_ident(n.nspname) as name, n.nspacl as acl, true as handed_over
+          from pg_namespace as n
+         where n.nspname in (select c.name from authmig.created as c where c.kind = 'schema' and c.version = 2)
+         union all
+        select 'table', c.oid::regclass::text, c.relacl, false
+          from pg_class as c
+         where c.oid in ('auth.refresh_token'::regclass, 'auth_private.config'::regclass)
+         union all
+        select 'function', p.oid::regprocedure::text,
+               coalesce(p.proacl, acldefault('f', p.proowner)), false
+          from pg_proc as p
+         where p.pronamespace = 'auth_private'::regnamespace
+            or p.oid in (
+                'auth.url_encode(bytea)'::regprocedure,
+                'auth.sign_raw(json, text, text)'::regprocedure,
+                'auth.generate_user_jwt(text, text, text)'::regprocedure,
+                'auth.issue_tokens(text, text)'::regprocedure,
+                'auth.refresh_tokens()'::regprocedure,
+                'auth.logout()'::regprocedure,
+                'auth.revoke_subject(text)'::regprocedure,
+                'auth.purge_expired(int)'::regprocedure
+            )
+    loop
+        if not object.handed_over then
+            execute format('alter %s %s owner to %s', object.kind, object.name, owner_role);
+        end if;
+        for entry in select distinct grantee from aclexplode(object.acl) loop
+            execute format('revoke all on %s %s from %s', object.kind, object.name,
+                case when entry.grantee = 0 then 'public' else entry.grantee::regrole::text end);
+        end loop;
+        execute format('grant all on %s %s to %s', object.kind, object.name, owner_role);
+    end loop;
+end $$;
+
+-- In a schema that was found, the owner role needed CREATE for that alone.
+do $$
+declare
+    owner_role constant regrole := quote_ident(current_setting('authmig.owner_role'))::regrole;
+    schema_name text;
+    given text;
+begin
+    foreach schema_name in array array['auth', 'auth_private'] loop
+        given := format('create on schema %I to %s', schema_name, owner_role);
+        if exists (select from authmig.created where kind = 'grant' and name = given) then
+            execute format('revoke create on schema %I from %s', schema_name, owner_role);
+            delete from authmig.created where kind = 'grant' and name = given;
+        end if;
+    end loop;
+end $$;

@@ -1,0 +1,17 @@
+-- Drops the schema if the up script created it and it is empty.
+do $$
+declare
+    api constant text := current_setting('authmig.api_schema');
+begin
+    if not exists (select from authmig.created where kind = 'schema' and name = quote_ident(api)) then
+        return;
+    end if;
+    begin
+        execute format('drop schema if exists %I', api);
+    exception
+        when dependent_objects_still_exist then
+            raise notice 'schema % stays: there are objects in it', quote_ident(api);
+    end;
+    -- What stays belongs to those who use it: a later rollback must not take it.
+    delete from authmig.created where kind = 'schema' and name = quote_ident(api);
+end $$;

@@ -1,0 +1,8 @@
+do $$
+declare
+    api constant text := current_setting('authmig.api_schema');
+begin
+    if not exists (select from pg_namespace where nspname = api) then
+        raise exception 'schema % is missing', quote_ident(api);
+    end if;
+end $$;

@@ -1,0 +1,112 @@
+-- Who may call what of the schema auth; the rest stays closed (see 02-auth_schema):
+--   refresh_tokens, logout                        anon and authenticated: they prove
+--                                                 themselves with the cookie
+--   issue_tokens, revoke_subject, purge_expired   service
+--   auth_private.postgrest_config                 the authenticator
+--   sign_raw, generate_user_jwt, url_encode, and the tables   nobody
+--
+-- And in the schema of the API: service reads and writes the tables that are there,
+-- and those that whoever migrates creates later. Anon and authenticated get nothing:
+-- in a schema that was there before, USAGE alone would open its functions to them.
+-- What is granted on things that authmig did not create is recorded one by one.
+do $$
+declare
+    anon constant text := current_setting('authmig.anon_role');
+    authenticated constant text := current_setting('authmig.authenticated_role');
+    service constant text := current_setting('authmig.service_role');
+    authenticator constant text := current_setting('authmig.authenticator_role');
+    role_name text;
+begin
+    foreach role_name in array array[anon, authenticated, service] loop
+        if exists (select from authmig.created where kind = 'schema' and name = 'auth') then
+            execute format('grant usage on schema auth to %I', role_name);
+        elsif not exists (
+            select from pg_namespace as n, aclexplode(n.nspacl) as acl
+             where n.nspname = 'auth' and acl.privilege_type = 'USAGE'
+               and acl.grantee = quote_ident(role_name)::regrole)
+        then
+            execute format('grant usage on schema auth to %I', role_name);
+            insert into authmig.created (kind, name, version)
+            values ('grant', format('usage on schema auth to %I', role_name), 5)
+                on conflict do nothing;
+        end if;
+    end loop;
+    execute format('grant execute on function auth.refresh_tokens() to %I, %I', anon, authenticated);
+    execute format('grant execute on function auth.logout() to %I, %I', anon, authenticated);
+    execute format('grant execute on function auth.issue_tokens(text, text) to %I', service);
+    execute format('grant execute on function auth.revoke_subject(text) to %I', service);
+    execute format('grant execute on function auth.purge_expired(int) to %I', service);
+    execute format('grant usage on schema auth_private to %I', authenticator);
+    execute format('grant execute on function auth_private.postgrest_config() to %I', authenticator);
+end $$;
+
+do $$
+declare
+    api constant text := current_setting('authmig.api_schema');
+    service constant text := current_setting('authmig.service_role');
+    wanted record;
+begin
+    -- Each privilege that is not granted yet, as "… on …" and what is to be recorded.
+    for wanted in
+        with privilege (kind, name) as (
+            values ('schema', 'USAGE'),
+                ('table', 'SELECT'), ('table', 'INSERT'), ('table', 'UPDATE'), ('table', 'DELETE'),
+                ('sequence', 'USAGE'), ('sequence', 'SELECT')
+        ), object (kind, name, acl) as (
+            select 'schema', quote_ident(n.nspname), n.nspacl
+              from pg_namespace as n
+             where n.nspname = api
+             union all
+            select case c.relkind when 'S' then 'sequence' else 'table' end,
+                   format('%I.%I', n.nspname, c.relname), c.relacl
+              from pg_class as c
+              join pg_namespace as n on n.oid = c.relnamespace
+             where n.nspname = api
+               and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        )
+        select lower(p.name) || ' on ' || o.kind || ' ' || o.name as what
+          from object as o
+          join privilege as p on p.kind = o.kind
+         where not exists (
+            select from aclexplode(o.acl) as acl
+             where acl.grantee = quote_ident(service)::regrole
+               and acl.privilege_type = p.name)
+         order by 1
+    loop
+        begin
+            execute format('grant %s to %I', wanted.what, service);
+            insert into authmig.created (kind, name, version)
+            values ('grant', format('%s to %I', wanted.what, service), 5)
+                on conflict do nothing;
+        exception
+            when insufficient_privilege then
+                raise notice '% may not grant % to %', quote_ident(current_user), wanted.what, quote_ident(service)
+                    using hint = 'Its owner can, should requests of this role need it.';
+        end;
+    end loop;
+
+    -- Tables to come.
+    if has_schema_privilege(api, 'create') then
+        for wanted in
+            select k.name, k.privileges
+              from (values
+                ('tables', 'r', 'select, insert, update, delete', array['SELECT', 'INSERT', 'UPDATE', 'DELETE']),
+                ('sequences', 'S', 'usage, select', array['USAGE', 'SELECT'])
+              ) as k (name, code, privileges, needed)
+             where not k.needed <@ array(
+                select acl.privilege_type
+                  from pg_default_acl as d, aclexplode(d.defaclacl) as acl
+                 where d.defaclrole = current_user::regrole
+                   and d.defaclnamespace = quote_ident(api)::regnamespace
+                   and d.defaclobjtype::text = k.code
+                   and acl.grantee = quote_ident(service)::regrole)
+        loop
+            execute format('alter default privileges in schema %I grant %s on %s to %I',
+                api, wanted.privileges, wanted.name, service);
+            insert into authmig.created (kind, name, version)
+            values ('default privileges', format('for role %I in schema %I grant %s on %s to %I',
+                current_user, api, wanted.privileges, wanted.name, service), 5)
+                on conflict do nothing;
+        end loop;
+    end if;
+end $$;

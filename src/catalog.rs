@@ -1,0 +1,244 @@
+//! The migrations that this binary carries: ordered, complete, unique, and free of
+//! what may not stand in a script.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+
+use crate::migration::{FileName, Migration, Part, Script, Version, parse_file_name};
+use crate::scanner;
+
+static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
+
+/// All migrations, in the order of their versions, each with its three scripts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    migrations: Vec<Migration>,
+}
+
+impl Catalog {
+    /// The migrations compiled into this binary.
+    pub fn embedded() -> Result<Catalog, CatalogError> {
+        Catalog::from_files(EMBEDDED.files().filter_map(|file| {
+            let name = file.path().file_name()?.to_str()?;
+            Some((name.to_owned(), file.contents().to_vec()))
+        }))
+    }
+
+    /// The migrations of a folder, for tests and for those who write migrations.
+    pub fn from_folder(folder: &Path) -> Result<Catalog, CatalogError> {
+        let unreadable = |path: &Path, error: &std::io::Error| {
+            CatalogError::new(&path.display().to_string(), &format!("cannot be read: {error}"))
+        };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
+            let path = entry.map_err(|error| unreadable(folder, &error))?.path();
+            if path.is_file() {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+                files.push((name.into_owned(), bytes));
+            }
+        }
+        Catalog::from_files(files)
+    }
+
+    /// The migrations of these files, given as name and content.
+    ///
+    /// Files that do not end in `.sql` are passed over. Everything else that is not
+    /// as it should be is an error that names the file and the reason.
+    pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Catalog, CatalogError> {
+        let mut drafts: BTreeMap<Version, Draft> = BTreeMap::new();
+        let mut files: Vec<_> = files.into_iter().collect();
+        files.sort();
+        for (file, bytes) in files {
+            if !Path::new(&file).extension().is_some_and(|end| end.eq_ignore_ascii_case("sql")) {
+                continue;
+            }
+            let FileName { version, name, part } =
+                parse_file_name(&file).map_err(|reason| CatalogError::new(&file, reason))?;
+            let draft = drafts
+                .entry(version)
+                .or_insert_with(|| Draft { name: name.to_owned(), scripts: BTreeMap::new() });
+            if draft.name != name {
+                let reason = format!("version {version} is already {version}-{}", draft.name);
+                return Err(CatalogError::new(&file, &reason));
+            }
+            let script = script(file.clone(), bytes)?;
+            draft.scripts.insert(part, script);
+        }
+        let migrations =
+            drafts.into_iter().map(|(version, draft)| draft.complete(version)).collect::<Result<_, _>>()?;
+        Ok(Catalog { migrations })
+    }
+
+    /// Every migration, oldest first.
+    pub fn migrations(&self) -> &[Migration] {
+        &self.migrations
+    }
+
+    /// The migration of this version.
+    pub fn get(&self, version: Version) -> Option<&Migration> {
+        let index = self.migrations.binary_search_by_key(&version, |migration| migration.version).ok()?;
+        Some(&self.migrations[index])
+    }
+
+    /// The newest version, or `None` for an empty catalog.
+    pub fn newest(&self) -> Option<Version> {
+        Some(self.migrations.last()?.version)
+    }
+}
+
+struct Draft {
+    name: String,
+    scripts: BTreeMap<Part, Script>,
+}
+
+impl Draft {
+    fn complete(mut self, version: Version) -> Result<Migration, CatalogError> {
+        let label = crate::migration::label(version, &self.name);
+        let mut take = |part: Part| {
+            self.scripts
+                .remove(&part)
+                .ok_or_else(|| CatalogError::new(&format!("{label}.{}.sql", part.word()), "is missing"))
+        };
+        Ok(Migration {
+            up: take(Part::Up)?,
+            down: take(Part::Down)?,
+            verify: take(Part::Verify)?,
+            version,
+            name: self.name,
+        })
+    }
+}
+
+fn script(file: String, bytes: Vec<u8>) -> Result<Script, CatalogError> {
+    let text = String::from_utf8(bytes).map_err(|_| CatalogError::new(&file, "is not UTF-8"))?;
+    if text.contains('\0') {
+        return Err(CatalogError::new(&file, "holds a NUL character"));
+    }
+    // The same text on every platform: git may have checked out other line ends.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let sql = text.replace("\r\n", "\n").replace('\r', "\n");
+    if let Some(finding) = scanner::first_finding(&sql) {
+        let before = &sql[..finding.offset];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        return Err(CatalogError::new(&format!("{file}:{line}:{column}"), &finding.what));
+    }
+    Ok(Script { file, sql })
+}
+
+/// A file that is not as it should be, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CatalogError {
+    place: String,
+    reason: String,
+}
+
+impl CatalogError {
+    fn new(place: &str, reason: &str) -> CatalogError {
+        CatalogError { place: place.to_owned(), reason: reason.to_owned() }
+    }
+}
+
+impl fmt::Display for CatalogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.reason)
+    }
+}
+
+impl std::error::Error for CatalogError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalog(files: &[(&str, &str)]) -> Result<Catalog, String> {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+        Catalog::from_files(files).map_err(|error| error.to_string())
+    }
+
+    fn three<'a>(label: &'a str, up: &'a str) -> Vec<(String, &'a str)> {
+        Part::ALL
+            .map(|part| (format!("{label}.{}.sql", part.word()), if part == Part::Up { up } else { "" }))
+            .to_vec()
+    }
+
+    #[test]
+    fn the_embedded_catalog_is_sound() {
+        let catalog = Catalog::embedded().unwrap();
+        let names: Vec<_> = catalog.migrations().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["01-extensions", "02-auth_schema", "03-api_schema", "04-roles", "05-grants"]);
+    }
+
+    #[test]
+    fn versions_come_in_order_whatever_the_order_of_files() {
+        let mut files = three("10-b", "select 10");
+        files.extend(three("02-a", "select 2"));
+        files.extend(three("100-c", "select 100"));
+        let files: Vec<_> = files.iter().map(|(name, text)| (&**name, *text)).collect();
+        let catalog = catalog(&files).unwrap();
+        let numbers: Vec<_> = catalog.migrations().iter().map(|m| m.version.number()).collect();
+        assert_eq!(numbers, [2, 10, 100]);
+        assert_eq!(catalog.newest(), Version::new(100));
+        assert_eq!(catalog.get(Version::new(10).unwrap()).unwrap().up.sql, "select 10");
+    }
+
+    #[test]
+    fn a_missing_part_is_named() {
+        assert_eq!(
+            catalog(&[("01-a.up.sql", ""), ("01-a.verify.sql", "")]),
+            Err("01-a.down.sql: is missing".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_repeated_version_is_named() {
+        let mut files = three("01-a", "");
+        files.extend(three("01-b", ""));
+        let files: Vec<_> = files.iter().map(|(name, text)| (&**name, *text)).collect();
+        assert_eq!(catalog(&files), Err("01-b.down.sql: version 01 is already 01-a".to_owned()));
+    }
+
+    #[test]
+    fn a_bad_name_is_named() {
+        assert!(catalog(&[("01-a-b.up.sql", "")]).unwrap_err().starts_with("01-a-b.up.sql: "));
+        assert!(catalog(&[("notes.sql", "")]).unwrap_err().starts_with("notes.sql: "));
+        assert!(catalog(&[("01-a.up.SQL", "")]).unwrap_err().starts_with("01-a.up.SQL: "));
+        assert!(catalog(&[("README.md", "begin;")]).unwrap().migrations().is_empty());
+    }
+
+    #[test]
+    fn what_may_not_stand_in_a_script_is_shown_with_its_place() {
+        assert_eq!(
+            catalog(&[("01-a.up.sql", "select 1;\n  'ü'; commit;")]),
+            Err("01-a.up.sql:2:8: commit is transaction control, and the transaction is authmig's".to_owned())
+        );
+    }
+
+    #[test]
+    fn line_ends_and_byte_order_mark_do_not_count() {
+        let sum = |up: &str| {
+            let files = three("01-a", up);
+            let files: Vec<_> = files.iter().map(|(name, text)| (&**name, *text)).collect();
+            catalog(&files).unwrap().migrations()[0].sha256()
+        };
+        assert_eq!(sum("select 1;\r\nselect 2;\r"), sum("select 1;\nselect 2;\n"));
+        assert_eq!(sum("\u{feff}select 1;"), sum("select 1;"));
+        assert_ne!(sum("select 1;"), sum("select 1; "));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        let error = Catalog::from_files([("01-a.up.sql".to_owned(), vec![0xff])]).unwrap_err();
+        assert_eq!(error.to_string(), "01-a.up.sql: is not UTF-8");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        assert!(Catalog::from_folder(Path::new("no/such/folder")).is_err());
+    }
+}

@@ -1,0 +1,255 @@
+//! The command line. The help texts are the manual.
+#![expect(clippy::doc_markdown, reason = "the doc comments are help texts")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::database::Limits;
+use crate::migration::Version;
+
+/// Token management for PostgREST, in your database.
+///
+/// Installs, proves, upgrades and removes JWT access tokens and rotating refresh
+/// tokens: SQL functions in the schema auth that PostgREST calls. Every command
+/// changes everything it set out to change, or nothing.
+#[derive(Debug, Parser)]
+#[command(name = "authmig", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  as wished, nothing to do included      5  database not reached, or login refused
+  1  an error without a code of its own     6  another run, or a table lock, in the way
+  2  wrong usage, or an unusable target     7  refused: data would be lost, or you said no
+  3  migrations are pending                 8  a script failed; all was rolled back
+  4  drift, or a failed check               9  the database is newer than this authmig
+  130, 143  interrupted by SIGINT, SIGTERM; all was rolled back";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Apply what is pending: all of it, or nothing
+    ///
+    /// Everything pending is applied, verified and committed in one transaction. A
+    /// script that fails, a verification that fails, a signal, a lost connection: the
+    /// database is as it was. Runs that start at once wait for each other, and only
+    /// one applies. Nothing pending: one question to the server, no lock.
+    Migrate(MigrateArgs),
+    /// Show what is applied and what is pending
+    ///
+    /// Reads only. A line a migration: applied (when, by whom), pending, changed,
+    /// missing, out of order, newer.
+    Status(StatusArgs),
+    /// Revert migrations: the newest one, unless told otherwise
+    ///
+    /// Rehearses the rollback first, and says what it would drop and how many logged-in
+    /// sessions would end. Then asks, on a terminal; elsewhere it wants --yes. Only
+    /// what authmig created is dropped. Roles stay: they belong to the whole server.
+    Rollback(RollbackArgs),
+    /// Prove that the installation is whole
+    ///
+    /// Reads only. Each applied script must be the one in this binary, and each verify
+    /// script must find what it looks for.
+    Verify(VerifyArgs),
+}
+
+/// Options of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Stop behind this version [default: the newest]
+    #[arg(long, value_name = "VERSION", env = "AUTHMIG_TO")]
+    pub to: Option<Version>,
+    /// Do it all for real, verification included, then roll it back
+    #[arg(long, env = "AUTHMIG_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub dry_run: bool,
+    /// With --dry-run, print the SQL that was run
+    #[arg(long, requires = "dry_run")]
+    pub show_sql: bool,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Exit with 3 if migrations are pending, 4 on drift, 9 if the database is newer
+    #[arg(long, env = "AUTHMIG_CHECK", value_parser = clap::builder::FalseyValueParser::new())]
+    pub check: bool,
+    /// Wait until everything is applied, for as long as this (30s, 5m); 3 if it is not by then
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "AUTHMIG_STATUS_WAIT")]
+    pub wait: Option<Duration>,
+}
+
+/// Options of `rollback`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct RollbackArgs {
+    /// Revert everything above this version, which stays
+    #[arg(long, value_name = "VERSION", conflicts_with = "all")]
+    pub to: Option<Version>,
+    /// Revert everything
+    #[arg(long)]
+    pub all: bool,
+    /// With --all, drop the schema authmig with its journal as well
+    #[arg(long, requires = "all")]
+    pub purge: bool,
+    /// Say what it would do, having tried it, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Go on even where rows are lost or an exposed schema is dropped
+    #[arg(long)]
+    pub discard_data: bool,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Common {
+    /// The database; before DATABASE_URL. A password on the command line is visible to
+    /// others: use the variable
+    #[arg(long, global = true, value_name = "URL", env = "AUTHMIG_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// How long to wait for the server to accept a connection
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "10s", env = "AUTHMIG_CONNECT_TIMEOUT")]
+    pub connect_timeout: Duration,
+    /// How long to wait while another authmig is at work
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "60s", env = "AUTHMIG_LOCK_WAIT")]
+    pub lock_wait: Duration,
+    /// How long a statement may wait for a lock on a table; 0s: for ever
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "10s", env = "AUTHMIG_LOCK_TIMEOUT")]
+    pub lock_timeout: Duration,
+    /// How long all scripts together may take; 0s: for ever
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "0s", env = "AUTHMIG_STATEMENT_TIMEOUT")]
+    pub statement_timeout: Duration,
+
+    /// Who is called what.
+    #[command(flatten)]
+    pub parameters: Parameters,
+
+    /// For people, or one JSON object on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, env = "AUTHMIG_FORMAT", help_heading = "Output")]
+    pub format: Format,
+    /// More on standard error: -v what happens, -vv every message to the server
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    pub verbose: u8,
+}
+
+/// Install parameters; see [`crate::parameters`].
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Names, kept in the database by the first migration")]
+pub struct Parameters {
+    /// Role of requests without a token [default: anon]
+    #[arg(long, global = true, value_name = "NAME", env = "AUTHMIG_ANON_ROLE")]
+    pub anon_role: Option<String>,
+    /// Role of logged-in users [default: authenticated]
+    #[arg(long, global = true, value_name = "NAME", env = "AUTHMIG_AUTHENTICATED_ROLE")]
+    pub authenticated_role: Option<String>,
+    /// Role of the services that may issue tokens [default: service]
+    #[arg(long, global = true, value_name = "NAME", env = "AUTHMIG_SERVICE_ROLE")]
+    pub service_role: Option<String>,
+    /// Role that PostgREST logs in as [default: authenticator]
+    #[arg(long, global = true, value_name = "NAME", env = "AUTHMIG_AUTHENTICATOR_ROLE")]
+    pub authenticator_role: Option<String>,
+    /// Role that owns tables and functions, and can do nothing else [default: auth_owner]
+    #[arg(long, global = true, value_name = "NAME", env = "AUTHMIG_OWNER_ROLE")]
+    pub owner_role: Option<String>,
+    /// Schema of your API [default: api]
+    #[arg(long, global = true, value_name = "NAME", env = "AUTHMIG_API_SCHEMA")]
+    pub api_schema: Option<String>,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned text.
+    Human,
+    /// One object; the keys are in docs/schema.
+    Json,
+}
+
+impl Common {
+    /// The limits of a run.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            lock_wait: self.lock_wait,
+            lock_timeout: self.lock_timeout,
+            statement_timeout: self.statement_timeout,
+        }
+    }
+}
+
+impl Parameters {
+    /// Those that were given, by the name of their setting.
+    pub fn given(&self) -> BTreeMap<&'static str, String> {
+        [
+            ("anon_role", &self.anon_role),
+            ("authenticated_role", &self.authenticated_role),
+            ("service_role", &self.service_role),
+            ("authenticator_role", &self.authenticator_role),
+            ("owner_role", &self.owner_role),
+            ("api_schema", &self.api_schema),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.clone()?)))
+        .collect()
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    // A bare number would leave the unit to guess.
+    humantime::parse_duration(text).map_err(|_| "a duration looks like 500ms, 30s or 5m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_parameter_has_its_option() {
+        let cli = Cli::try_parse_from(
+            ["authmig", "status"].into_iter().map(str::to_owned).chain(
+                crate::parameters::ALL
+                    .iter()
+                    .map(|parameter| format!("--{}=x_{}", parameter.name.replace('_', "-"), parameter.name)),
+            ),
+        )
+        .unwrap();
+        let given = cli.common.parameters.given();
+        for parameter in &crate::parameters::ALL {
+            assert_eq!(given[parameter.name], format!("x_{}", parameter.name));
+            let help = Cli::command().render_long_help().to_string();
+            assert!(help.contains(&format!("[default: {}]", parameter.default)), "{}", parameter.name);
+        }
+    }
+
+    #[test]
+    fn a_duration_needs_its_unit() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("90").is_err());
+        assert!(duration("").is_err());
+        assert!(duration("-1s").is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! One file a command: take options, return a report.
+
+pub mod migrate;
+pub mod rollback;
+pub mod status;
+pub mod verify;
+
+use std::collections::BTreeMap;
+
+use crate::catalog::Catalog;
+use crate::database::{Database, Limits, Tell};
+use crate::failure::Failure;
+use crate::history::History;
+use crate::interrupt::Interrupt;
+use crate::migration::Version;
+use crate::parameters::{self, Values};
+use crate::plan::{Entry, Obstacle, Plan, Until};
+use crate::report::{Exit, MigrationStatus};
+use crate::target::Target;
+
+/// What every command works with.
+pub struct Context<'a> {
+    /// The migrations of this binary.
+    pub catalog: &'a Catalog,
+    /// The database.
+    pub target: Target,
+    /// How long to wait for what.
+    pub limits: Limits,
+    /// The install parameters that were given.
+    pub given: BTreeMap<&'static str, String>,
+    /// SIGINT and SIGTERM.
+    pub interrupt: Interrupt,
+    /// Who is told what happens.
+    pub tell: Tell,
+    /// Asks a person yes or no; `None` where nobody can be asked.
+    pub ask: Ask<'a>,
+}
+
+/// Shows what is planned and asks whether to go on; `None` where nobody can be asked.
+pub type Ask<'a> = &'a dyn Fn(&crate::report::RollbackReport) -> Option<bool>;
+
+impl<'a> Context<'a> {
+    /// Connects to the database.
+    pub fn connect(&self) -> Result<Database, Failure> {
+        Database::connect(&self.target, self.limits, &self.interrupt, &self.tell)
+    }
+
+    /// The install parameters for a database with this history.
+    pub fn parameters(&self, history: &History) -> Result<Values, Failure> {
+        parameters::resolve(&self.given, &history.parameters)
+            .map_err(|message| Failure::new(Exit::Usage, message))
+    }
+
+    /// What there is to apply.
+    pub fn up(&self, history: &History, to: Option<Version>) -> Result<Plan<'a>, Failure> {
+        Plan::up(self.catalog, history, to).map_err(|obstacle| self.obstacle(obstacle))
+    }
+
+    /// What there is to revert.
+    pub fn down(&self, history: &History, until: Until) -> Result<Plan<'a>, Failure> {
+        Plan::down(self.catalog, history, until).map_err(|obstacle| self.obstacle(obstacle))
+    }
+
+    /// Why there is no plan, in words.
+    fn obstacle(&self, obstacle: Obstacle) -> Failure {
+        let name = &self.target.name;
+        let (exit, message, findings, hint) = match obstacle {
+            Obstacle::Target(message) => return Failure::new(Exit::Usage, message),
+            Obstacle::Drift(findings) => (
+                Exit::Drift,
+                format!("{name} does not fit this binary; nothing was changed"),
+                findings,
+                "use the authmig that applied these, or restore what was edited; `authmig status` shows all",
+            ),
+            Obstacle::Newer(findings) => (
+                Exit::Newer,
+                format!("{name} is newer than this binary; nothing was changed"),
+                findings,
+                "use an authmig at least as new as the one that migrated",
+            ),
+        };
+        Failure { findings, ..Failure::new(exit, message) }.hint(hint)
+    }
+}
+
+/// A line of `status`.
+pub fn migration_status(entry: &Entry<'_>) -> MigrationStatus {
+    MigrationStatus {
+        version: entry.number,
+        name: entry.name().to_owned(),
+        state: entry.state.word(),
+        applied_on: entry.applied.map(|row| row.applied_on.clone()),
+        applied_by: entry.applied.map(|row| row.applied_by.clone()),
+        authmig_version: entry.applied.map(|row| row.authmig_version.clone()),
+    }
+}

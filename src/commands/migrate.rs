@@ -1,0 +1,62 @@
+//! `authmig migrate`: applies what is pending, all or nothing.
+
+use std::time::Instant;
+
+use super::Context;
+use crate::cli::MigrateArgs;
+use crate::database::Lock;
+use crate::failure::Failure;
+use crate::history::History;
+use crate::migration::Migration;
+use crate::report::{Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION};
+
+/// Runs the command.
+pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, Failure> {
+    let wanted = |history: &History| {
+        context.parameters(history)?;
+        Ok(!context.up(history, args.to)?.steps.is_empty())
+    };
+
+    let mut database = context.connect()?;
+    let mut report = MigrateReport {
+        schema: "authmig.migrate/1",
+        database: database.name().to_owned(),
+        authmig: VERSION,
+        outcome: MigrateOutcome::UpToDate,
+        applied: Vec::new(),
+        total: 0,
+        milliseconds: 0,
+        sql: args.show_sql.then(Vec::new),
+        exit: Exit::Success,
+    };
+    let history = database.history()?;
+    let mut locked = match database.lock(history, wanted)? {
+        Lock::Taken(locked) => locked,
+        Lock::NotWanted(history) => {
+            report.total = history.applied.len();
+            return Ok(report);
+        }
+    };
+
+    let start = Instant::now();
+    let history = locked.history().clone();
+    let plan = context.up(&history, args.to)?;
+    report.applied = locked.apply(&plan, &context.parameters(&history)?)?;
+    report.total = plan.remaining.len();
+    if args.show_sql {
+        let shown = |migration: &&Migration| ShownScript {
+            file: migration.up.file.clone(),
+            sql: migration.up.sql.clone(),
+        };
+        report.sql = Some(plan.steps.iter().map(shown).collect());
+    }
+    if args.dry_run {
+        locked.rollback()?;
+        report.outcome = MigrateOutcome::DryRun;
+    } else {
+        locked.commit()?;
+        report.outcome = MigrateOutcome::Applied;
+    }
+    report.milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}

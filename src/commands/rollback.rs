@@ -1,0 +1,172 @@
+//! `authmig rollback`: reverts migrations, and cannot surprise.
+//!
+//! It is always rehearsed first: the down scripts run, what is gone is noted, and
+//! everything is taken back. What that found is shown, and what would be lost is
+//! refused or confirmed. Only then does it happen, under a lock taken anew.
+
+use std::collections::BTreeSet;
+
+use super::Context;
+use crate::cli::RollbackArgs;
+use crate::database::{Database, Lock, Locked, Rows};
+use crate::failure::{Failure, Message};
+use crate::history::History;
+use crate::plan::Until;
+use crate::report::{Dropped, Exit, RollbackOutcome, RollbackReport, VERSION};
+
+/// Runs the command.
+pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport, Failure> {
+    let until = match (args.all, args.to) {
+        (true, _) => Until::Empty,
+        (false, Some(version)) => Until::Version(version),
+        (false, None) => Until::OneBack,
+    };
+    let wanted = |history: &History| {
+        context.parameters(history)?;
+        Ok(!context.down(history, until)?.steps.is_empty() || (args.purge && history.ledger))
+    };
+
+    let mut database = context.connect()?;
+    let history = database.history()?;
+    if !history.ledger {
+        database.check_version()?;
+    }
+    let mut report = RollbackReport {
+        schema: "authmig.rollback/1",
+        database: database.name().to_owned(),
+        authmig: VERSION,
+        outcome: RollbackOutcome::NothingToDo,
+        reverted: Vec::new(),
+        drops: Vec::new(),
+        live_sessions: 0,
+        losses: Vec::new(),
+        purge: args.purge,
+        total: history.applied.len(),
+        refusal: None,
+        exit: Exit::Success,
+    };
+
+    let Lock::Taken(mut locked) = database.lock(history, wanted)? else {
+        return Ok(report);
+    };
+    let rehearsed = locked.history().clone();
+    let before = inventory(&mut locked)?;
+    report.reverted =
+        locked.revert(&context.down(&rehearsed, until)?, &context.parameters(&rehearsed)?, args.purge)?;
+    let after = inventory(&mut locked)?;
+    locked.rollback()?;
+    judge(&mut database, before.difference(&after).cloned().collect(), &mut report)?;
+
+    if args.dry_run {
+        report.outcome = RollbackOutcome::DryRun;
+        return Ok(report);
+    }
+    if let Some(refusal) = refusal(context, args, &report) {
+        report.outcome = RollbackOutcome::Refused;
+        report.refusal = Some(refusal);
+        report.exit = Exit::Refused;
+        return Ok(report);
+    }
+
+    // What was shown is what is done: if it is not the same any more, nothing is.
+    let Lock::Taken(mut locked) = database.lock(rehearsed.clone(), wanted)? else {
+        return Err(changed());
+    };
+    if *locked.history() != rehearsed {
+        return Err(changed());
+    }
+    let plan = context.down(&rehearsed, until)?;
+    report.reverted = locked.revert(&plan, &context.parameters(&rehearsed)?, args.purge)?;
+    locked.commit()?;
+    report.total = plan.remaining.len();
+    report.outcome = RollbackOutcome::Reverted;
+    Ok(report)
+}
+
+fn changed() -> Failure {
+    Failure::new(Exit::Refused, "another run has changed the history in the meantime; nothing was changed")
+        .hint("run the same command again")
+}
+
+/// Kind and name.
+type Object = (String, String);
+
+fn inventory(locked: &mut Locked<'_>) -> Result<BTreeSet<Object>, Failure> {
+    let answer = locked.send(&Message::new(include_str!("../sql/inventory.sql")))?;
+    Ok(pairs(answer.into_iter().next().unwrap_or_default()).collect())
+}
+
+fn pairs(rows: Rows) -> impl Iterator<Item = (String, String)> {
+    rows.into_iter().filter_map(|row| {
+        let mut columns = row.into_iter().flatten();
+        Some((columns.next()?, columns.next()?))
+    })
+}
+
+/// Counts the rows that would be lost, and says what `--discard-data` is needed for.
+fn judge(database: &mut Database, gone: Vec<Object>, report: &mut RollbackReport) -> Result<(), Failure> {
+    let tables: Vec<String> = of_kind(&gone, "table");
+    let counts = if tables.is_empty() { Rows::new() } else { count(database, &tables, report)? };
+    let counts: Vec<_> = pairs(counts).collect();
+    for (kind, name) in gone {
+        if kind == "column" && tables.iter().any(|table| name.starts_with(&format!("{table}."))) {
+            continue;
+        }
+        let rows = counts
+            .iter()
+            .find(|(table, _)| kind == "table" && *table == name)
+            .and_then(|(_, rows)| rows.parse().ok());
+        match (&*kind, rows) {
+            ("table", Some(rows)) if rows > 0 => {
+                let s = if rows == 1 { "" } else { "s" };
+                report.losses.push(format!("table {name} holds {rows} row{s}"));
+            }
+            ("column", _) => report.losses.push(format!("column {name} would lose what is in it")),
+            ("schema", _) if name == "auth" => report.losses.push(
+                "schema auth goes: while PostgREST has it in db-schemas, it answers every request with 503"
+                    .to_owned(),
+            ),
+            _ => {}
+        }
+        report.drops.push(Dropped { kind, name, rows });
+    }
+    Ok(())
+}
+
+fn of_kind(objects: &[Object], kind: &str) -> Vec<String> {
+    objects.iter().filter(|object| object.0 == kind).map(|object| object.1.clone()).collect()
+}
+
+fn count(database: &mut Database, tables: &[String], report: &mut RollbackReport) -> Result<Rows, Failure> {
+    let names = serde_json::Value::from(tables).to_string();
+    let answer = database.send(&Message::new(&format!(
+        "{}\n{}",
+        crate::database::settings(&[
+            ("transaction_read_only", "on"),
+            ("search_path", "pg_catalog, pg_temp"),
+            ("authmig.tables", &names),
+        ]),
+        include_str!("../sql/count_rows.sql")
+    )))?;
+    let mut results = answer.into_iter().skip(1);
+    let counts = results.next().unwrap_or_default();
+    let live = results.next().unwrap_or_default();
+    report.live_sessions =
+        live.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default();
+    Ok(counts)
+}
+
+/// Why it does not go on: data would be lost, nobody can be asked, or the answer was no.
+fn refusal(context: &Context<'_>, args: &RollbackArgs, report: &RollbackReport) -> Option<String> {
+    if !report.losses.is_empty() && !args.discard_data {
+        return Some("data would be lost; --discard-data goes on all the same".to_owned());
+    }
+    if args.yes {
+        return None;
+    }
+    match context.interrupt.blocked(|| (context.ask)(report)) {
+        Some(true) => None,
+        Some(false) => Some("the answer was no".to_owned()),
+        None => Some("there is no terminal to ask on; --yes goes on without asking".to_owned()),
+    }
+}

@@ -1,0 +1,75 @@
+//! `authmig status`: what is applied, what is pending, what does not fit.
+
+use std::time::{Duration, Instant};
+
+use super::{Context, migration_status};
+use crate::cli::StatusArgs;
+use crate::failure::Failure;
+use crate::plan::{self, Entry, State};
+use crate::report::{Event, Exit, StatusReport, VERSION};
+
+/// How long `--wait` pauses between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Runs the command.
+pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
+    let Some(wait) = args.wait else {
+        return look(context, args);
+    };
+    let end = Instant::now() + wait;
+    let mut told = false;
+    loop {
+        let result = look(context, args);
+        let (again, why) = match &result {
+            Ok(report) => (
+                report.pending > 0 && report.drift.is_empty(),
+                format!("{} of {} migrations are pending", report.pending, report.migrations.len()),
+            ),
+            Err(failure) => (failure.exit == Exit::Unreachable, failure.message.clone()),
+        };
+        if !again || Instant::now() >= end {
+            return result.map(|report| StatusReport {
+                exit: if again { Exit::Pending } else { report.exit },
+                ..report
+            });
+        }
+        if !told {
+            (context.tell)(Event::Waiting(why));
+            told = true;
+        }
+        context.interrupt.sleep(PAUSE.min(end.saturating_duration_since(Instant::now())))?;
+    }
+}
+
+fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
+    let mut database = context.connect()?;
+    let history = database.history()?;
+    if !history.ledger {
+        database.check_version()?;
+    }
+    let entries = plan::entries(context.catalog, &history);
+    let count = |state: State| entries.iter().filter(|entry| entry.state == state).count();
+    let drift: Vec<_> = entries.iter().filter_map(Entry::drift).collect();
+    let pending = count(State::Pending);
+    let exit = if !args.check && args.wait.is_none() {
+        Exit::Success
+    } else if count(State::Newer) > 0 {
+        Exit::Newer
+    } else if !drift.is_empty() {
+        Exit::Drift
+    } else if pending > 0 {
+        Exit::Pending
+    } else {
+        Exit::Success
+    };
+    Ok(StatusReport {
+        schema: "authmig.status/1",
+        database: database.name().to_owned(),
+        authmig: VERSION,
+        up_to_date: pending == 0 && drift.is_empty(),
+        pending,
+        migrations: entries.iter().map(migration_status).collect(),
+        drift,
+        exit,
+    })
+}

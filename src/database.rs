@@ -1,0 +1,556 @@
+//! The connection: one for a run, one message a step, every error with its place.
+
+mod locked;
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use postgres::error::{DbError, Severity};
+use postgres::{Client, NoTls, SimpleQueryMessage};
+use tracing::debug;
+
+use crate::failure::{Failure, Message};
+use crate::history::{self, History};
+use crate::interrupt::Interrupt;
+use crate::parameters::Values;
+use crate::report::{Event, Exit, Step};
+use crate::target::Target;
+
+pub use locked::Locked;
+
+/// Who is told what happens while it happens.
+pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For another run of authmig to end.
+    pub lock_wait: Duration,
+    /// For each lock on a table; zero waits for ever.
+    pub lock_timeout: Duration,
+    /// For each message; zero waits for ever.
+    pub statement_timeout: Duration,
+}
+
+/// What came of the wish for the lock.
+pub enum Lock<'a> {
+    /// It is taken.
+    Taken(Locked<'a>),
+    /// With this history there is nothing to do: no lock is held.
+    NotWanted(History),
+}
+
+/// The rows of one statement, each column as text.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// A connection to one database.
+pub struct Database {
+    client: Client,
+    name: String,
+    limits: Limits,
+    interrupt: Interrupt,
+    tell: Tell,
+    marks: Marks,
+}
+
+/// The scripts that the running message has come to, and when.
+type Marks = Arc<Mutex<Vec<(String, Instant)>>>;
+
+/// The first PostgreSQL that is supported, as `server_version_num`.
+const OLDEST: i32 = 140_000;
+
+impl Database {
+    /// Connects.
+    pub fn connect(
+        target: &Target,
+        limits: Limits,
+        interrupt: &Interrupt,
+        tell: &Tell,
+    ) -> Result<Database, Failure> {
+        let marks = Marks::default();
+        let mut config = target.config.clone();
+        config.notice_callback({
+            let (marks, tell) = (marks.clone(), tell.clone());
+            move |notice| {
+                if notice.code().code() == "AMS01" {
+                    let script = notice.message().to_owned();
+                    marks
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((script.clone(), Instant::now()));
+                    tell(Event::Script(script));
+                } else if !["42P06", "42P07", "42710"].contains(&notice.code().code()) {
+                    // Those three say that something exists already, and is skipped.
+                    tell(Event::Notice(notice.severity().to_lowercase(), notice.message().to_owned()));
+                }
+            }
+        });
+        let client =
+            interrupt.blocked(|| config.connect(NoTls)).map_err(|error| unreachable(&target.name, &error))?;
+        debug!(database = target.name, "connected");
+        Ok(Database {
+            client,
+            name: target.name.clone(),
+            limits,
+            interrupt: interrupt.clone(),
+            tell: tell.clone(),
+            marks,
+        })
+    }
+
+    /// `user@host:port/dbname`
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads the history, in one round trip. A database without ledger has none.
+    pub fn history(&mut self) -> Result<History, Failure> {
+        match self.send(&Message::new(history::READ)) {
+            Ok(answer) => {
+                check_version(answer.get(1))?;
+                let rows = |index: usize| answer.get(index).map_or(&[][..], Vec::as_slice);
+                Ok(History::from_rows(rows(2), rows(3)))
+            }
+            Err(failure) if no_ledger(&failure) => Ok(History::none()),
+            Err(failure) if is_odd_ledger(&failure) => Err(odd_ledger(failure)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Refuses a server that is too old. For those who found no ledger; who finds
+    /// one has this checked on the way.
+    pub fn check_version(&mut self) -> Result<(), Failure> {
+        let answer = self.send(&Message::new("select pg_catalog.current_setting('server_version_num');"))?;
+        check_version(answer.first())
+    }
+
+    /// Takes the lock of a run that changes something, and reads the history again
+    /// under it.
+    ///
+    /// While another run holds the lock, this one reads the history now and then
+    /// and asks `wanted` whether there is still something to do.
+    pub fn lock(
+        &mut self,
+        mut history: History,
+        wanted: impl Fn(&History) -> Result<bool, Failure>,
+    ) -> Result<Lock<'_>, Failure> {
+        let start = Instant::now();
+        let mut pauses = Pauses::new();
+        let mut told = false;
+        let history = loop {
+            if !wanted(&history)? {
+                return Ok(Lock::NotWanted(history));
+            }
+            match self.try_lock(&history)? {
+                Attempt::Locked(fresh) => break fresh,
+                Attempt::Stale => {}
+                Attempt::Taken(holder) => {
+                    if start.elapsed() >= self.limits.lock_wait {
+                        return Err(Failure::new(
+                            Exit::Locked,
+                            format!("another authmig holds the lock: {holder}; nothing was changed"),
+                        )
+                        .hint("--lock-wait 5m waits longer"));
+                    }
+                    if !told {
+                        (self.tell)(Event::Locked(holder));
+                        told = true;
+                    }
+                    self.interrupt.sleep(pauses.next())?;
+                }
+            }
+            history = self.history()?;
+        };
+        let locked = Locked::new(self, history);
+        if wanted(locked.history())? {
+            Ok(Lock::Taken(locked))
+        } else {
+            let history = locked.history().clone();
+            locked.rollback()?;
+            Ok(Lock::NotWanted(history))
+        }
+    }
+
+    fn try_lock(&mut self, history: &History) -> Result<Attempt, Failure> {
+        let mut message = Message::default();
+        message.push(include_str!("sql/lock.sql"));
+        message.push(&settings(&[
+            ("lock_timeout", &milliseconds(self.limits.lock_timeout)),
+            ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
+        ]));
+        if history.ledger {
+            message.push(history::READ_UNDER_LOCK);
+        } else {
+            message.push("select pg_catalog.to_regclass('authmig.schema_history')::text;");
+        }
+        let failure = match self.send(&message) {
+            Ok(mut answer) => {
+                let parameters = answer.pop().unwrap_or_default();
+                if history.ledger {
+                    let applied = answer.pop().unwrap_or_default();
+                    return Ok(Attempt::Locked(History::from_rows(&applied, &parameters)));
+                }
+                if parameters.first().is_some_and(|row| row.iter().all(Option::is_none)) {
+                    return Ok(Attempt::Locked(History::none()));
+                }
+                // Another run has installed in the meantime.
+                self.rollback()?;
+                return Ok(Attempt::Stale);
+            }
+            Err(failure) => failure,
+        };
+        if self.client.is_closed() {
+            return Err(failure);
+        }
+        if failure.sqlstate() == Some("AML01") {
+            let mut message = Message::new("rollback;");
+            message.push(include_str!("sql/holder.sql"));
+            let answer = self.send(&message)?;
+            return Ok(Attempt::Taken(holder(answer.first())));
+        }
+        self.rollback()?;
+        if no_ledger(&failure) { Ok(Attempt::Stale) } else { Err(refusal(failure)) }
+    }
+
+    /// Sends one message, and returns the rows of each statement that has any.
+    pub fn send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
+        self.interrupt.check()?;
+        self.lock_marks().clear();
+        debug!(characters = message.text().len(), "message to the server");
+        let token = self.client.cancel_token();
+        let client = &mut self.client;
+        let answer = self.interrupt.running(token, || client.simple_query(message.text()));
+        answer.map(rows).map_err(|error| self.failure(&error, message))
+    }
+
+    /// Runs scripts that only read, each of them, in as few messages as they allow;
+    /// returns the failure of each that raised.
+    pub fn run_read_only(
+        &mut self,
+        scripts: &[&crate::migration::Script],
+        parameters: &Values,
+    ) -> Result<Vec<(String, Failure)>, Failure> {
+        let mut failures = Vec::new();
+        let mut left = scripts;
+        while !left.is_empty() {
+            let mut message = Message::default();
+            message.push(&settings(&[
+                ("transaction_read_only", "on"),
+                ("client_min_messages", "notice"),
+                ("standard_conforming_strings", "on"),
+                ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
+            ]));
+            message.push(&parameter_settings(parameters));
+            for script in left {
+                message.push(&mark(&script.file, None));
+                message.push_script(&script.file, &script.sql);
+            }
+            match self.send(&message) {
+                Ok(_) => break,
+                Err(failure) => {
+                    // The script that raised ended the message; go on behind it.
+                    let index = failure
+                        .place
+                        .as_ref()
+                        .and_then(|place| left.iter().position(|script| script.file == place.file));
+                    let Some(index) = index.filter(|_| failure.exit == Exit::ScriptFailed) else {
+                        return Err(failure);
+                    };
+                    failures.push((left[index].file.clone(), failure));
+                    left = &left[index + 1..];
+                }
+            }
+        }
+        Ok(failures)
+    }
+
+    /// How long each of these scripts took in the last message.
+    fn durations(&self) -> Vec<(String, u64)> {
+        let marks = self.lock_marks();
+        let ends = marks.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
+        marks
+            .iter()
+            .zip(ends)
+            .map(|((file, start), end)| {
+                (file.clone(), u64::try_from((end - *start).as_millis()).unwrap_or(u64::MAX))
+            })
+            .collect()
+    }
+
+    fn steps(&self, migrations: &[&crate::migration::Migration], part: crate::migration::Part) -> Vec<Step> {
+        let durations = self.durations();
+        migrations
+            .iter()
+            .map(|migration| {
+                let file = format!("{migration}.{}.sql", part.word());
+                Step {
+                    version: migration.version.number(),
+                    name: migration.name.clone(),
+                    milliseconds: durations
+                        .iter()
+                        .find(|(known, _)| *known == file)
+                        .map_or(0, |(_, milliseconds)| *milliseconds),
+                }
+            })
+            .collect()
+    }
+
+    fn rollback(&mut self) -> Result<(), Failure> {
+        self.client.batch_execute("rollback").map_err(|error| self.failure(&error, &Message::default()))
+    }
+
+    fn lock_marks(&self) -> std::sync::MutexGuard<'_, Vec<(String, Instant)>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this error is the last thing that the server says.
+    fn is_lost(&self, error: &DbError) -> bool {
+        let fatal = matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+        fatal || self.client.is_closed()
+    }
+
+    fn failure(&self, error: &postgres::Error, message: &Message) -> Failure {
+        if let Err(interrupted) = self.interrupt.check() {
+            return interrupted;
+        }
+        let Some(error) = error.as_db_error().filter(|error| !self.is_lost(error)) else {
+            let reason = reason(error);
+            return Failure::new(
+                Exit::Unreachable,
+                format!("the connection to {} was lost: {reason}; nothing was changed", self.name),
+            );
+        };
+        let running = self.lock_marks().last().map(|(file, _)| file.clone());
+        let place = message.place_of(error, running.as_deref());
+        let mut failure = match &place {
+            Some(place) => {
+                let script = place.file.strip_suffix(".up.sql").unwrap_or(&place.file);
+                let exit = match error.code().code() {
+                    "55P03" => Exit::Locked,
+                    _ => Exit::ScriptFailed,
+                };
+                Failure::new(exit, format!("{script} failed; nothing was changed"))
+            }
+            None if error.code().code() == "55P03" => {
+                Failure::new(Exit::Locked, "a lock was not to be had in time; nothing was changed")
+            }
+            None => Failure::new(Exit::Failure, format!("{} refuses: {}", self.name, error.message())),
+        };
+        failure.place = place;
+        if failure.exit == Exit::Locked {
+            failure = failure.hint("--lock-timeout 30s waits longer for each lock");
+        }
+        failure.server(error)
+    }
+}
+
+enum Attempt {
+    Locked(History),
+    /// The history that was read before is no longer true.
+    Stale,
+    /// By whom.
+    Taken(String),
+}
+
+/// Growing pauses between looks, 20 ms to 1 s.
+struct Pauses(Duration);
+
+impl Pauses {
+    fn new() -> Pauses {
+        Pauses(Duration::from_millis(20))
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (self.0 * 3 / 2).min(Duration::from_secs(1));
+        pause
+    }
+}
+
+fn rows(messages: Vec<SimpleQueryMessage>) -> Vec<Rows> {
+    let mut answer: Vec<Rows> = Vec::new();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(_) => answer.push(Rows::new()),
+            SimpleQueryMessage::Row(row) => {
+                if let Some(rows) = answer.last_mut() {
+                    rows.push((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect());
+                }
+            }
+            _ => {}
+        }
+    }
+    answer
+}
+
+/// A string literal. `standard_conforming_strings` is on wherever this goes.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A statement that gives these settings their values until the transaction ends.
+pub(crate) fn settings(settings: &[(&str, &str)]) -> String {
+    let calls: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| format!("pg_catalog.set_config({}, {}, true)", literal(name), literal(value)))
+        .collect();
+    format!("select {};", calls.join(", "))
+}
+
+fn parameter_settings(parameters: &Values) -> String {
+    let named: Vec<_> =
+        parameters.iter().map(|(name, value)| (format!("authmig.{name}"), value.as_str())).collect();
+    let named: Vec<_> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    settings(&named)
+}
+
+/// Announces a script; see `mark.sql`.
+fn mark(file: &str, sha256: Option<&str>) -> String {
+    let mut values = vec![("authmig.script", file)];
+    values.extend(sha256.map(|sha256| ("authmig.sha256", sha256)));
+    format!("{}\n{}", settings(&values), include_str!("sql/mark.sql"))
+}
+
+fn milliseconds(duration: Duration) -> String {
+    // The server's limit; some 24 days.
+    duration.as_millis().min(2_147_483_647).to_string()
+}
+
+fn check_version(rows: Option<&Rows>) -> Result<(), Failure> {
+    let number =
+        rows.and_then(|rows| rows.first()?.first()?.as_ref()?.parse::<i32>().ok()).unwrap_or_default();
+    if number >= OLDEST {
+        return Ok(());
+    }
+    Err(too_old(&format!("{}.{}", number / 10_000, number % 10_000)))
+}
+
+fn too_old(version: &str) -> Failure {
+    Failure::new(Exit::Failure, format!("this server is PostgreSQL {version}, and authmig needs 14 or newer"))
+        .hint("PostgreSQL 13 and older get no more fixes; upgrade the server first")
+}
+
+fn no_ledger(failure: &Failure) -> bool {
+    failure.place.is_none()
+        && matches!(failure.sqlstate(), Some("42P01" | "3F000"))
+        && failure.server.as_ref().is_some_and(|server| server.message.contains("authmig."))
+}
+
+fn is_odd_ledger(failure: &Failure) -> bool {
+    failure.place.is_none() && matches!(failure.sqlstate(), Some("42703" | "42501" | "42809"))
+}
+
+fn odd_ledger(failure: Failure) -> Failure {
+    if failure.sqlstate() == Some("42501") {
+        return Failure {
+            message: "the history of this database may not be read by this role".to_owned(),
+            ..failure
+        }
+        .hint(
+            "authmig runs as the role that migrated, or as one that was granted select on authmig's tables",
+        );
+    }
+    Failure {
+        exit: Exit::Drift,
+        message: "authmig.schema_history is not the table that authmig made".to_owned(),
+        ..failure
+    }
+}
+
+/// The errors of `lock.sql` in words.
+fn refusal(failure: Failure) -> Failure {
+    let said = failure.server.as_ref().map_or_else(String::new, |server| server.message.clone());
+    match failure.sqlstate() {
+        Some("AMV01") => too_old(&said),
+        Some("0A000") => Failure::new(
+            Exit::Failure,
+            "this server is in recovery, a read replica or a restore; nothing was changed",
+        )
+        .hint("migrate on the primary; the change reaches the replica by itself"),
+        Some("AMO01") => Failure::new(
+            Exit::Failure,
+            format!("the schema authmig belongs to {said}, who could run code as whoever writes there; nothing was changed"),
+        )
+        .hint(format!("run authmig as {said}, or look at what is in it and change its owner")),
+        _ if is_odd_ledger(&failure) => odd_ledger(failure),
+        _ => failure,
+    }
+}
+
+fn holder(rows: Option<&Rows>) -> String {
+    let Some(row) = rows.and_then(|rows| rows.first()) else {
+        return "one that has just ended".to_owned();
+    };
+    let text = |index: usize| row.get(index).and_then(Option::as_deref).filter(|text| !text.is_empty());
+    let mut holder = format!(
+        "process {} of {} from {}",
+        text(0).unwrap_or("?"),
+        text(1).unwrap_or("?"),
+        text(3).unwrap_or("?")
+    );
+    if let Some(application) = text(2) {
+        let _ = write!(holder, " ({application})");
+    }
+    if let Some(since) = text(4) {
+        let _ = write!(holder, ", since {since}");
+    }
+    holder
+}
+
+fn unreachable(name: &str, error: &postgres::Error) -> Failure {
+    let message = format!("cannot connect to {name}: {}", reason(error));
+    let failure = Failure::new(Exit::Unreachable, message);
+    match error.code().map(postgres::error::SqlState::code) {
+        Some("28P01" | "28000") => failure.hint("check user and password, and the server's pg_hba.conf"),
+        Some("3D000") => failure.hint("create the database first: authmig makes schemas, not databases"),
+        Some("53300") => {
+            failure.hint("the server has no free connection; try again, or raise max_connections")
+        }
+        Some("57P03") => failure.hint("the server is starting up or shutting down; try again"),
+        Some(_) => failure,
+        None => failure.hint("is the server running there, and does it accept connections from here?"),
+    }
+}
+
+/// The innermost cause, without what the operating system adds in brackets.
+fn reason(error: &postgres::Error) -> String {
+    if let Some(error) = error.as_db_error() {
+        return format!("{} ({})", error.message(), error.code().code());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let text = cause.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => "no reason given".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_quoted() {
+        assert_eq!(
+            settings(&[("a.b", "it's"), ("c", "\\")]),
+            "select pg_catalog.set_config('a.b', 'it''s', true), pg_catalog.set_config('c', '\\', true);"
+        );
+    }
+
+    #[test]
+    fn pauses_grow_to_a_second() {
+        let mut pauses = Pauses::new();
+        let first = pauses.next();
+        assert!(pauses.next() > first);
+        for _ in 0..20 {
+            pauses.next();
+        }
+        assert_eq!(pauses.next(), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,238 @@
+//! A transaction that holds authmig's lock. Only here is anything applied or
+//! reverted, so forgetting the lock does not compile.
+
+use postgres::error::DbError;
+use refinery::{Migration as RefineryMigration, Runner};
+use refinery_core::traits::sync::{Migrate, Query, Transaction};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{Database, Rows, literal, mark, parameter_settings, settings};
+use crate::failure::{Failure, Message};
+use crate::history::History;
+use crate::migration::{Migration, Part};
+use crate::parameters::Values;
+use crate::plan::Plan;
+use crate::report::{Exit, Step, VERSION};
+
+/// Where refinery keeps its history.
+const TABLE: &str = "authmig.schema_history";
+
+/// An open transaction with the lock taken, and the history as it is under it.
+/// Dropped without [`Locked::commit`], it rolls back.
+pub struct Locked<'a> {
+    database: &'a mut Database,
+    history: History,
+    open: bool,
+}
+
+impl<'a> Locked<'a> {
+    pub(super) fn new(database: &'a mut Database, history: History) -> Locked<'a> {
+        Locked { database, history, open: true }
+    }
+
+    /// The history, read under the lock.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Applies the steps, records them, and runs the verify script of everything
+    /// that is applied then: all in one message. Nothing is committed yet.
+    pub fn apply(&mut self, plan: &Plan<'_>, parameters: &Values) -> Result<Vec<Step>, Failure> {
+        let all =
+            plan.remaining.iter().map(|migration| refinery(migration)).collect::<Result<Vec<_>, _>>()?;
+        let mut runner = Runner::new(&all).set_grouped(true);
+        runner.set_migration_table_name(TABLE);
+        let mut apply = Apply { locked: self, plan, parameters, failure: None };
+        let result = runner.run(&mut apply);
+        if let Some(failure) = apply.failure {
+            return Err(failure);
+        }
+        result.map_err(|error| {
+            Failure::new(Exit::Drift, format!("{error}; nothing was changed"))
+                .hint("authmig.schema_history was edited: refinery's checksum in it is another one")
+        })?;
+        Ok(self.database.steps(&plan.steps, Part::Up))
+    }
+
+    /// Reverts the steps, and runs the verify script of everything that stays.
+    /// With `purge`, the ledger goes as well. Nothing is committed yet.
+    pub fn revert(
+        &mut self,
+        plan: &Plan<'_>,
+        parameters: &Values,
+        purge: bool,
+    ) -> Result<Vec<Step>, Failure> {
+        let mut message = Message::default();
+        message.push(&settings(&[("authmig.version", VERSION)]));
+        message.push(&parameter_settings(parameters));
+        for migration in &plan.steps {
+            message.push(&mark(&migration.down.file, None));
+            message.push_script(&migration.down.file, &migration.down.sql);
+            let version = migration.version.number();
+            message.push(&format!("delete from authmig.created where version = {version};"));
+            message.push(&format!("delete from {TABLE} where version = {version};"));
+        }
+        if plan.remaining.is_empty() {
+            // The next installation may choose other names.
+            message.push("delete from authmig.parameter;");
+        }
+        push_end(&mut message, plan, "rollback", purge);
+        self.send(&message)?;
+        Ok(self.database.steps(&plan.steps, Part::Down))
+    }
+
+    /// Sends one message inside the transaction.
+    pub fn send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
+        self.database.send(message)
+    }
+
+    /// Makes everything permanent, and ends the lock with it.
+    pub fn commit(mut self) -> Result<(), Failure> {
+        self.database.interrupt.check()?;
+        self.open = false;
+        let token = self.database.client.cancel_token();
+        let client = &mut self.database.client;
+        let result = self.database.interrupt.running(token, || client.batch_execute("commit"));
+        result.map_err(|error| {
+            let name = &self.database.name;
+            match error.as_db_error().filter(|error| !self.database.is_lost(error)) {
+                Some(error) => refused_commit(name, error),
+                None => Failure::new(
+                    Exit::Unreachable,
+                    format!("the connection to {name} was lost during the commit, and whether it was done is not known"),
+                )
+                .hint("`authmig status` tells; running the same command again is safe"),
+            }
+        })
+    }
+
+    /// Takes everything back, and ends the lock with it.
+    pub fn rollback(mut self) -> Result<(), Failure> {
+        self.open = false;
+        self.database.rollback()
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        if self.open && !self.database.client.is_closed() {
+            // If this fails, the end of the connection does the same.
+            let _ = self.database.rollback();
+        }
+    }
+}
+
+fn refused_commit(name: &str, error: &DbError) -> Failure {
+    Failure::new(
+        Exit::ScriptFailed,
+        format!("{name} refused the commit: {}; nothing was changed", error.message()),
+    )
+    .server(error)
+}
+
+/// What every changing run ends with, before the commit.
+fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
+    for migration in &plan.remaining {
+        message.push(&mark(&migration.verify.file, None));
+        message.push_script(&migration.verify.file, &migration.verify.sql);
+    }
+    let versions: Vec<_> = plan.steps.iter().map(|m| m.version.number().to_string()).collect();
+    message.push(&settings(&[
+        ("search_path", "pg_catalog, pg_temp"),
+        ("authmig.action", action),
+        ("authmig.versions", &format!("{{{}}}", versions.join(","))),
+    ]));
+    if purge {
+        message.push(include_str!("../sql/purge.sql"));
+    } else {
+        message.push(include_str!("../sql/journal.sql"));
+    }
+    message.push(include_str!("../sql/notify.sql"));
+}
+
+fn refinery(migration: &Migration) -> Result<RefineryMigration, Failure> {
+    let name = format!("V{}__{}", migration.version.number(), migration.name);
+    RefineryMigration::unapplied(&name, &migration.up.sql)
+        .map_err(|error| Failure::new(Exit::Failure, format!("refinery does not take {migration}: {error}")))
+}
+
+/// refinery's view of the transaction: it plans and writes the history rows, and
+/// what it wants executed goes to the server as one message.
+struct Apply<'a, 'b> {
+    locked: &'a mut Locked<'b>,
+    plan: &'a Plan<'a>,
+    parameters: &'a Values,
+    /// What went wrong, since refinery gives errors back by reference only.
+    failure: Option<Failure>,
+}
+
+impl Transaction for Apply<'_, '_> {
+    type Error = Failure;
+
+    /// `queries` are an up script and its history row, in turn.
+    fn execute<'q, T: Iterator<Item = &'q str>>(&mut self, mut queries: T) -> Result<usize, Failure> {
+        let mut message = Message::default();
+        message.push(&settings(&[("authmig.version", VERSION)]));
+        message.push(&parameter_settings(self.parameters));
+        if !self.locked.history.ledger {
+            message.push(include_str!("../sql/ledger.sql"));
+        }
+        message.push(include_str!("../sql/parameters.sql"));
+        let mut count = 0;
+        for migration in &self.plan.steps {
+            let (Some(script), Some(row)) = (queries.next(), queries.next()) else {
+                let failure = Failure::new(
+                    Exit::Failure,
+                    format!("refinery passed over {migration}; nothing was changed"),
+                );
+                self.failure = Some(failure.clone());
+                return Err(failure);
+            };
+            message.push(&mark(&migration.up.file, Some(&migration.sha256())));
+            message.push_script(&migration.up.file, script);
+            message.push(row);
+            message.push(";");
+            count += 1;
+        }
+        push_end(&mut message, self.plan, "migrate", false);
+        self.locked.send(&message).inspect_err(|failure| self.failure = Some(failure.clone()))?;
+        Ok(count)
+    }
+}
+
+impl Query<Vec<RefineryMigration>> for Apply<'_, '_> {
+    /// The history was read under the lock; there is nothing to ask for again.
+    fn query(&mut self, _query: &str) -> Result<Vec<RefineryMigration>, Failure> {
+        self.locked
+            .history
+            .applied
+            .iter()
+            .map(|row| {
+                let applied_on = OffsetDateTime::parse(&row.applied_on, &Rfc3339).ok();
+                let checksum = row.checksum.parse().ok();
+                if let (Some(applied_on), Some(checksum)) = (applied_on, checksum) {
+                    return Ok(RefineryMigration::applied(row.version, row.name.clone(), applied_on, checksum));
+                }
+                let failure = Failure::new(
+                    Exit::Drift,
+                    format!(
+                        "the row of version {} in {TABLE} was edited: no run writes {} and {}; nothing was changed",
+                        row.version,
+                        literal(&row.applied_on),
+                        literal(&row.checksum)
+                    ),
+                );
+                self.failure = Some(failure.clone());
+                Err(failure)
+            })
+            .collect()
+    }
+}
+
+impl Migrate for Apply<'_, '_> {
+    /// The ledger is made in the same message as the first migration.
+    fn assert_migrations_table(&mut self, _table: &str) -> Result<usize, refinery::Error> {
+        Ok(0)
+    }
+}

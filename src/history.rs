@@ -1,0 +1,75 @@
+//! What the database says was applied, and with which parameters.
+
+use std::collections::BTreeMap;
+
+/// Reads the history and the parameters: two result sets behind that of the
+/// server's version. Nothing is created and nothing is locked.
+pub const READ: &str = include_str!("sql/read.sql");
+
+/// The last two result sets of [`READ`], for a transaction that is open already.
+pub const READ_UNDER_LOCK: &str = include_str!("sql/read_under_lock.sql");
+
+/// A row of `authmig.schema_history`, as it stands. Nothing about it is to be
+/// trusted: anybody who may write there can have written anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The version; any integer, since this is what the table says.
+    pub version: i32,
+    /// The name.
+    pub name: String,
+    /// When it was applied: RFC 3339 in UTC, unless somebody edited it.
+    pub applied_on: String,
+    /// refinery's checksum, a decimal number.
+    pub checksum: String,
+    /// SHA-256 of the up script in hexadecimal.
+    pub sha256: String,
+    /// The role that was logged in.
+    pub applied_by: String,
+    /// The authmig that applied it.
+    pub authmig_version: String,
+}
+
+/// All rows, oldest version first, and the install parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Whether the ledger is there at all.
+    pub ledger: bool,
+    /// The rows, by version.
+    pub applied: Vec<Applied>,
+    /// `authmig.parameter`: name and value.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl History {
+    /// The history of a database that authmig has never touched.
+    pub fn none() -> History {
+        History::default()
+    }
+
+    /// Builds the history from the rows of [`READ`]'s second and third result set.
+    pub fn from_rows(applied: &[Vec<Option<String>>], parameters: &[Vec<Option<String>>]) -> History {
+        let text =
+            |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
+        History {
+            ledger: true,
+            applied: applied
+                .iter()
+                .map(|row| Applied {
+                    version: text(row, 0).parse().unwrap_or(0),
+                    name: text(row, 1),
+                    applied_on: text(row, 2),
+                    checksum: text(row, 3),
+                    sha256: text(row, 4),
+                    applied_by: text(row, 5),
+                    authmig_version: text(row, 6),
+                })
+                .collect(),
+            parameters: parameters.iter().map(|row| (text(row, 0), text(row, 1))).collect(),
+        }
+    }
+
+    /// The row of the newest version.
+    pub fn newest(&self) -> Option<&Applied> {
+        self.applied.iter().max_by_key(|row| row.version)
+    }
+}

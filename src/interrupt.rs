@@ -1,0 +1,146 @@
+//! SIGINT and SIGTERM: cancel what the server is doing, roll back, exit 130 or 143.
+
+use std::io::Write as _;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use postgres::{CancelToken, NoTls};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::failure::Failure;
+use crate::report::Exit;
+
+/// How long the main thread has to roll back and say so. After that the process
+/// ends without it, and the server rolls back when it sees the connection gone.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A cancel request may come just before the statement that it is for: it is
+/// repeated for as long as a statement runs.
+const CANCEL_EVERY: Duration = Duration::from_millis(200);
+
+/// Whether the process was asked to end, and how that reaches the main thread.
+#[derive(Clone, Default)]
+pub struct Interrupt {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    signal: Option<u8>,
+    phase: Phase,
+}
+
+/// What the main thread is doing.
+#[derive(Clone, Default)]
+enum Phase {
+    /// Something that has changed nothing and does not look up: connecting, asking.
+    #[default]
+    Blocked,
+    /// Waiting for the server to answer.
+    Running(CancelToken),
+    /// About to look.
+    Attentive,
+}
+
+impl Interrupt {
+    /// Listens for the signals from now on. Call it once in a process.
+    pub fn listen() -> std::io::Result<Interrupt> {
+        let interrupt = Interrupt::default();
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let listener = interrupt.clone();
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in signals.forever() {
+                listener.raise(u8::try_from(signal).unwrap_or(0));
+            }
+        })?;
+        Ok(interrupt)
+    }
+
+    fn raise(&self, signal: u8) {
+        let (repeated, phase) = {
+            let mut state = self.state();
+            (state.signal.replace(signal).is_some(), state.phase.clone())
+        };
+        self.shared.changed.notify_all();
+        if repeated || matches!(phase, Phase::Blocked) {
+            let _ = writeln!(std::io::stderr(), "error: {}", interrupted(signal));
+            std::process::exit(i32::from(Exit::Signal(signal).code()));
+        }
+        let this = self.clone();
+        thread::spawn(move || {
+            let end = Instant::now() + GRACE;
+            while Instant::now() < end {
+                let phase = this.state().phase.clone();
+                if let Phase::Running(token) = phase {
+                    let _ = token.cancel_query(NoTls);
+                }
+                thread::sleep(CANCEL_EVERY);
+            }
+            std::process::exit(i32::from(Exit::Signal(signal).code()));
+        });
+    }
+
+    /// An error if a signal has come.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self.state().signal {
+            None => Ok(()),
+            Some(signal) => Err(interrupted(signal)),
+        }
+    }
+
+    /// Runs `work` while a signal cancels through `token`.
+    pub fn running<T>(&self, token: CancelToken, work: impl FnOnce() -> T) -> T {
+        self.during(Phase::Running(token), Phase::Attentive, work)
+    }
+
+    /// Runs `work` while a signal ends the process at once.
+    pub fn blocked<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.during(Phase::Blocked, Phase::Attentive, work)
+    }
+
+    fn during<T>(&self, phase: Phase, after: Phase, work: impl FnOnce() -> T) -> T {
+        self.state().phase = phase;
+        let result = work();
+        self.state().phase = after;
+        result
+    }
+
+    /// Sleeps; an error as soon as a signal comes.
+    pub fn sleep(&self, duration: Duration) -> Result<(), Failure> {
+        let end = Instant::now() + duration;
+        let mut state = self.state();
+        state.phase = Phase::Attentive;
+        loop {
+            if let Some(signal) = state.signal {
+                return Err(interrupted(signal));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            (state, _) =
+                self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn interrupted(signal: u8) -> Failure {
+    let name = match i32::from(signal) {
+        SIGINT => "SIGINT",
+        SIGTERM => "SIGTERM",
+        _ => "a signal",
+    };
+    Failure::new(Exit::Signal(signal), format!("interrupted by {name}; nothing was changed"))
+}

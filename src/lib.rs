@@ -1,0 +1,110 @@
+//! authmig: token management for PostgREST, in your database.
+//!
+//! Data flows one way:
+//!
+//! - [`cli`] is what was asked for,
+//! - [`catalog`] what this binary has, [`migration`] by migration, each checked by [`scanner`],
+//! - [`target`] which database, [`database`] the connection to it,
+//! - [`history`] what the database has, [`parameters`] the names it was installed with,
+//! - [`plan`] what is to be done, a pure function of the two,
+//! - [`commands`] do it, and [`checks`] look at it,
+//! - [`report`] is what came of it, or a [`failure`],
+//! - [`output`] writes that, and nobody else writes anything.
+//!
+//! [`interrupt`] ends a run early. [`run`] is the whole line in one function.
+
+pub mod catalog;
+pub mod checks;
+pub mod cli;
+pub mod commands;
+pub mod database;
+pub mod failure;
+pub mod history;
+pub mod interrupt;
+pub mod migration;
+pub mod output;
+pub mod parameters;
+pub mod plan;
+pub mod report;
+pub mod scanner;
+pub mod target;
+
+use std::sync::Arc;
+
+use clap::Parser as _;
+
+use crate::catalog::Catalog;
+use crate::cli::{Cli, Command};
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::output::Streams;
+use crate::report::{Exit, Report};
+use crate::target::Target;
+
+/// Takes the command line, does what it says, writes the result, and returns the
+/// status to exit with. `catalog` is asked for the migrations only if they are needed.
+pub fn run<E: Into<anyhow::Error>>(
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    catalog: impl FnOnce() -> Result<Catalog, E>,
+    streams: &Streams,
+    interrupt: &Interrupt,
+) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, streams),
+    };
+    let format = cli.common.format;
+    match execute(&cli, catalog, streams, interrupt) {
+        Ok(report) => match streams.report(&report, format) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failure,
+            // Done is done, also if the reader has left, as in `authmig status | head -1`.
+            _ => report.exit(),
+        },
+        Err(error) => {
+            // What is not a failure with a code of its own is an error like any other.
+            let failure = error
+                .downcast::<Failure>()
+                .unwrap_or_else(|error| Failure::new(Exit::Failure, format!("{error:#}")));
+            // If this cannot be written, there is nowhere to say so.
+            let _ = streams.failure(&failure, format);
+            failure.exit
+        }
+    }
+}
+
+fn execute<E: Into<anyhow::Error>>(
+    cli: &Cli,
+    catalog: impl FnOnce() -> Result<Catalog, E>,
+    streams: &Streams,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Report> {
+    streams.log(cli.common.verbose);
+    let verbose = cli.common.verbose > 0;
+    let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
+    let url = cli.common.database_url.clone().or_else(|| std::env::var("DATABASE_URL").ok());
+    let (told, asked) = (streams.clone(), streams.clone());
+    let context = Context {
+        catalog: &catalog,
+        target: Target::parse(url.as_deref(), cli.common.connect_timeout)?,
+        limits: cli.common.limits(),
+        given: cli.common.parameters.given(),
+        interrupt: interrupt.clone(),
+        tell: Arc::new(move |event| told.event(&event, verbose)),
+        ask: &move |report| asked.ask(report),
+    };
+    Ok(match &cli.command {
+        Command::Migrate(args) => Report::Migrate(commands::migrate::run(&context, args)?),
+        Command::Status(args) => Report::Status(commands::status::run(&context, args)?),
+        Command::Rollback(args) => Report::Rollback(commands::rollback::run(&context, args)?),
+        Command::Verify(args) => Report::Verify(commands::verify::run(&context, args)?),
+    })
+}
+
+/// Help and version go to standard output, complaints to standard error.
+fn usage(error: &clap::Error, streams: &Streams) -> Exit {
+    let text = if streams.colour { error.render().ansi().to_string() } else { error.render().to_string() };
+    let (sink, exit) =
+        if error.use_stderr() { (&streams.err, Exit::Usage) } else { (&streams.out, Exit::Success) };
+    output::write(sink, &text).map_or(Exit::Failure, |()| exit)
+}

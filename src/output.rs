@@ -1,0 +1,141 @@
+//! The only place that writes: results to standard output, everything else to
+//! standard error.
+
+mod human;
+mod json;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cli::Format;
+use crate::failure::Failure;
+use crate::report::{Event, Report, RollbackReport};
+
+/// Where text goes.
+pub type Sink = Arc<Mutex<dyn Write + Send>>;
+
+/// The streams of a process, or of a test.
+#[derive(Clone)]
+pub struct Streams {
+    /// Results.
+    pub out: Sink,
+    /// Progress, questions, errors.
+    pub err: Sink,
+    /// Whether a person sits at both ends, and so can be asked.
+    pub interactive: bool,
+    /// Whether colour is welcome on standard error.
+    pub colour: bool,
+}
+
+impl Streams {
+    /// Those of this process.
+    pub fn standard() -> Streams {
+        use std::io::IsTerminal as _;
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Streams {
+            out: Arc::new(Mutex::new(io::stdout())),
+            err: Arc::new(Mutex::new(io::stderr())),
+            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+            colour: io::stderr().is_terminal() && !no_colour,
+        }
+    }
+
+    /// Writes a result.
+    pub fn report(&self, report: &Report, format: Format) -> io::Result<()> {
+        match format {
+            Format::Human => {
+                let text = human::report(report);
+                write(&self.out, &text)?;
+                if let Some(refusal) = human::refusal(report) {
+                    write(&self.err, &self.paint(&refusal))?;
+                }
+                Ok(())
+            }
+            Format::Json => write(&self.out, &json::report(report)?),
+        }
+    }
+
+    /// Writes an error: to standard error for people, and as the one JSON object.
+    pub fn failure(&self, failure: &Failure, format: Format) -> io::Result<()> {
+        write(&self.err, &self.paint(&human::failure(failure)))?;
+        match format {
+            Format::Human => Ok(()),
+            Format::Json => write(&self.out, &json::failure(failure)?),
+        }
+    }
+
+    /// Writes what happens, if it is of interest at this level of detail.
+    pub fn event(&self, event: &Event, verbose: bool) {
+        if let Some(line) = human::event(event, verbose) {
+            // Progress that nobody can read stops nothing.
+            let _ = write(&self.err, &line);
+        }
+    }
+
+    /// Shows what a rollback would do, and asks.
+    pub fn ask(&self, report: &RollbackReport) -> Option<bool> {
+        if !self.interactive {
+            return None;
+        }
+        write(&self.err, &human::question(report)).ok()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
+    }
+
+    /// Starts the log, on standard error. A process has one; later calls do nothing.
+    ///
+    /// What libraries log is capped: the driver's debug lines hold whole statements,
+    /// and a statement can hold a secret.
+    pub fn log(&self, verbosity: u8) {
+        use tracing_subscriber::filter::{LevelFilter, Targets};
+        use tracing_subscriber::layer::SubscriberExt as _;
+        use tracing_subscriber::util::SubscriberInitExt as _;
+        let own = match verbosity {
+            0 => LevelFilter::WARN,
+            1 => LevelFilter::INFO,
+            _ => LevelFilter::DEBUG,
+        };
+        let sink = self.err.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || Log(sink.clone()));
+        let _ = tracing_subscriber::registry()
+            .with(layer)
+            .with(Targets::new().with_default(LevelFilter::WARN).with_target("authmig", own))
+            .try_init();
+    }
+
+    fn paint(&self, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let mut painted = String::new();
+        for line in text.split_inclusive('\n') {
+            match ["error:", "hint:"].iter().find(|word| line.starts_with(**word)) {
+                Some(&"error:") => painted.push_str(&line.replacen("error:", "\x1b[1;31merror:\x1b[0m", 1)),
+                Some(_) => painted.push_str(&line.replacen("hint:", "\x1b[1;36mhint:\x1b[0m", 1)),
+                None => painted.push_str(line),
+            }
+        }
+        painted
+    }
+}
+
+/// A sink as the log wants it.
+struct Log(Sink);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
+/// Writes it all, and flushes.
+pub fn write(sink: &Sink, text: &str) -> io::Result<()> {
+    let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+    sink.write_all(text.as_bytes())?;
+    sink.flush()
+}

@@ -1,0 +1,378 @@
+//! Text for people: aligned, quiet, readable without colour.
+
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::failure::Failure;
+use crate::report::{
+    Event, MigrateOutcome, MigrateReport, Report, RollbackOutcome, RollbackReport, StatusReport, Step,
+    Verdict, VerifyReport,
+};
+
+/// Lines of a script are cut to this many columns around the caret.
+const WIDTH: usize = 100;
+
+pub(super) fn report(report: &Report) -> String {
+    match report {
+        Report::Migrate(report) => migrate(report),
+        Report::Status(report) => status(report),
+        Report::Rollback(report) => rollback(report),
+        Report::Verify(report) => verify(report),
+    }
+}
+
+/// Why a command refused, for standard error.
+pub(super) fn refusal(report: &Report) -> Option<String> {
+    match report {
+        Report::Rollback(report) => {
+            Some(format!("error: refused: {}; nothing was changed\n", report.refusal.as_ref()?))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn event(event: &Event, verbose: bool) -> Option<String> {
+    match event {
+        Event::Locked(holder) => Some(format!("waiting: another authmig holds the lock: {holder}\n")),
+        Event::Waiting(why) => Some(format!("waiting: {why}\n")),
+        Event::Script(file) => verbose.then(|| format!("running {file}\n")),
+        Event::Notice(severity, text) => Some(format!("{severity}: {text}\n")),
+    }
+}
+
+/// An error as the house shows it: the sentence, the place with a caret, what to do.
+pub(super) fn failure(failure: &Failure) -> String {
+    let mut text = format!("error: {}\n", failure.message);
+    let said = failure
+        .server
+        .as_ref()
+        .map(|server| format!("{} ({})", server.message.replace('\n', "\n     "), server.sqlstate));
+    if let Some(place) = &failure.place {
+        match &place.line {
+            Some(line) => {
+                let number = line.number.to_string();
+                let margin = " ".repeat(number.len());
+                let (shown, column) = cut(&line.text, line.column);
+                let caret = indent(&shown, column);
+                let _ = write!(
+                    text,
+                    "  --> {file}:{number}:{column}\n {margin} |\n {number} | {shown}\n {margin} | {caret}^ {said}\n",
+                    file = place.file,
+                    column = line.column,
+                    said = said.unwrap_or_default(),
+                );
+            }
+            None => {
+                let _ = write!(text, "  --> {}\n   = {}\n", place.file, said.unwrap_or_default());
+            }
+        }
+    } else if let Some(said) = said.filter(|_| !failure.message.contains(&*server_message(failure))) {
+        let _ = writeln!(text, "   = {said}");
+    }
+    for finding in &failure.findings {
+        let _ = writeln!(text, "  - {finding}");
+    }
+    if let Some(server) = &failure.server {
+        for (word, part) in [("detail", &server.detail), ("hint", &server.hint), ("context", &server.context)]
+        {
+            if let Some(part) = part {
+                let _ = writeln!(
+                    text,
+                    "{word}: {}",
+                    part.replace('\n', &format!("\n{}", " ".repeat(word.len() + 2)))
+                );
+            }
+        }
+    }
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(text, "hint: {hint}");
+    }
+    text
+}
+
+fn server_message(failure: &Failure) -> String {
+    failure.server.as_ref().map(|server| server.message.clone()).unwrap_or_default()
+}
+
+/// The part of a long line around this column, and the column in it.
+fn cut(line: &str, column: usize) -> (String, usize) {
+    let length = line.chars().count();
+    if length <= WIDTH {
+        return (line.to_owned(), column);
+    }
+    let start = (column - 1).saturating_sub(WIDTH / 2).min(length - WIDTH);
+    let middle: String = line.chars().skip(start).take(WIDTH).collect();
+    let front = if start > 0 { "…" } else { "" };
+    let back = if start + WIDTH < length { "…" } else { "" };
+    (format!("{front}{middle}{back}"), column - start + front.chars().count())
+}
+
+/// Blanks as wide as what stands in front of the column; tabs stay tabs.
+fn indent(line: &str, column: usize) -> String {
+    line.chars()
+        .take(column - 1)
+        .map(|c| if c == '\t' { "\t".to_owned() } else { " ".repeat(c.to_string().width()) })
+        .collect()
+}
+
+fn migrate(report: &MigrateReport) -> String {
+    let mut text = String::new();
+    if let Some(scripts) = &report.sql {
+        for script in scripts {
+            let _ = write!(text, "-- {}\n{}\n", script.file, script.sql.trim_end());
+        }
+        if !scripts.is_empty() {
+            text.push('\n');
+        }
+    }
+    let _ = writeln!(text, "{}", report.database);
+    steps(&mut text, &report.applied);
+    let count = counted(report.applied.len(), "migration");
+    let _ = match report.outcome {
+        MigrateOutcome::UpToDate => {
+            writeln!(text, "nothing to do: {} applied", counted(report.total, "migration"))
+        }
+        MigrateOutcome::Applied => {
+            writeln!(text, "{count} applied, verified and committed in {} ms", report.milliseconds)
+        }
+        MigrateOutcome::DryRun => {
+            writeln!(
+                text,
+                "dry run: {count} applied, verified and rolled back in {} ms; nothing was changed",
+                report.milliseconds
+            )
+        }
+    };
+    text
+}
+
+fn steps(text: &mut String, steps: &[Step]) {
+    let names: Vec<_> = steps.iter().map(|step| format!("{:02}-{}", step.version, step.name)).collect();
+    let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    for (step, name) in steps.iter().zip(&names) {
+        let _ = writeln!(text, "  {}  {:>5} ms", padded(name, width), step.milliseconds);
+    }
+}
+
+fn status(report: &StatusReport) -> String {
+    let mut text = format!("{}\n", report.database);
+    let rows: Vec<[String; 4]> = report
+        .migrations
+        .iter()
+        .map(|migration| {
+            [
+                format!("{:02}-{}", migration.version, migration.name),
+                migration.state.to_owned(),
+                migration.applied_on.as_deref().map_or_else(String::new, moment),
+                migration.applied_by.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    table(&mut text, &rows);
+    let applied = report.migrations.iter().filter(|m| m.state == "applied").count();
+    let _ = write!(text, "{applied} applied, {} pending", report.pending);
+    if report.drift.is_empty() {
+        text.push('\n');
+    } else {
+        let _ = writeln!(text, ", {} wrong", report.drift.len());
+        for finding in &report.drift {
+            let _ = writeln!(text, "  - {finding}");
+        }
+    }
+    text
+}
+
+fn rollback(report: &RollbackReport) -> String {
+    let mut text = format!("{}\n", report.database);
+    let count = counted(report.reverted.len(), "migration");
+    match report.outcome {
+        RollbackOutcome::NothingToDo => text.push_str("nothing to do: no migration is applied\n"),
+        RollbackOutcome::Reverted => {
+            steps(&mut text, &report.reverted);
+            let purged = if report.purge { ", the ledger dropped" } else { "" };
+            let _ = writeln!(text, "{count} reverted{purged} and committed; {} still applied", report.total);
+        }
+        RollbackOutcome::DryRun => {
+            text.push_str(&plan(report));
+            text.push_str("dry run: tried and rolled back; nothing was changed\n");
+        }
+        RollbackOutcome::Refused => text.push_str(&plan(report)),
+    }
+    text
+}
+
+/// What a rollback would do.
+fn plan(report: &RollbackReport) -> String {
+    let mut text = format!("would revert {}\n", counted(report.reverted.len(), "migration"));
+    for step in &report.reverted {
+        let _ = writeln!(text, "  {:02}-{}", step.version, step.name);
+    }
+    if report.purge {
+        text.push_str("  and the ledger, with its journal\n");
+    }
+    if !report.drops.is_empty() {
+        text.push_str("would drop\n");
+        let rows: Vec<[String; 3]> = report
+            .drops
+            .iter()
+            .map(|dropped| {
+                [
+                    dropped.kind.clone(),
+                    dropped.name.clone(),
+                    dropped.rows.map_or_else(String::new, |rows| counted_u64(rows, "row")),
+                ]
+            })
+            .collect();
+        table(&mut text, &rows);
+    }
+    let _ = writeln!(text, "would end {}", counted_u64(report.live_sessions, "live session"));
+    if !report.losses.is_empty() {
+        text.push_str("would lose\n");
+        for loss in &report.losses {
+            let _ = writeln!(text, "  - {loss}");
+        }
+    }
+    text
+}
+
+pub(super) fn question(report: &RollbackReport) -> String {
+    format!("{}\n{}go on? [y/N] ", report.database, plan(report))
+}
+
+fn verify(report: &VerifyReport) -> String {
+    let mut text = format!("{}\n", report.database);
+    let rows: Vec<[String; 3]> = report
+        .checks
+        .iter()
+        .map(|check| {
+            let verdict = match check.verdict {
+                Verdict::Passed => "passed",
+                Verdict::Failed => "FAILED",
+                Verdict::Skipped => "skipped",
+            };
+            [check.name.to_owned(), verdict.to_owned(), check.proves.to_owned()]
+        })
+        .collect();
+    table(&mut text, &rows);
+    for check in &report.checks {
+        for finding in &check.findings {
+            let _ = writeln!(text, "{}: {}: {}", check.name, finding.subject, finding.message);
+            if let Some(hint) = &finding.hint {
+                let _ = writeln!(text, "  hint: {hint}");
+            }
+        }
+    }
+    let failed = report.checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
+    let _ = match failed {
+        0 => writeln!(text, "verified: nothing is wrong"),
+        _ => writeln!(text, "{} failed", counted(failed, "check")),
+    };
+    text
+}
+
+/// Rows with aligned columns, indented by two.
+fn table<const N: usize>(text: &mut String, rows: &[[String; N]]) {
+    let widths: Vec<usize> =
+        (0..N).map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0)).collect();
+    for row in rows {
+        let mut line = String::from(" ");
+        for (cell, width) in row.iter().zip(&widths) {
+            if *width > 0 {
+                let _ = write!(line, " {} ", padded(cell, *width));
+            }
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    counted_u64(number as u64, thing)
+}
+
+fn counted_u64(number: u64, thing: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{s}")
+}
+
+/// An RFC 3339 time in UTC, to the second; anything else as it is.
+fn moment(text: &str) -> String {
+    match text.split_once('T') {
+        Some((day, time)) if text.ends_with('Z') && text.is_ascii() && time.len() >= 8 => {
+            format!("{day} {} UTC", &time[..8])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use snapbox::{assert_data_eq, str};
+
+    use super::*;
+    use crate::failure::{Line, Place, ServerError};
+    use crate::report::Exit;
+
+    fn broken(text: &str, column: usize) -> Failure {
+        Failure {
+            place: Some(Place {
+                file: "02-auth_schema.up.sql".to_owned(),
+                line: Some(Line { number: 14, column, text: text.to_owned() }),
+            }),
+            server: Some(ServerError {
+                message: "syntax error at or near \"tabel\"".to_owned(),
+                sqlstate: "42601".to_owned(),
+                detail: None,
+                hint: Some("look again".to_owned()),
+                context: None,
+            }),
+            ..Failure::new(Exit::ScriptFailed, "02-auth_schema failed; nothing was changed")
+        }
+    }
+
+    #[test]
+    fn a_failed_script_is_a_picture() {
+        assert_data_eq!(
+            failure(&broken("    create tabel auth.refresh_token (", 12)),
+            str![[r#"
+error: 02-auth_schema failed; nothing was changed
+  --> 02-auth_schema.up.sql:14:12
+    |
+ 14 |     create tabel auth.refresh_token (
+    |            ^ syntax error at or near "tabel" (42601)
+hint: look again
+
+"#]]
+        );
+    }
+
+    #[test]
+    fn the_caret_stands_under_wide_characters_and_tabs() {
+        let picture = failure(&broken("\t'日本', tabel", 8));
+        let lines: Vec<_> = picture.lines().collect();
+        assert!(lines[3].ends_with("| \t'日本', tabel"), "{picture}");
+        assert!(lines[4].contains("| \t        ^ "), "{picture}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_caret() {
+        let line = format!("{}tabel{}", "a".repeat(500), "b".repeat(500));
+        let picture = failure(&broken(&line, 501));
+        let lines: Vec<_> = picture.lines().collect();
+        let caret = lines[4].find('^').unwrap();
+        let shown: String = lines[3].chars().skip(caret).take(5).collect();
+        assert_eq!(shown, "tabel", "{picture}");
+        assert!(lines[3].chars().count() < 120);
+    }
+
+    #[test]
+    fn moments_are_cut_to_seconds() {
+        assert_eq!(moment("2026-01-02T03:04:05.678901Z"), "2026-01-02 03:04:05 UTC");
+        assert_eq!(moment("yesterday"), "yesterday");
+        assert_eq!(moment("TüüüüüüüüZ"), "TüüüüüüüüZ");
+    }
+}

@@ -1,0 +1,322 @@
+//! What a command found or did, as data; and which exit code each outcome means.
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// This binary's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The status with which the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// As wished, nothing to do included.
+    Success,
+    /// An error that has no code of its own.
+    Failure,
+    /// Wrong usage, or a target that cannot be parsed.
+    Usage,
+    /// Migrations are pending.
+    Pending,
+    /// Drift, or a failed check.
+    Drift,
+    /// The database cannot be reached, or refuses the login.
+    Unreachable,
+    /// Another run held the lock past the limit, or `lock_timeout` struck.
+    Locked,
+    /// Refused: it would lose data, or the answer was no.
+    Refused,
+    /// A script failed; everything was rolled back.
+    ScriptFailed,
+    /// The database is newer than this binary.
+    Newer,
+    /// Ended by this signal.
+    Signal(u8),
+}
+
+impl Exit {
+    /// The number, as the table in the README has it.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::Pending => 3,
+            Exit::Drift => 4,
+            Exit::Unreachable => 5,
+            Exit::Locked => 6,
+            Exit::Refused => 7,
+            Exit::ScriptFailed => 8,
+            Exit::Newer => 9,
+            // As a shell reports it.
+            Exit::Signal(number) => 128_u8.saturating_add(number),
+        }
+    }
+}
+
+impl Serialize for Exit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.code())
+    }
+}
+
+/// What happens while a command runs; written to standard error at once.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Another run holds the lock; who that is, as far as the server tells.
+    Locked(String),
+    /// The server cannot be used yet, or is not yet up to date; why.
+    Waiting(String),
+    /// A script has started: its label and part.
+    Script(String),
+    /// The server said something: severity and text.
+    Notice(String, String),
+}
+
+/// The result of a command.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Report {
+    /// `authmig migrate`
+    Migrate(MigrateReport),
+    /// `authmig status`
+    Status(StatusReport),
+    /// `authmig rollback`
+    Rollback(RollbackReport),
+    /// `authmig verify`
+    Verify(VerifyReport),
+}
+
+impl Report {
+    /// The status that this result means.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Report::Migrate(report) => report.exit,
+            Report::Status(report) => report.exit,
+            Report::Rollback(report) => report.exit,
+            Report::Verify(report) => report.exit,
+        }
+    }
+}
+
+/// One migration in a report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// The version.
+    pub version: i32,
+    /// The name.
+    pub name: String,
+    /// How long its script took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// A script with its text.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownScript {
+    /// The file's name.
+    pub file: String,
+    /// The SQL.
+    pub sql: String,
+}
+
+/// What `migrate` did.
+#[derive(Debug, Serialize)]
+pub struct MigrateReport {
+    /// `authmig.migrate/1`
+    pub schema: &'static str,
+    /// `user@host:port/dbname`
+    pub database: String,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// What became of it.
+    pub outcome: MigrateOutcome,
+    /// What was applied, in this order.
+    pub applied: Vec<Step>,
+    /// How many migrations are applied now (after a dry run: would be).
+    pub total: usize,
+    /// From taking the lock to the end, in milliseconds.
+    pub milliseconds: u64,
+    /// The scripts, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<Vec<ShownScript>>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+/// What became of a `migrate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MigrateOutcome {
+    /// Applied, verified and committed.
+    Applied,
+    /// There was nothing to do.
+    UpToDate,
+    /// Applied and verified, then rolled back as wished.
+    DryRun,
+}
+
+/// What `status` found.
+#[derive(Debug, Serialize)]
+pub struct StatusReport {
+    /// `authmig.status/1`
+    pub schema: &'static str,
+    /// `user@host:port/dbname`
+    pub database: String,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// Nothing pending, no drift.
+    pub up_to_date: bool,
+    /// How many are pending.
+    pub pending: usize,
+    /// One entry a version.
+    pub migrations: Vec<MigrationStatus>,
+    /// What is wrong, a sentence each.
+    pub drift: Vec<String>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+/// One version in a `status`.
+#[derive(Debug, Serialize)]
+pub struct MigrationStatus {
+    /// The version.
+    pub version: i32,
+    /// The name.
+    pub name: String,
+    /// `applied`, `pending`, `changed`, `missing`, `out of order` or `newer`.
+    pub state: &'static str,
+    /// When it was applied, RFC 3339 in UTC.
+    pub applied_on: Option<String>,
+    /// The role that applied it.
+    pub applied_by: Option<String>,
+    /// The authmig that applied it.
+    pub authmig_version: Option<String>,
+}
+
+/// What `rollback` did, or would do.
+#[derive(Debug, Serialize)]
+pub struct RollbackReport {
+    /// `authmig.rollback/1`
+    pub schema: &'static str,
+    /// `user@host:port/dbname`
+    pub database: String,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// What became of it.
+    pub outcome: RollbackOutcome,
+    /// What was reverted, or would be, in this order.
+    pub reverted: Vec<Step>,
+    /// What that drops.
+    pub drops: Vec<Dropped>,
+    /// Logged-in sessions that end with it.
+    pub live_sessions: u64,
+    /// Why `--discard-data` is needed, a sentence each.
+    pub losses: Vec<String>,
+    /// Whether the ledger goes, too.
+    pub purge: bool,
+    /// How many migrations stay applied.
+    pub total: usize,
+    /// Why it was refused, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+/// What became of a `rollback`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollbackOutcome {
+    /// Reverted and committed.
+    Reverted,
+    /// There was nothing to do.
+    NothingToDo,
+    /// Rehearsed, then rolled back as wished.
+    DryRun,
+    /// Nothing was changed.
+    Refused,
+}
+
+/// Something that a rollback drops.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// `table`, `function`, …
+    pub kind: String,
+    /// Its name, as SQL writes it.
+    pub name: String,
+    /// The rows that go with a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+/// What `verify` found.
+#[derive(Debug, Serialize)]
+pub struct VerifyReport {
+    /// `authmig.verify/1`
+    pub schema: &'static str,
+    /// `user@host:port/dbname`
+    pub database: String,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// One entry a check.
+    pub checks: Vec<Check>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+/// One check of a `verify`.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// `history`, `scripts`, …
+    pub name: &'static str,
+    /// What it proves, in a line.
+    pub proves: &'static str,
+    /// What it ended with.
+    pub verdict: Verdict,
+    /// What is wrong; empty if it passed.
+    pub findings: Vec<Finding>,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing is wrong.
+    Passed,
+    /// Something is.
+    Failed,
+    /// It could not be made.
+    Skipped,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// What it is about: a migration, an object.
+    pub subject: String,
+    /// What was found.
+    pub message: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// An error as JSON: what `--format json` writes instead of a report.
+#[derive(Debug, Serialize)]
+pub struct ErrorReport<'a> {
+    /// `authmig.error/1`
+    pub schema: &'static str,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// All that is known.
+    pub error: &'a Failure,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+impl<'a> ErrorReport<'a> {
+    /// The report of this failure.
+    pub fn new(error: &'a Failure) -> ErrorReport<'a> {
+        ErrorReport { schema: "authmig.error/1", authmig: VERSION, error, exit: error.exit }
+    }
+}

@@ -1,0 +1,38 @@
+-- Opens the transaction of a run that will change something, or fails with
+--   AMV01  the server is too old
+--   0A000  it is in recovery, where no transaction is read write
+--   AML01  another run holds the lock. It is tried, not waited for: a statement that
+--          waits inside a transaction can deadlock with `create index concurrently`
+--   AMO01  the ledger is somebody else's, who could have put a trigger on it
+begin isolation level read committed read write;
+select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+       pg_catalog.set_config('client_min_messages', 'notice', true),
+       pg_catalog.set_config('standard_conforming_strings', 'on', true),
+       pg_catalog.set_config('check_function_bodies', 'on', true),
+       pg_catalog.set_config('row_security', 'on', true),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
+       pg_catalog.set_config('datestyle', 'ISO', true),
+       pg_catalog.set_config('timezone', 'UTC', true);
+do $$
+declare
+    stranger text;
+begin
+    if current_setting('server_version_num')::int4 < 140000 then
+        raise exception using errcode = 'AMV01', message = current_setting('server_version');
+    end if;
+    -- "auth" and "mig" in ASCII.
+    if not pg_try_advisory_xact_lock(1635087464, 7170407) then
+        raise exception using errcode = 'AML01', message = 'locked';
+    end if;
+    select r.rolname into stranger
+      from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
+            union all
+            select c.relowner from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+             where n.nspname = 'authmig' and c.relkind in ('r', 'p', 'v')) as o (owner)
+      join pg_roles as r on r.oid = o.owner
+     where r.rolname <> current_user and not r.rolsuper
+     limit 1;
+    if stranger is not null then
+        raise exception using errcode = 'AMO01', message = quote_ident(stranger);
+    end if;
+end $$;

@@ -1,0 +1,3 @@
+-- Delivered by the commit, or never.
+notify pgrst, 'reload schema';
+notify pgrst, 'reload config';

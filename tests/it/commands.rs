@@ -1,0 +1,237 @@
+//! status, verify, migrate: options, exit codes, JSON.
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::{Files, TestDb};
+
+#[test]
+fn status_shows_a_line_a_migration() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=3);
+    db.authmig_with(&files, &["migrate", "--to", "2"]).exits(0);
+    assert_data_eq!(
+        db.authmig_with(&files, &["status"]).exits(0).stdout,
+        str![[r#"
+postgres@127.0.0.1:[..]/t_[..]
+  01-t1  applied  20[..]-[..]-[..] [..]:[..]:[..] UTC  postgres
+  02-t2  applied  20[..]-[..]-[..] [..]:[..]:[..] UTC  postgres
+  03-t3  pending
+2 applied, 1 pending
+
+"#]]
+    );
+    db.authmig_with(&files, &["status", "--check"]).exits(3);
+    db.authmig_with(&files, &["migrate", "--to", "03"]).exits(0);
+    db.authmig_with(&files, &["status", "--check"]).exits(0);
+}
+
+#[test]
+fn status_shows_every_kind_of_drift() {
+    let db = TestDb::new();
+    db.authmig_with(&Files::tables(1..=4), &["migrate"]).exits(0);
+    db.sql(
+        "delete from authmig.schema_history where version = 2; \
+            update authmig.schema_history set sha256 = 'x' where version = 1;",
+    );
+    let others = Files::tables(1..=3).and("05-t5", "", "", "");
+    let run = db.authmig_with(&others, &["status"]).exits(0);
+    let states: Vec<_> = run
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("  0"))
+        .map(|line| line[2..].split("  ").take(2).collect::<Vec<_>>().join("="))
+        .collect();
+    assert_eq!(
+        states,
+        ["01-t1=changed", "02-t2=out of order", "03-t3=applied", "04-t4=missing", "05-t5=pending"]
+    );
+    assert!(
+        run.stdout.contains("2 applied, 1 pending, 3 wrong\n")
+            || run.stdout.contains("1 applied, 1 pending, 3 wrong\n"),
+        "{}",
+        run.stdout
+    );
+    db.authmig_with(&others, &["status", "--check"]).exits(4);
+    db.authmig_with(&others, &["migrate"]).exits(4);
+    db.authmig_with(&Files::tables(1..=3), &["status", "--check"]).exits(9);
+    db.authmig_with(&others, &["verify"]).exits(4);
+}
+
+#[test]
+fn status_wait_ends_when_another_run_has_migrated() {
+    let db = TestDb::new();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| db.authmig(&["status", "--wait", "60s"]));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        db.authmig(&["migrate"]).exits(0);
+        let run = waiting.join().unwrap().exits(0);
+        assert_eq!(run.stderr, "waiting: 5 of 5 migrations are pending\n");
+    });
+    let empty = TestDb::new();
+    empty.authmig(&["status", "--wait", "100ms"]).exits(3);
+}
+
+#[test]
+fn status_and_verify_create_nothing() {
+    let db = TestDb::new();
+    let before = db.dump(&[]);
+    db.authmig(&["status"]).exits(0);
+    db.authmig(&["status", "--check"]).exits(3);
+    db.authmig(&["verify"]).exits(4);
+    assert_eq!(db.dump(&[]), before);
+}
+
+#[test]
+fn a_dry_run_does_it_all_and_leaves_nothing() {
+    let db = TestDb::new();
+    let own = crate::support::own_roles();
+    let before = db.dump(&[]);
+    let run =
+        db.authmig(&crate::support::with_options(&["migrate", "--dry-run", "--show-sql"], &own)).exits(0);
+    assert!(run.stdout.contains("-- 02-auth_schema.up.sql\n"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("dry run: 5 migrations applied, verified and rolled back in "),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(db.dump(&[]), before);
+    assert_eq!(
+        db.ask(&format!(
+            "select count(*) from pg_roles where rolname = '{}'",
+            own[0].split('=').nth(1).unwrap()
+        )),
+        "0"
+    );
+    // It fails as the real thing would.
+    let broken = Files::tables(1..=1).append("01-t1.verify.sql", "select 1/0");
+    db.authmig_with(&broken, &["migrate", "--dry-run"]).exits(8);
+}
+
+#[test]
+fn verify_reports_every_script_that_raises() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=4);
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    let run = db.authmig_with(&files, &["verify"]).exits(0);
+    assert!(run.stdout.ends_with("verified: nothing is wrong\n"), "{}", run.stdout);
+    db.sql("drop table public.t1, public.t3");
+    assert_data_eq!(
+        db.authmig_with(&files, &["verify"]).exits(4).stdout,
+        str![[r#"
+postgres@127.0.0.1:[..]/t_[..]
+  history  passed  every script of this binary is applied, and no other
+  scripts  FAILED  each verify script finds what it looks for
+scripts: 01-t1.verify.sql: table public.t1 is missing (P0001)
+scripts: 03-t3.verify.sql: table public.t3 is missing (P0001)
+1 check failed
+
+"#]]
+    );
+}
+
+#[test]
+fn a_verify_script_cannot_write() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1).replace("01-t1.verify.sql", "insert into public.t1 values (1);");
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    assert_eq!(db.ask("select count(*) from public.t1"), "1", "inside a migration it is one of the scripts");
+    let run = db.authmig_with(&files, &["verify"]).exits(4);
+    assert!(run.stdout.contains("read-only transaction (25006)"), "{}", run.stdout);
+    assert_eq!(db.ask("select count(*) from public.t1"), "1");
+}
+
+#[test]
+fn parameters_are_kept_and_cannot_change() {
+    let db = TestDb::new();
+    let own = crate::support::own_roles();
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["verify"]).exits(0);
+    db.authmig(&crate::support::with_options(&["verify"], &own)).exits(0);
+    let run = db.authmig(&["migrate", "--anon-role", "somebody_else"]).exits(2);
+    assert!(
+        run.stderr.starts_with(
+            "error: --anon-role is \"somebody_else\", but this database was installed with \"o_"
+        ),
+        "{}",
+        run.stderr
+    );
+    let as_variable = db.with("AUTHMIG_ANON_ROLE", "somebody_else");
+    as_variable.authmig(&["migrate"]).exits(2);
+    as_variable.authmig(&["rollback", "--yes"]).exits(2);
+}
+
+#[test]
+fn after_rolling_everything_back_other_names_can_be_chosen() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    let own = crate::support::own_roles();
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["verify"]).exits(0);
+}
+
+#[test]
+fn every_json_object_is_as_its_schema_says() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nowhere = format!("postgres://x@127.0.0.1:{free}/x");
+    let broken = files.clone().append("02-t2.up.sql", "\nselect nonsense;");
+    let runs = [
+        (db.authmig_with(&broken, &["migrate", "--format", "json"]), 8),
+        (db.authmig_with(&files, &["status", "--format", "json", "--check"]), 3),
+        (db.authmig_with(&files, &["migrate", "--format", "json", "--dry-run", "--show-sql"]), 0),
+        (db.authmig_with(&files, &["migrate", "--format", "json"]), 0),
+        (db.authmig_with(&files, &["migrate", "--format", "json"]), 0),
+        (db.authmig_with(&files, &["status", "--format", "json"]), 0),
+        (db.authmig_with(&files, &["verify", "--format", "json"]), 0),
+        (db.authmig_with(&broken, &["verify", "--format", "json"]), 4),
+        (db.authmig_with(&broken, &["migrate", "--format", "json"]), 4),
+        (db.authmig_with(&files, &["rollback", "--format", "json"]), 7),
+        (db.authmig_with(&files, &["rollback", "--format", "json", "--dry-run"]), 0),
+        (db.authmig_with(&files, &["rollback", "--format", "json", "--yes"]), 0),
+        (db.authmig_with(&files, &["rollback", "--format", "json", "--yes", "--all", "--purge"]), 0),
+        (db.authmig_with(&files, &["rollback", "--format", "json", "--yes"]), 0),
+        (db.authmig(&["status", "--format", "json", "--database-url", &nowhere]), 5),
+    ];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
+    let mut seen = std::collections::BTreeSet::new();
+    for (run, code) in runs {
+        let object = run.exits(code).json();
+        let name = object["schema"].as_str().unwrap().strip_prefix("authmig.").unwrap().replace('/', "-");
+        let schema = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+        let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&object).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}\n{object}");
+        assert_eq!(object["exit"], code);
+        seen.insert(name);
+    }
+    let documented: std::collections::BTreeSet<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(seen, documented);
+}
+
+#[test]
+fn verbose_tells_what_runs_and_no_statement() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1);
+    let run = db.authmig_with(&files, &["migrate", "-v"]).exits(0);
+    assert_eq!(run.stderr, "running 01-t1.up.sql\nrunning 01-t1.verify.sql\n");
+    let run = db.authmig(&["migrate", "-vv"]).exits(4);
+    assert!(run.stderr.contains("message to the server"), "{}", run.stderr);
+    assert!(!run.stderr.contains("set_config"), "{}", run.stderr);
+}
+
+#[test]
+fn what_scripts_raise_is_passed_on() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1).append(
+        "01-t1.up.sql",
+        "create table if not exists public.t1 (id int); do $$ begin raise notice 'look here'; raise warning 'take care'; end $$;",
+    );
+    let run = db.authmig_with(&files, &["migrate"]).exits(0);
+    assert_eq!(run.stderr, "notice: look here\nwarning: take care\n");
+}

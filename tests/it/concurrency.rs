@@ -1,0 +1,91 @@
+//! Many runs at once: one applies, the others find nothing to do.
+
+use std::time::Duration;
+
+use crate::support::{Files, TestDb, finish};
+
+#[test]
+fn of_twenty_starts_on_an_empty_database_one_applies_and_all_succeed() {
+    let db = TestDb::new();
+    let children: Vec<_> =
+        (0..20).map(|_| db.command(&["migrate", "--format", "json"]).spawn().unwrap()).collect();
+    let outcomes: Vec<_> = children
+        .into_iter()
+        .map(|child| finish(child).exits(0).json()["outcome"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "applied").count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "up_to_date").count(), 19, "{outcomes:?}");
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+    assert_eq!(db.ask("select count(*) from authmig.journal"), "1");
+}
+
+#[test]
+fn two_hundred_starts_on_a_migrated_database_take_no_lock() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    // Held by us throughout: a run that wanted it would wait.
+    let mut other = db.client();
+    other.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
+    // As many at a time as the server has connections for.
+    for _ in 0..10 {
+        let children: Vec<_> =
+            (0..20).map(|_| db.command(&["migrate", "--lock-wait", "0s"]).spawn().unwrap()).collect();
+        for child in children {
+            let run = finish(child).exits(0);
+            assert!(run.stdout.ends_with("nothing to do: 5 migrations applied\n"), "{}", run.stdout);
+            assert_eq!(run.stderr, "");
+        }
+    }
+}
+
+#[test]
+fn a_second_run_says_who_holds_the_lock_waits_and_finds_nothing_to_do() {
+    let db = TestDb::new();
+    let slow = Files::tables(1..=2).append("02-t2.up.sql", "select pg_sleep(1);");
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| db.authmig_with(&slow, &["migrate"]));
+        while db.ask(
+            "select count(*) from pg_locks where locktype = 'advisory' and objid = 7170407 \
+                      and database = (select oid from pg_database where datname = current_database())",
+        ) == "0"
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let second = db.authmig_with(&slow, &["migrate"]).exits(0);
+        assert!(second.stdout.ends_with("nothing to do: 2 migrations applied\n"), "{}", second.stdout);
+        assert!(
+            second.stderr.starts_with("waiting: another authmig holds the lock: process "),
+            "{}",
+            second.stderr
+        );
+        assert!(second.stderr.contains("of postgres from 127.0.0.1 (authmig 0."), "{}", second.stderr);
+        assert!(second.stderr.contains(", since 2"), "{}", second.stderr);
+        assert_eq!(second.stderr.lines().count(), 1, "{}", second.stderr);
+        first.join().unwrap().exits(0);
+    });
+    assert_eq!(db.ask("select count(*) from authmig.journal"), "1");
+}
+
+#[test]
+fn past_the_limit_a_waiting_run_gives_up_with_6() {
+    let db = TestDb::new();
+    let mut other = db.client();
+    other.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
+    let run = db.authmig(&["migrate", "--lock-wait", "200ms"]).exits(6);
+    assert!(run.stderr.contains("error: another authmig holds the lock: process "), "{}", run.stderr);
+    assert!(run.stderr.contains("nothing was changed\nhint: --lock-wait"), "{}", run.stderr);
+    assert_eq!(db.history(), [0; 0]);
+}
+
+#[test]
+fn runs_in_two_databases_of_one_server_create_their_common_roles_once() {
+    let own = crate::support::own_roles();
+    let databases: Vec<_> = (0..4).map(|_| TestDb::new()).collect();
+    let children: Vec<_> = databases
+        .iter()
+        .map(|db| db.command(&crate::support::with_options(&["migrate"], &own)).spawn().unwrap())
+        .collect();
+    for child in children {
+        finish(child).exits(0);
+    }
+}

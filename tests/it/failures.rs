@@ -1,0 +1,224 @@
+//! Whatever fails, wherever: nothing is changed, and the error shows the place.
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::{Files, TestDb};
+
+#[test]
+fn a_failing_script_leaves_nothing_behind_and_shows_its_place() {
+    let db = TestDb::new();
+    let files =
+        Files::tables(1..=3).replace("02-t2.up.sql", "-- é日本\nselect 'ü'; create tabel public.x (id int);");
+    let run = db.authmig_with(&files, &["migrate"]).exits(8);
+    assert_data_eq!(
+        run.stderr,
+        str![[r#"
+error: 02-t2 failed; nothing was changed
+  --> 02-t2.up.sql:2:20
+   |
+ 2 | select 'ü'; create tabel public.x (id int);
+   |                    ^ syntax error at or near "tabel" (42601)
+
+"#]]
+    );
+    assert_eq!(run.stdout, "");
+    assert_eq!(db.history(), [0; 0]);
+    assert_eq!(db.ask("select count(*) from pg_namespace where nspname = 'authmig'"), "0");
+}
+
+#[test]
+fn an_error_without_a_position_names_the_script() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=2)
+        .replace("02-t2.up.sql", "create table public.t1 (id int);")
+        .replace("01-t1.verify.sql", "select 1");
+    assert_data_eq!(
+        db.authmig_with(&files, &["migrate"]).exits(8).stderr,
+        str![[r#"
+error: 02-t2 failed; nothing was changed
+  --> 02-t2.up.sql
+   = relation "t1" already exists (42P07)
+
+"#]]
+    );
+}
+
+#[test]
+fn detail_hint_and_context_are_shown() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1).append(
+        "01-t1.verify.sql",
+        "do $$ begin raise exception using message = 'no good', detail = 'one\ntwo', hint = 'try three', \
+         errcode = 'P0999'; end $$;",
+    );
+    assert_data_eq!(
+        db.authmig_with(&files, &["migrate"]).exits(8).stderr,
+        str![[r#"
+error: 01-t1.verify.sql failed; nothing was changed
+  --> 01-t1.verify.sql
+   = no good (P0999)
+detail: one
+        two
+hint: try three
+context: PL/pgSQL function inline_code_block line 1 at RAISE
+
+"#]]
+    );
+    assert_eq!(db.history(), [0; 0]);
+}
+
+#[test]
+fn any_failure_in_any_script_of_the_binary_changes_nothing() {
+    let db = TestDb::new();
+    let own = crate::support::own_roles();
+    let files = Files::embedded();
+    let before = db.dump(&[]);
+    let names = files.names();
+    let ends_in = |part: &str| {
+        names.iter().filter(|name| name.ends_with(&format!(".{part}.sql"))).cloned().collect::<Vec<_>>()
+    };
+
+    for file in ends_in("up").into_iter().chain(ends_in("verify")) {
+        let broken = files.clone().append(&file, "\nselect 1/0;");
+        let run = db.authmig_with(&broken, &crate::support::with_options(&["migrate"], &own)).exits(8);
+        assert!(run.stderr.contains(&format!("--> {file}")), "{}", run.stderr);
+        assert!(run.stderr.contains("division by zero (22012)"), "{}", run.stderr);
+        assert_eq!(db.dump(&[]), before, "{file}");
+    }
+
+    db.authmig_with(&files, &crate::support::with_options(&["migrate"], &own)).exits(0);
+    let installed = db.dump(&[]);
+    let down = ["rollback", "--all", "--yes", "--discard-data"];
+    for file in ends_in("down") {
+        let broken = files.clone().append(&file, "\nselect 1/0;");
+        let run = db.authmig_with(&broken, &down).exits(8);
+        assert!(run.stderr.contains(&format!("--> {file}")), "{}", run.stderr);
+        assert_eq!(db.dump(&[]), installed, "{file}");
+    }
+    // A rollback to the middle verifies what stays.
+    let broken = files.clone().append("01-extensions.verify.sql", "\nselect 1/0;");
+    db.authmig_with(&broken, &["rollback", "--to", "01", "--yes", "--discard-data"]).exits(8);
+    assert_eq!(db.dump(&[]), installed);
+}
+
+#[test]
+fn a_lock_on_a_table_that_is_not_to_be_had_is_exit_6() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1);
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    let mut other = db.client();
+    other.batch_execute("begin; lock table public.t1").unwrap();
+    let run = db.authmig_with(&files, &["rollback", "--yes", "--lock-timeout", "100ms"]).exits(6);
+    assert!(run.stderr.contains("--> 01-t1.down.sql"), "{}", run.stderr);
+    assert!(run.stderr.contains("(55P03)"), "{}", run.stderr);
+    assert_eq!(db.history(), [1]);
+}
+
+#[test]
+fn a_statement_timeout_is_a_failed_script() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1).append("01-t1.up.sql", "select pg_sleep(60);");
+    let run = db.authmig_with(&files, &["migrate", "--statement-timeout", "100ms"]).exits(8);
+    assert!(run.stderr.contains("statement timeout (57014)"), "{}", run.stderr);
+    assert_eq!(db.history(), [0; 0]);
+}
+
+#[test]
+fn a_lost_connection_changes_nothing_and_says_so() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1).append("01-t1.up.sql", "select pg_terminate_backend(pg_backend_pid());");
+    let run = db.authmig_with(&files, &["migrate"]).exits(5);
+    assert!(run.stderr.contains(" was lost: "), "{}", run.stderr);
+    assert!(run.stderr.contains("nothing was changed"), "{}", run.stderr);
+    assert_eq!(db.history(), [0; 0]);
+}
+
+#[test]
+fn a_deferred_constraint_that_fails_at_the_commit_changes_nothing() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1).append(
+        "01-t1.up.sql",
+        "create table public.u (id int unique deferrable initially deferred); insert into public.u values (1), (1);",
+    );
+    let run = db.authmig_with(&files, &["migrate"]).exits(8);
+    assert!(run.stderr.contains("refused the commit"), "{}", run.stderr);
+    assert_eq!(db.history(), [0; 0]);
+    assert_eq!(db.ask("select count(*) from pg_class where relname in ('u', 't1')"), "0");
+}
+
+#[test]
+fn a_catalog_that_cannot_be_used_is_refused_before_connecting() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1).append("01-t1.up.sql", "\ncommit;");
+    let run = db.authmig_with(&files, &["migrate"]).exits(1);
+    assert_eq!(
+        run.stderr,
+        "error: a migration cannot be used: 01-t1.up.sql:3:1: commit is transaction control, and the transaction is authmig's\n"
+    );
+}
+
+#[test]
+fn an_unreachable_server_is_exit_5_with_its_name_and_without_the_password() {
+    let db = TestDb::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("postgres://app:s3cret@127.0.0.1:{free}/shop");
+    for format in ["human", "json"] {
+        let run = db.authmig(&["status", "--format", format, "-vv", "--database-url", &url]).exits(5);
+        assert!(
+            run.stderr.contains(&format!("cannot connect to app@127.0.0.1:{free}/shop: connection refused")),
+            "{}",
+            run.stderr
+        );
+        assert!(!format!("{run:?}").contains("s3cret"), "{run:?}");
+    }
+    let url = db.url().replace(&db.name, "no_such_database");
+    let run = db.authmig(&["status", "--database-url", &url]).exits(5);
+    assert!(run.stderr.contains("does not exist (3D000)"), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: create the database first"), "{}", run.stderr);
+}
+
+#[test]
+fn no_password_is_in_any_help_text() {
+    let db = TestDb::new().with("AUTHMIG_DATABASE_URL", "postgres://app:s3cret@nowhere/x");
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &["migrate", "--help"],
+        &["status", "-h"],
+        &["rollback", "--help"],
+        &["verify", "--help"],
+    ] {
+        let run = db.authmig(arguments).exits(0);
+        assert!(!format!("{run:?}").contains("s3cret"));
+        assert!(run.stdout.contains("Usage: authmig"));
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_2() {
+    let db = TestDb::new();
+    for arguments in [
+        &[][..],
+        &["migrat"],
+        &["migrate", "--to", "x"],
+        &["migrate", "--to", "99"],
+        &["migrate", "--show-sql"],
+        &["rollback", "--all", "--to", "1"],
+        &["rollback", "--purge"],
+        &["status", "--wait", "5"],
+        &["status", "--database-url", "nonsense"],
+        &["status", "--database-url", ""],
+        &["migrate", "--anon-role", ""],
+        &["migrate", "--anon-role", "x", "--service-role", "x"],
+        &["migrate", "--api-schema", "auth"],
+    ] {
+        let run = db.authmig(arguments).exits(2);
+        assert!(
+            run.stderr.starts_with("error: ") || run.stderr.contains("Usage: "),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+        assert_eq!(run.stdout, "", "{arguments:?}");
+    }
+    assert_eq!(db.history(), [0; 0]);
+}

@@ -1,0 +1,14 @@
+//! One integration binary, against real PostgreSQL. `bin/test` starts the servers.
+#![allow(clippy::unwrap_used, clippy::needless_raw_string_hashes, reason = "tests")]
+
+mod support;
+
+mod commands;
+mod concurrency;
+mod failures;
+mod privileges;
+mod rollback;
+mod scripts;
+mod signals;
+mod walking;
+mod wire;

@@ -1,0 +1,174 @@
+//! Who may migrate, and which servers.
+
+use crate::support::{Files, TestDb, major, own_roles, role, with_options};
+
+#[test]
+fn the_owner_of_the_database_with_createrole_is_enough() {
+    let db = TestDb::new();
+    let migrator = role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let own = own_roles();
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["verify"]).exits(0);
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["verify"]).exits(0);
+}
+
+#[test]
+fn without_createrole_it_is_enough_that_the_roles_exist() {
+    let db = TestDb::new();
+    let own = own_roles();
+    // Another database has made them.
+    let first = TestDb::new();
+    first.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let migrator = role(&db, "login");
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    db.sql(&format!("grant {owner} to {migrator}; alter database {} owner to {migrator}", db.name));
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["verify"]).exits(0);
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+}
+
+#[test]
+fn a_role_that_may_nothing_is_told_so_and_changes_nothing() {
+    let db = TestDb::new();
+    let nobody = role(&db, "login");
+    let before = db.dump(&[]);
+    let db = db.run_by(&nobody);
+    let run = db.authmig(&["migrate"]);
+    assert!([1, 8].contains(&run.code), "{run:?}");
+    assert!(run.stderr.contains("permission denied"), "{}", run.stderr);
+    assert_eq!(db.dump(&[]), before);
+}
+
+#[test]
+fn a_reader_may_look_at_the_status_if_it_was_granted() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1);
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    let reader = role(&db, "login");
+    let db = db.run_by(&reader);
+    let run = db.authmig_with(&files, &["status"]).exits(1);
+    assert!(run.stderr.contains("may not be read by this role"), "{}", run.stderr);
+    db.sql(&format!(
+        "grant usage on schema authmig to {reader}; \
+        grant select on authmig.schema_history, authmig.parameter to {reader}"
+    ));
+    db.authmig_with(&files, &["status", "--check"]).exits(0);
+}
+
+#[test]
+fn a_ledger_of_somebody_else_is_not_written_to() {
+    let db = TestDb::new();
+    let stranger = role(&db, "login");
+    db.sql(&format!("create schema authmig authorization {stranger}"));
+    let run = db.authmig_with(&Files::tables(1..=1), &["migrate"]).exits(1);
+    assert!(run.stderr.contains(&format!("the schema authmig belongs to {stranger}")), "{}", run.stderr);
+
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    db.authmig_with(&files, &["migrate", "--to", "1"]).exits(0);
+    db.sql(&format!("alter table authmig.schema_history owner to {stranger}"));
+    db.authmig_with(&files, &["migrate"]).exits(1);
+    assert_eq!(db.history(), [1]);
+}
+
+#[test]
+fn a_history_table_of_another_shape_is_drift() {
+    let db = TestDb::new();
+    db.sql("create schema authmig; create table authmig.schema_history (version int, name text)");
+    let run = db.authmig_with(&Files::tables(1..=1), &["status"]).exits(4);
+    assert!(run.stderr.contains("is not the table that authmig made"), "{}", run.stderr);
+    db.authmig_with(&Files::tables(1..=1), &["migrate"]).exits(4);
+}
+
+#[test]
+fn impossible_rows_in_the_history_are_drift_and_no_panic() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=3);
+    db.authmig_with(&files, &["migrate", "--to", "2"]).exits(0);
+    for (edit, back) in [
+        ("checksum = 'many'", "checksum = old.checksum"),
+        ("checksum = '-1'", "checksum = old.checksum"),
+        ("checksum = '7'", "checksum = old.checksum"),
+        ("applied_on = 'yesterday'", "applied_on = old.applied_on"),
+        ("sha256 = ''", "sha256 = old.sha256"),
+        ("name = E'\\n'", "name = old.name"),
+        ("version = -5", "version = old.version"),
+    ] {
+        db.sql("create table public.old as select * from authmig.schema_history where version = 2");
+        db.sql(&format!("update authmig.schema_history set {edit} where version = 2"));
+        let run = db.authmig_with(&files, &["migrate"]).exits(4);
+        assert!(run.stderr.contains("nothing was changed"), "{edit}: {}", run.stderr);
+        db.sql(&format!(
+            "update authmig.schema_history as h set {back} from public.old as old where h.version in (2, -5)"
+        ));
+        db.sql("drop table public.old");
+    }
+    db.authmig_with(&files, &["migrate"]).exits(0);
+}
+
+#[test]
+fn a_server_in_recovery_is_refused_and_can_be_read() {
+    use crate::support::setting;
+    use std::process::Command;
+    let Ok(home) = std::env::var("AUTHMIG_TEST_BIN") else { panic!("run the tests with bin/test") };
+    let words = setting("AUTHMIG_TEST_AS");
+    let run = |command: &str| {
+        let line = format!("{words} {command}");
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    // A server of its own that believes it is a standby: no primary is needed for that.
+    let folder = run("mktemp -d");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    run(&format!("'{home}/initdb' -D '{folder}/data' -U postgres -A trust -N -E UTF8 --locale=C"));
+    let start = |standby: bool| {
+        if standby {
+            run(&format!("touch '{folder}/data/standby.signal'"));
+        }
+        run(&format!(
+            "'{home}/pg_ctl' -D '{folder}/data' -w -l '{folder}/log' \
+             -o \"-p {port} -k '{folder}' -c listen_addresses=127.0.0.1 -c fsync=off\" start"
+        ));
+    };
+    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+    let authmig = |arguments: &[&str]| {
+        let db = TestDb::new();
+        db.authmig(&[arguments, &["--database-url", &url]].concat())
+    };
+    start(false);
+    authmig(&["migrate", "--to", "1"]).exits(0);
+    run(&format!("'{home}/pg_ctl' -D '{folder}/data' -w -m fast stop"));
+    start(true);
+    let refused = authmig(&["migrate"]).exits(1);
+    let read = authmig(&["status", "--check"]);
+    let verified = authmig(&["verify"]);
+    run(&format!("'{home}/pg_ctl' -D '{folder}/data' -w -m immediate stop"));
+    run(&format!("rm -r '{folder}'"));
+    assert!(refused.stderr.contains("in recovery"), "{}", refused.stderr);
+    read.exits(3);
+    verified.exits(4);
+}
+
+#[test]
+fn a_server_that_is_too_old_is_refused_with_a_sentence() {
+    // `bin/test 13` runs this test alone; on the others there is nothing to refuse.
+    if major() >= 14 {
+        return;
+    }
+    let db = TestDb::new();
+    for arguments in [&["migrate"][..], &["status"], &["verify"], &["rollback", "--yes"]] {
+        let run = db.authmig(arguments).exits(1);
+        assert!(
+            run.stderr.starts_with("error: this server is PostgreSQL 13."),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+    }
+    assert_eq!(db.history(), [0; 0]);
+}

@@ -1,0 +1,162 @@
+//! A rollback cannot surprise.
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::{Files, TestDb};
+
+#[test]
+fn the_newest_one_goes_by_default() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=3);
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    let run = db.authmig_with(&files, &["rollback", "--yes"]).exits(0);
+    assert!(run.stdout.ends_with("1 migration reverted and committed; 2 still applied\n"), "{}", run.stdout);
+    assert_eq!(db.history(), [1, 2]);
+    db.authmig_with(&files, &["rollback", "--yes", "--to", "1"]).exits(0);
+    assert_eq!(db.history(), [1]);
+    db.authmig_with(&files, &["rollback", "--yes", "--all"]).exits(0);
+    assert_eq!(db.history(), [0; 0]);
+    let run = db.authmig_with(&files, &["rollback", "--yes"]).exits(0);
+    assert!(run.stdout.ends_with("nothing to do: no migration is applied\n"), "{}", run.stdout);
+}
+
+#[test]
+fn without_a_terminal_it_says_what_it_would_do_and_wants_yes() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    let run = db.authmig_with(&files, &["rollback", "--all"]).exits(7);
+    assert_data_eq!(
+        run.stdout,
+        str![[r#"
+[..]@127.0.0.1:[..]/t_[..]
+would revert 2 migrations
+  02-t2
+  01-t1
+would drop
+  table  public.t1  0 rows
+  table  public.t2  0 rows
+would end 0 live sessions
+
+"#]]
+    );
+    assert_eq!(
+        run.stderr,
+        "error: refused: there is no terminal to ask on; --yes goes on without asking; nothing was changed\n"
+    );
+    assert_eq!(db.history(), [1, 2]);
+}
+
+#[test]
+fn rows_are_not_lost_without_discard_data() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    db.sql("insert into public.t2 values (1), (2), (3)");
+    let run = db.authmig_with(&files, &["rollback", "--yes", "--format", "json"]).exits(7);
+    let report = run.json();
+    assert_eq!(report["outcome"], "refused");
+    assert_eq!(report["losses"], serde_json::json!(["table public.t2 holds 3 rows"]));
+    assert_eq!(report["drops"], serde_json::json!([{"kind": "table", "name": "public.t2", "rows": 3}]));
+    assert_eq!(db.ask("select count(*) from public.t2"), "3");
+    assert_eq!(db.history(), [1, 2]);
+    db.authmig_with(&files, &["rollback", "--yes", "--discard-data"]).exits(0);
+    assert_eq!(db.history(), [1]);
+}
+
+#[test]
+fn a_column_that_goes_is_a_loss() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=1).and(
+        "02-more",
+        "alter table public.t1 add column more text;",
+        "alter table public.t1 drop column more;",
+        "",
+    );
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    let run = db.authmig_with(&files, &["rollback", "--yes", "--format", "json"]).exits(7);
+    assert_eq!(run.json()["losses"], serde_json::json!(["column public.t1.more would lose what is in it"]));
+}
+
+#[test]
+fn the_embedded_set_counts_live_sessions_and_the_exposed_schema() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["rollback", "--yes"]).exits(0); // 05-grants: nothing is lost
+    db.authmig(&["migrate"]).exits(0);
+    db.sql(
+        "select set_config('app.settings.jwt_secret', encode(sha256('x'), 'base64'), false);
+            select auth.issue_tokens('alice'); select auth.issue_tokens('bob');",
+    );
+    let run = db.authmig(&["rollback", "--all", "--yes"]).exits(7);
+    assert!(run.stdout.contains("would end 2 live sessions\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("  - table auth.refresh_token holds 2 rows\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("  - schema auth goes: "), "{}", run.stdout);
+    assert_eq!(db.ask("select count(*) from auth.refresh_token"), "2");
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    assert_eq!(db.history(), [0; 0]);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    let before = db.dump(&[]);
+    let run = db.authmig_with(&files, &["rollback", "--all", "--purge", "--dry-run"]).exits(0);
+    assert!(run.stdout.contains("  and the ledger, with its journal\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("dry run: tried and rolled back; nothing was changed\n"), "{}", run.stdout);
+    assert_eq!(db.dump(&[]), before);
+}
+
+#[test]
+fn purge_also_takes_the_ledger_of_an_installation_that_is_gone_already() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    let before = db.dump(&[]);
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    db.authmig_with(&files, &["rollback", "--all", "--yes"]).exits(0);
+    assert_eq!(db.ask("select count(*) from authmig.journal"), "2");
+    db.authmig_with(&files, &["rollback", "--all", "--purge", "--yes"]).exits(0);
+    assert_eq!(db.dump(&[]), before);
+    db.authmig_with(&files, &["rollback", "--all", "--purge", "--yes"]).exits(0);
+}
+
+#[test]
+fn a_changed_script_is_not_reverted() {
+    let db = TestDb::new();
+    db.authmig_with(&Files::tables(1..=2), &["migrate"]).exits(0);
+    let other = Files::tables(1..=2).append("01-t1.up.sql", "-- changed");
+    let run = db.authmig_with(&other, &["rollback", "--yes"]).exits(4);
+    assert!(
+        run.stderr.contains("  - 01-t1 was applied from another script than the one in this binary\n"),
+        "{}",
+        run.stderr
+    );
+    let older = Files::tables(1..=1);
+    db.authmig_with(&older, &["rollback", "--yes"]).exits(9);
+    db.authmig_with(&older, &["migrate"]).exits(9);
+    assert_eq!(db.history(), [1, 2]);
+}
+
+#[test]
+fn on_a_terminal_it_asks() {
+    // `script` gives the process a terminal.
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    for (answer, code, history) in [("n", 7, &[1, 2, 3, 4, 5][..]), ("y", 0, &[1, 2, 3, 4][..])] {
+        let binary = env!("CARGO_BIN_EXE_authmig");
+        let mut command = std::process::Command::new("script");
+        command
+            .args(["-qec", &format!("{binary} rollback"), "/dev/null"])
+            .env("DATABASE_URL", db.url())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        crate::support::feed(&mut child, &format!("{answer}\n"));
+        let run = crate::support::finish(child).exits(code);
+        assert!(run.stdout.contains("would revert 1 migration"), "{}", run.stdout);
+        assert!(run.stdout.contains("go on? [y/N]"), "{}", run.stdout);
+        assert_eq!(db.history(), history);
+    }
+}

@@ -1,0 +1,72 @@
+//! SIGINT and SIGTERM: cancelled, rolled back, 130 or 143.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{TestDb, finish, role, unique};
+
+/// Waits until some session of this database waits for a lock of this type.
+fn until_blocked(db: &TestDb) {
+    while db.ask(
+        "select count(*) from pg_stat_activity where datname = current_database() \
+                  and application_name like 'authmig%' and wait_event_type = 'Lock'",
+    ) == "0"
+    {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn kill(signal: &str, pid: u32) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn a_signal_cancels_the_running_script_and_rolls_back() {
+    for (signal, code, name) in [("-INT", 130, "SIGINT"), ("-TERM", 143, "SIGTERM")] {
+        let db = TestDb::new();
+        // A role of this name that is not committed yet keeps 04-roles waiting.
+        let blocked = unique("blocked");
+        let mut other = db.client();
+        other.batch_execute(&format!("begin; create role {blocked}")).unwrap();
+        let child =
+            db.command(&["migrate", "--lock-timeout", "0s", "--owner-role", &blocked]).spawn().unwrap();
+        until_blocked(&db);
+        kill(signal, child.id());
+        let run = finish(child).exits(code);
+        assert_eq!(
+            run.stderr.lines().last(),
+            Some(&*format!("error: interrupted by {name}; nothing was changed"))
+        );
+        assert_eq!(db.history(), [0; 0]);
+        assert_eq!(db.ask("select count(*) from pg_stat_activity where datname = current_database() and application_name like 'authmig%'"), "0");
+        drop(other);
+        db.authmig(&["migrate"]).exits(0);
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_lock() {
+    let db = TestDb::new();
+    let mut other = db.client();
+    other.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
+    let mut child = db.command(&["migrate"]).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line)
+        .unwrap();
+    assert!(line.starts_with("waiting: another authmig"), "{line}");
+    kill("-TERM", child.id());
+    finish(child).exits(143);
+}
+
+#[test]
+fn a_signal_ends_status_wait() {
+    let db = TestDb::new();
+    let _ = role(&db, "");
+    let mut child = db.command(&["status", "--wait", "60s"]).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line)
+        .unwrap();
+    assert_eq!(line, "waiting: 5 of 5 migrations are pending\n");
+    kill("-INT", child.id());
+    finish(child).exits(130);
+}

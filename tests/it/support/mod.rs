@@ -1,0 +1,293 @@
+//! A database for each test, toy migrations, and ways to run authmig.
+
+pub(crate) mod proxy;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use authmig::catalog::{Catalog, CatalogError};
+use authmig::interrupt::Interrupt;
+use authmig::output::Streams;
+use postgres::{Client, Config, NoTls};
+
+/// The environment that `bin/test` prepares.
+pub(crate) fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with bin/test"))
+}
+
+/// The server's major version.
+pub(crate) fn major() -> u32 {
+    setting("AUTHMIG_TEST_MAJOR").parse().unwrap()
+}
+
+/// The superuser's connection to the server's own database.
+fn server() -> Config {
+    setting("AUTHMIG_TEST_DATABASE_URL").parse().unwrap()
+}
+
+/// A name that no other test uses.
+pub(crate) fn unique(prefix: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{prefix}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A new database, gone when the test is over.
+pub(crate) struct TestDb {
+    pub(crate) name: String,
+    config: Config,
+    environment: BTreeMap<&'static str, String>,
+}
+
+impl TestDb {
+    /// An empty database; authmig runs as superuser.
+    pub(crate) fn new() -> TestDb {
+        let name = unique("t");
+        let mut client = server().connect(NoTls).unwrap();
+        client.batch_execute(&format!("create database {name} template template0")).unwrap();
+        let mut config = server();
+        config.dbname(&name);
+        TestDb { name, config, environment: BTreeMap::new() }
+    }
+
+    /// authmig runs as this role from now on.
+    pub(crate) fn run_by(mut self, role: &str) -> TestDb {
+        self.config.user(role);
+        self
+    }
+
+    /// authmig runs with this variable from now on.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> TestDb {
+        self.environment.insert(name, value.into());
+        self
+    }
+
+    /// The connection string that authmig is given.
+    pub(crate) fn url(&self) -> String {
+        self.url_at(self.config.get_ports()[0])
+    }
+
+    /// The same through another port.
+    pub(crate) fn url_at(&self, port: u16) -> String {
+        format!("postgres://{}@127.0.0.1:{port}/{}", self.config.get_user().unwrap(), self.name)
+    }
+
+    /// The server's port.
+    pub(crate) fn port(&self) -> u16 {
+        self.config.get_ports()[0]
+    }
+
+    /// A superuser's connection.
+    pub(crate) fn client(&self) -> Client {
+        let mut config = server();
+        config.dbname(&self.name);
+        config.connect(NoTls).unwrap()
+    }
+
+    /// Runs statements as superuser.
+    pub(crate) fn sql(&self, sql: &str) {
+        self.client().batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// The first column of the first row, as text.
+    pub(crate) fn ask(&self, sql: &str) -> String {
+        let row = self.client().query_one(&format!("select ({sql})::text"), &[]).unwrap();
+        row.get::<_, Option<String>>(0).unwrap_or_default()
+    }
+
+    /// The versions in the history; none if there is no ledger.
+    pub(crate) fn history(&self) -> Vec<i32> {
+        let mut client = self.client();
+        let ledger = "select to_regclass('authmig.schema_history') is not null";
+        if !client.query_one(ledger, &[]).unwrap().get::<_, bool>(0) {
+            return Vec::new();
+        }
+        let rows = client.query("select version from authmig.schema_history order by 1", &[]).unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// What `pg_dump` makes of the database, without what changes by chance.
+    pub(crate) fn dump(&self, options: &[&str]) -> String {
+        let program = PathBuf::from(setting("AUTHMIG_TEST_CLIENTS")).join("pg_dump");
+        let output =
+            Command::new(program).args(options).arg("-d").arg(self.superuser_url()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        // Recent minors write a random \restrict line.
+        text.lines().filter(|line| !line.starts_with('\\')).collect::<Vec<_>>().join("\n")
+    }
+
+    fn superuser_url(&self) -> String {
+        let user = server().get_user().unwrap().to_owned();
+        format!("postgres://{user}@127.0.0.1:{}/{}", self.port(), self.name)
+    }
+
+    /// The real binary, ready to be started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_authmig"));
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("PG") || name.starts_with("AUTHMIG_") || name == "DATABASE_URL" {
+                command.env_remove(name);
+            }
+        }
+        command.env("DATABASE_URL", self.url()).envs(&self.environment).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the real binary.
+    pub(crate) fn authmig(&self, arguments: &[&str]) -> Run {
+        finish(self.command(arguments).spawn().unwrap())
+    }
+
+    /// Runs authmig in this process with other migrations than its own.
+    pub(crate) fn authmig_with(&self, files: &Files, arguments: &[&str]) -> Run {
+        let out = Arc::new(Mutex::new(Vec::new()));
+        let err = Arc::new(Mutex::new(Vec::new()));
+        let streams = Streams { out: out.clone(), err: err.clone(), interactive: false, colour: false };
+        let url = self.url();
+        let front = ["authmig", "--database-url", &*url];
+        let arguments = front.iter().chain(arguments).map(OsString::from);
+        let exit = authmig::run(arguments, || files.catalog(), &streams, &Interrupt::default());
+        let text = |bytes: &Mutex<Vec<u8>>| String::from_utf8(bytes.lock().unwrap().clone()).unwrap();
+        Run { code: i32::from(exit.code()), stdout: text(&out), stderr: text(&err) }
+    }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        // Kept for a look when the test failed; the server is thrown away anyway.
+        if !std::thread::panicking()
+            && let Ok(mut client) = server().connect(NoTls)
+        {
+            let _ = client.batch_execute(&format!("drop database {} with (force)", self.name));
+        }
+    }
+}
+
+/// What a run of authmig ended with.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// The run, if it ended with this code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Run {
+        assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The JSON object on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.stdout.lines().count(), 1, "{}", self.stdout);
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+/// Waits for the process.
+pub(crate) fn finish(child: Child) -> Run {
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Toy migrations.
+#[derive(Clone, Default)]
+pub(crate) struct Files(BTreeMap<String, String>);
+
+impl Files {
+    /// The migrations of the binary.
+    pub(crate) fn embedded() -> Files {
+        let catalog = Catalog::embedded().unwrap();
+        let mut files = Files::default();
+        for migration in catalog.migrations() {
+            for script in [&migration.up, &migration.down, &migration.verify] {
+                files.0.insert(script.file.clone(), script.sql.clone());
+            }
+        }
+        files
+    }
+
+    /// A table for each number: created, dropped, looked for.
+    pub(crate) fn tables(numbers: std::ops::RangeInclusive<i32>) -> Files {
+        numbers.fold(Files::default(), |files, number| {
+            files.and(
+                &format!("{number:02}-t{number}"),
+                &format!("create table public.t{number} (id int);\n"),
+                &format!("drop table public.t{number};\n"),
+                &format!(
+                    "do $$ begin if to_regclass('public.t{number}') is null then \
+                     raise exception 'table public.t{number} is missing'; end if; end $$;\n"
+                ),
+            )
+        })
+    }
+
+    /// One more, or another in its place.
+    pub(crate) fn and(mut self, label: &str, up: &str, down: &str, verify: &str) -> Files {
+        for (part, sql) in [("up", up), ("down", down), ("verify", verify)] {
+            self.0.insert(format!("{label}.{part}.sql"), sql.to_owned());
+        }
+        self
+    }
+
+    /// This file with other contents.
+    pub(crate) fn replace(mut self, file: &str, sql: &str) -> Files {
+        assert!(self.0.insert(file.to_owned(), sql.to_owned()).is_some(), "{file}");
+        self
+    }
+
+    /// This file with something behind it.
+    pub(crate) fn append(mut self, file: &str, sql: &str) -> Files {
+        self.0.get_mut(file).unwrap().push_str(sql);
+        self
+    }
+
+    /// The names of the files.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    fn catalog(&self) -> Result<Catalog, CatalogError> {
+        Catalog::from_files(self.0.iter().map(|(name, sql)| (name.clone(), sql.clone().into_bytes())))
+    }
+}
+
+/// A role with these attributes, unique to the test.
+pub(crate) fn role(db: &TestDb, attributes: &str) -> String {
+    let name = unique("r");
+    db.sql(&format!("create role {name} {attributes}"));
+    name
+}
+
+/// Options that give every role a name of this test's own.
+pub(crate) fn own_roles() -> Vec<String> {
+    let prefix = unique("o");
+    ["anon", "authenticated", "service", "authenticator", "owner"]
+        .map(|role| format!("--{role}-role={prefix}_{role}"))
+        .to_vec()
+}
+
+/// These options behind those.
+pub(crate) fn with_options<'a>(arguments: &[&'a str], options: &'a [String]) -> Vec<&'a str> {
+    arguments.iter().copied().chain(options.iter().map(String::as_str)).collect()
+}
+
+/// Writes to a child's standard input and closes it.
+#[allow(dead_code)]
+pub(crate) fn feed(child: &mut Child, text: &str) {
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+}

@@ -1,0 +1,75 @@
+//! A TCP proxy that counts connections and turns: how often the client waited for
+//! the server.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+/// PostgreSQL's Terminate message: said in leaving, and never answered.
+const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
+
+#[derive(Default)]
+struct Counts {
+    connections: AtomicUsize,
+    turns: AtomicUsize,
+}
+
+/// A proxy in front of a port of this machine.
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    counts: Arc<Counts>,
+}
+
+impl Proxy {
+    pub(crate) fn to(server: u16) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let counts = Arc::new(Counts::default());
+        let shared = counts.clone();
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { return };
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                serve(&client, &server, &shared);
+            }
+        });
+        Proxy { port, counts }
+    }
+
+    /// Connections and turns since the last call.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.counts.connections.swap(0, Ordering::SeqCst), self.counts.turns.swap(0, Ordering::SeqCst))
+    }
+}
+
+fn serve(client: &TcpStream, server: &TcpStream, counts: &Arc<Counts>) {
+    // Whether the last word was the server's.
+    let answered = Arc::new(AtomicBool::new(true));
+    let (seen, counts) = (answered.clone(), counts.clone());
+    copy(client, server, move |bytes| {
+        if bytes != TERMINATE && seen.swap(false, Ordering::SeqCst) {
+            counts.turns.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    copy(server, client, move |_| answered.store(true, Ordering::SeqCst));
+}
+
+fn copy(from: &TcpStream, to: &TcpStream, look: impl Fn(&[u8]) + Send + 'static) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(length) = from.read(&mut buffer) {
+            if length == 0 {
+                break;
+            }
+            look(&buffer[..length]);
+            if to.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
