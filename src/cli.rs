@@ -15,7 +15,7 @@ use crate::migration::Version;
 /// tokens: SQL functions in the schema auth that PostgREST calls. Every command
 /// changes everything it set out to change, or nothing.
 #[derive(Debug, Parser)]
-#[command(name = "authmig", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "authmig", version, after_help = EXIT_CODES, max_term_width = 80)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -28,12 +28,17 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  as wished, nothing to do included      5  database not reached, or login refused
-  1  an error without a code of its own     6  another run, or a table lock, in the way
-  2  wrong usage, or an unusable target     7  refused: data would be lost, or you said no
-  3  migrations are pending                 8  a script failed; all was rolled back
-  4  drift, or a failed check               9  the database is newer than this authmig
-  130, 143  interrupted by SIGINT, SIGTERM; all was rolled back";
+  0  as wished, nothing to do included
+  1  an error that has no code of its own
+  2  wrong usage, or a target that cannot be parsed
+  3  migrations are pending
+  4  drift, or a failed check
+  5  the database cannot be reached, or refuses the login
+  6  another run held the lock past the limit, or lock_timeout struck
+  7  refused: it would lose data, or the answer was no
+  8  a script failed; everything was rolled back
+  9  the database is newer than this binary
+  130, 143  interrupted by SIGINT, SIGTERM; everything was rolled back";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -240,6 +245,7 @@ mod tests {
         for parameter in &crate::parameters::ALL {
             assert_eq!(given[parameter.name], format!("x_{}", parameter.name));
             let help = Cli::command().render_long_help().to_string();
+            let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(help.contains(&format!("[default: {}]", parameter.default)), "{}", parameter.name);
         }
     }

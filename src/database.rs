@@ -2,6 +2,7 @@
 
 mod locked;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -72,7 +73,10 @@ impl Database {
         let mut config = target.config.clone();
         config.notice_callback({
             let (marks, tell) = (marks.clone(), tell.clone());
+            let said = Mutex::new(BTreeSet::new());
             move |notice| {
+                // A rehearsal and the real thing say the same: once is enough.
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                 if notice.code().code() == "AMS01" {
                     let script = notice.message().to_owned();
                     marks
@@ -80,7 +84,9 @@ impl Database {
                         .unwrap_or_else(PoisonError::into_inner)
                         .push((script.clone(), Instant::now()));
                     tell(Event::Script(script));
-                } else if !["42P06", "42P07", "42710"].contains(&notice.code().code()) {
+                } else if !["42P06", "42P07", "42710"].contains(&notice.code().code())
+                    && said.insert(notice.message().to_owned())
+                {
                     // Those three say that something exists already, and is skipped.
                     tell(Event::Notice(notice.severity().to_lowercase(), notice.message().to_owned()));
                 }

@@ -213,8 +213,10 @@ fn plan(report: &RollbackReport) -> String {
     }
     if !report.drops.is_empty() {
         text.push_str("would drop\n");
-        let rows: Vec<[String; 3]> = report
-            .drops
+        // Functions come back with the next migrate; their number is enough.
+        let (functions, others): (Vec<_>, Vec<_>) =
+            report.drops.iter().partition(|dropped| dropped.kind == "function");
+        let mut rows: Vec<[String; 3]> = others
             .iter()
             .map(|dropped| {
                 [
@@ -224,6 +226,9 @@ fn plan(report: &RollbackReport) -> String {
                 ]
             })
             .collect();
+        if !functions.is_empty() {
+            rows.push(["functions".to_owned(), functions.len().to_string(), String::new()]);
+        }
         table(&mut text, &rows);
     }
     let _ = writeln!(text, "would end {}", counted_u64(report.live_sessions, "live session"));

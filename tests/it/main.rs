@@ -7,6 +7,7 @@ mod commands;
 mod concurrency;
 mod failures;
 mod privileges;
+mod readme;
 mod rollback;
 mod scripts;
 mod signals;

@@ -1,0 +1,103 @@
+//! The README is true: its console blocks, its table of exit codes, its help.
+
+use authmig::report::Exit;
+
+use crate::support::{TestDb, finish};
+
+const README: &str = include_str!("../../README.md");
+
+/// The text between this fence and the next one.
+fn blocks<'a>(text: &'a str, fence: &str) -> Vec<&'a str> {
+    text.split(fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_console_blocks_show_what_the_commands_print() {
+    // Its role names are the defaults, and so is what it prints.
+    let db = TestDb::new();
+    for block in blocks(README, "```console\n") {
+        for case in block.trim().split("$ ").filter(|case| !case.is_empty()) {
+            let (command, expected) = case.split_once('\n').unwrap();
+            let arguments: Vec<_> = command.split(' ').skip(1).collect();
+            assert!(command.starts_with("authmig "), "{command}");
+            let run = finish(db.command(&arguments).spawn().unwrap());
+            let printed = normal(&format!("{}{}", run.stdout, run.stderr), &db);
+            let shown = normal(expected.trim_end(), &db);
+            assert_eq!(printed.trim_end(), shown, "$ {command}");
+        }
+    }
+}
+
+/// The text without what is different each time: target, user, times.
+fn normal(text: &str, db: &TestDb) -> String {
+    let target = format!("postgres@127.0.0.1:{}/{}", db.port(), db.name);
+    let words = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        let same = words.iter().enumerate().filter(|(_, word)| !word.is_empty()).map(|(index, word)| {
+            let next = words.get(index + 1);
+            match *word {
+                word if word == target || word == "app@db.example:5432/app" => "TARGET".to_owned(),
+                "postgres" | "app" => "USER".to_owned(),
+                word if next == Some(&"ms") && word.parse::<u32>().is_ok() => "N".to_owned(),
+                word if word.starts_with("20") && word.matches('-').count() == 2 => "DAY".to_owned(),
+                word if word.len() == 8 && word.matches(':').count() == 2 => "TIME".to_owned(),
+                word => word.to_owned(),
+            }
+        });
+        same.collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(words).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_table_of_exit_codes_is_that_of_the_binary() {
+    let all = [
+        Exit::Success,
+        Exit::Failure,
+        Exit::Usage,
+        Exit::Pending,
+        Exit::Drift,
+        Exit::Unreachable,
+        Exit::Locked,
+        Exit::Refused,
+        Exit::ScriptFailed,
+        Exit::Newer,
+    ];
+    let rows: Vec<&str> = README
+        .split("| exit code | meaning |\n| --- | --- |\n")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert_eq!(rows.len(), all.len() + 1);
+    let help = TestDb::new().authmig(&["--help"]).exits(0).stdout;
+    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    for (exit, row) in all.into_iter().zip(&rows) {
+        let meaning = row.strip_prefix(&format!("| {} | ", exit.code())).unwrap();
+        let first = meaning.split(" (").next().unwrap().trim_end_matches(" |").replace('`', "");
+        assert!(help.contains(&format!("  {}  {first}", exit.code())), "{first}\n{help}");
+    }
+    assert!(rows[all.len()].starts_with("| 130, 143 | "));
+    assert_eq!((Exit::Signal(2).code(), Exit::Signal(15).code()), (130, 143));
+}
+
+#[test]
+fn every_file_that_is_linked_to_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for target in README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        assert!(target.starts_with("https://") || root.join(target).exists(), "{target}");
+    }
+}
+
+#[test]
+fn every_option_in_the_tables_exists() {
+    let db = TestDb::new();
+    for command in ["migrate", "status", "verify", "rollback"] {
+        let row = README.lines().find(|line| line.starts_with(&format!("| `{command}` | "))).unwrap();
+        let help = db.authmig(&[command, "--help"]).exits(0).stdout;
+        for option in row.split("`--").skip(1).map(|rest| rest.split(['`', ' ']).next().unwrap()) {
+            assert!(help.contains(&format!("--{option}")), "{command} --{option}");
+        }
+    }
+}
