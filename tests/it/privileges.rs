@@ -12,7 +12,7 @@ fn the_owner_of_the_database_with_createrole_is_enough() {
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
     db.authmig(&["verify"]).exits(0);
     db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
-    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
     db.authmig(&["verify"]).exits(0);
 }
 
