@@ -2,6 +2,7 @@
 #![expect(clippy::doc_markdown, reason = "the doc comments are help texts")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -66,6 +67,13 @@ pub enum Command {
     /// Reads only. Each applied script must be the one in this binary, and each verify
     /// script must find what it looks for.
     Verify(VerifyArgs),
+    /// Set, make or look at the key that tokens are signed with
+    ///
+    /// It is kept in auth_private.config, which no request role may read, and reaches it
+    /// without standing in a statement or in the server's log. PostgREST gets it from
+    /// there with db-pre-config = "auth_private.postgrest_config", or is given the same
+    /// one with jwt-secret-is-base64.
+    Secret(SecretArgs),
 }
 
 /// Options of `migrate`.
@@ -80,6 +88,10 @@ pub struct MigrateArgs {
     /// With --dry-run, print the SQL that was run
     #[arg(long, requires = "dry_run")]
     pub show_sql: bool,
+    /// Store the JWT secret in this file, if none is stored yet; AUTHMIG_JWT_SECRET can
+    /// hold the secret itself
+    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
+    pub jwt_secret_file: Option<PathBuf>,
 }
 
 /// Options of `status`.
@@ -120,6 +132,42 @@ pub struct RollbackArgs {
 /// Options of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {}
+
+/// Options of `secret`.
+#[derive(Debug, Args)]
+pub struct SecretArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: SecretCommand,
+}
+
+/// What `secret` does.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Store a secret: from a file, from AUTHMIG_JWT_SECRET, or else from standard input
+    ///
+    /// Base64 of 32 bytes or more, in either alphabet. It cannot be given as an argument:
+    /// those are visible to everybody on the machine.
+    Set {
+        /// Read it from this file
+        #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
+        file: Option<PathBuf>,
+        /// Also if another one is stored already
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Make a secret of 256 bits and store it
+    Generate {
+        /// Also if one is stored already
+        #[arg(long)]
+        replace: bool,
+        /// Print it on standard output, for PostgREST's configuration
+        #[arg(long)]
+        print: bool,
+    },
+    /// Say where the secret comes from, how long it is, and its fingerprint
+    Status,
+}
 
 /// Options of every command.
 #[derive(Debug, Args)]

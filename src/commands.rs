@@ -2,6 +2,7 @@
 
 pub mod migrate;
 pub mod rollback;
+pub mod secret;
 pub mod status;
 pub mod verify;
 

@@ -18,7 +18,7 @@ use crate::parameters::Values;
 use crate::report::{Event, Exit, Step};
 use crate::target::Target;
 
-pub use locked::Locked;
+pub use locked::{Locked, Stored};
 
 /// Who is told what happens while it happens.
 pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;

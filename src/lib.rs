@@ -11,7 +11,7 @@
 //! - [`report`] is what came of it, or a [`failure`],
 //! - [`output`] writes that, and nobody else writes anything.
 //!
-//! [`interrupt`] ends a run early. [`run`] is the whole line in one function.
+//! [`interrupt`] ends a run early; a [`secret`] passes through unseen. [`run`] is the whole line in one function.
 
 pub mod catalog;
 pub mod checks;
@@ -27,6 +27,7 @@ pub mod parameters;
 pub mod plan;
 pub mod report;
 pub mod scanner;
+pub mod secret;
 pub mod target;
 
 use std::sync::Arc;
@@ -97,6 +98,7 @@ fn execute<E: Into<anyhow::Error>>(
         Command::Migrate(args) => Report::Migrate(commands::migrate::run(&context, args)?),
         Command::Status(args) => Report::Status(commands::status::run(&context, args)?),
         Command::Rollback(args) => Report::Rollback(commands::rollback::run(&context, args)?),
+        Command::Secret(args) => Report::Secret(commands::secret::run(&context, args)?),
         Command::Verify(args) => Report::Verify(commands::verify::run(&context, args)?),
     })
 }

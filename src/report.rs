@@ -1,5 +1,7 @@
 //! What a command found or did, as data; and which exit code each outcome means.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -85,6 +87,8 @@ pub enum Report {
     Rollback(RollbackReport),
     /// `authmig verify`
     Verify(VerifyReport),
+    /// `authmig secret`
+    Secret(SecretReport),
 }
 
 impl Report {
@@ -95,6 +99,7 @@ impl Report {
             Report::Status(report) => report.exit,
             Report::Rollback(report) => report.exit,
             Report::Verify(report) => report.exit,
+            Report::Secret(report) => report.exit,
         }
     }
 }
@@ -132,6 +137,8 @@ pub struct MigrateReport {
     pub outcome: MigrateOutcome,
     /// What was applied, in this order.
     pub applied: Vec<Step>,
+    /// Whether the JWT secret that was given was stored.
+    pub secret_stored: bool,
     /// How many migrations are applied now (after a dry run: would be).
     pub total: usize,
     /// From taking the lock to the end, in milliseconds.
@@ -299,6 +306,55 @@ pub struct Finding {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// What `secret` did.
+#[derive(Serialize)]
+pub struct SecretReport {
+    /// `authmig.secret/1`
+    pub schema: &'static str,
+    /// `user@host:port/dbname`
+    pub database: String,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// What became of it.
+    pub outcome: SecretOutcome,
+    /// Where a secret comes from; the first is the one that is used.
+    pub sources: Vec<SecretSource>,
+    /// The new secret, if `--print` asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+impl fmt::Debug for SecretReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretReport").field("outcome", &self.outcome).finish_non_exhaustive()
+    }
+}
+
+/// What became of a `secret`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretOutcome {
+    /// It is in the database now.
+    Stored,
+    /// It was in the database before.
+    Unchanged,
+    /// Nothing was to be stored.
+    Shown,
+}
+
+/// One place that a secret comes from.
+#[derive(Clone, Debug, Serialize)]
+pub struct SecretSource {
+    /// The table, or the setting and whose it is.
+    pub source: String,
+    /// The length of the key in bytes; 0 if it is not base64.
+    pub bytes: u64,
+    /// The first eight hexadecimal digits of its SHA-256.
+    pub fingerprint: String,
 }
 
 /// An error as JSON: what `--format json` writes instead of a report.

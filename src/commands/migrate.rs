@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use super::Context;
 use crate::cli::MigrateArgs;
-use crate::database::Lock;
+use crate::database::{Lock, Stored};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::migration::Migration;
 use crate::report::{Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION};
+use crate::secret::Secret;
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, Failure> {
@@ -17,6 +18,10 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
         Ok(!context.up(history, args.to)?.steps.is_empty())
     };
 
+    let secret = match &args.jwt_secret_file {
+        Some(file) => Some(Secret::read_file(file)?),
+        None => Secret::from_variable()?,
+    };
     let mut database = context.connect()?;
     let mut report = MigrateReport {
         schema: "authmig.migrate/1",
@@ -24,6 +29,7 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
         authmig: VERSION,
         outcome: MigrateOutcome::UpToDate,
         applied: Vec::new(),
+        secret_stored: false,
         total: 0,
         milliseconds: 0,
         sql: args.show_sql.then(Vec::new),
@@ -43,6 +49,11 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
     let plan = context.up(&history, args.to)?;
     report.applied = locked.apply(&plan, &context.parameters(&history)?)?;
     report.total = plan.remaining.len();
+    if let Some(secret) =
+        secret.filter(|_| plan.remaining.iter().any(|migration| migration.name == "auth_schema"))
+    {
+        report.secret_stored = locked.store_secret(&secret, false)? == Stored::Yes;
+    }
     if args.show_sql {
         let shown = |migration: &&Migration| ShownScript {
             file: migration.up.file.clone(),

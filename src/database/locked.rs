@@ -1,6 +1,8 @@
 //! A transaction that holds authmig's lock. Only here is anything applied or
 //! reverted, so forgetting the lock does not compile.
 
+use std::io::Write as _;
+
 use postgres::error::DbError;
 use refinery::{Migration as RefineryMigration, Runner};
 use refinery_core::traits::sync::{Migrate, Query, Transaction};
@@ -14,6 +16,7 @@ use crate::migration::{Migration, Part};
 use crate::parameters::Values;
 use crate::plan::Plan;
 use crate::report::{Exit, Step, VERSION};
+use crate::secret::Secret;
 
 /// Where refinery keeps its history.
 const TABLE: &str = "authmig.schema_history";
@@ -24,6 +27,17 @@ pub struct Locked<'a> {
     database: &'a mut Database,
     history: History,
     open: bool,
+}
+
+/// What became of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is stored now.
+    Yes,
+    /// It was stored before.
+    WasThere,
+    /// Another one is, and was not to be replaced.
+    AnotherIsThere,
 }
 
 impl<'a> Locked<'a> {
@@ -80,6 +94,48 @@ impl<'a> Locked<'a> {
         push_end(&mut message, plan, "rollback", purge);
         self.send(&message)?;
         Ok(self.database.steps(&plan.steps, Part::Down))
+    }
+
+    /// Stores the JWT secret. It travels as the data of a COPY, which stands in no
+    /// statement, in no view of what runs, and in no log of the server.
+    pub fn store_secret(&mut self, secret: &Secret, replace: bool) -> Result<Stored, Failure> {
+        self.send(&Message::new("create table authmig.secret_in_transit (secret text);"))?;
+        let token = self.database.client.cancel_token();
+        let client = &mut self.database.client;
+        let copied = self.database.interrupt.running(token, || {
+            let mut writer = client.copy_in("copy authmig.secret_in_transit from stdin")?;
+            let written = writer.write_all(secret.reveal().as_bytes());
+            writer.finish().map(|_| written)
+        });
+        match copied {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                return Err(Failure::new(Exit::Failure, format!("the secret cannot be sent: {error}")));
+            }
+            Err(error) => return Err(self.database.failure(&error, &Message::default())),
+        }
+        let replace = if replace { "yes" } else { "no" };
+        let mut message = Message::new(&settings(&[("authmig.replace", replace)]));
+        message.push(include_str!("../sql/secret_store.sql"));
+        let answer = self.send(&message)?;
+        let stored = answer.get(1).is_some_and(|rows| !rows.is_empty());
+        let same = answer.get(2).and_then(|rows| rows.first()?.first()?.as_deref()) == Some("same");
+        Ok(match (stored, same) {
+            (true, _) => Stored::Yes,
+            (false, true) => Stored::WasThere,
+            (false, false) => Stored::AnotherIsThere,
+        })
+    }
+
+    /// Records a run that changed something, but no version.
+    pub fn journal(&mut self, action: &str) -> Result<(), Failure> {
+        let mut message = Message::new(&settings(&[
+            ("authmig.action", action),
+            ("authmig.versions", "{}"),
+            ("authmig.version", VERSION),
+        ]));
+        message.push(include_str!("../sql/journal.sql"));
+        self.send(&message).map(drop)
     }
 
     /// Sends one message inside the transaction.

@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::failure::Failure;
 use crate::report::{
-    Event, MigrateOutcome, MigrateReport, Report, RollbackOutcome, RollbackReport, StatusReport, Step,
-    Verdict, VerifyReport,
+    Event, MigrateOutcome, MigrateReport, Report, RollbackOutcome, RollbackReport, SecretOutcome,
+    SecretReport, StatusReport, Step, Verdict, VerifyReport,
 };
 
 /// Lines of a script are cut to this many columns around the caret.
@@ -19,6 +19,7 @@ pub(super) fn report(report: &Report) -> String {
         Report::Status(report) => status(report),
         Report::Rollback(report) => rollback(report),
         Report::Verify(report) => verify(report),
+        Report::Secret(report) => secret(report),
     }
 }
 
@@ -128,6 +129,9 @@ fn migrate(report: &MigrateReport) -> String {
     }
     let _ = writeln!(text, "{}", report.database);
     steps(&mut text, &report.applied);
+    if report.secret_stored {
+        text.push_str("  the JWT secret that was given is stored\n");
+    }
     let count = counted(report.applied.len(), "migration");
     let _ = match report.outcome {
         MigrateOutcome::UpToDate => {
@@ -273,6 +277,38 @@ fn verify(report: &VerifyReport) -> String {
         0 => writeln!(text, "verified: nothing is wrong"),
         _ => writeln!(text, "{} failed", counted(failed, "check")),
     };
+    text
+}
+
+fn secret(report: &SecretReport) -> String {
+    if let Some(secret) = &report.secret {
+        // Alone, so that a pipe gets the secret and nothing else.
+        return format!("{secret}\n");
+    }
+    let mut text = format!("{}\n", report.database);
+    let _ = match report.outcome {
+        SecretOutcome::Stored => writeln!(text, "stored; PostgREST was told to reload its configuration"),
+        SecretOutcome::Unchanged => writeln!(text, "nothing to do: this secret is stored already"),
+        SecretOutcome::Shown if report.sources.is_empty() => {
+            writeln!(text, "no secret is set: no token can be issued; `authmig secret generate` makes one")
+        }
+        SecretOutcome::Shown => Ok(()),
+    };
+    let rows: Vec<[String; 4]> = report
+        .sources
+        .iter()
+        .enumerate()
+        .map(|(index, source)| {
+            let bytes = match source.bytes {
+                0 => "not base64".to_owned(),
+                1..32 => format!("{} bytes, too short", source.bytes),
+                bytes => format!("{bytes} bytes"),
+            };
+            let used = if index == 0 { "used" } else { "not used" };
+            [used.to_owned(), source.source.clone(), bytes, source.fingerprint.clone()]
+        })
+        .collect();
+    table(&mut text, &rows);
     text
 }
 

@@ -28,7 +28,7 @@ create table authmig.journal (
     at              timestamptz not null default clock_timestamp(),
     who             text not null default session_user,
     client          text default host(inet_client_addr()),
-    action          text not null check (action in ('migrate', 'rollback', 'adopt')),
+    action          text not null check (action in ('migrate', 'rollback', 'adopt', 'secret')),
     versions        int4[] not null,
     authmig_version text not null default current_setting('authmig.version'),
     duration        interval not null
@@ -38,7 +38,7 @@ comment on column authmig.journal.id is 'The order of the runs';
 comment on column authmig.journal.at is 'When the run was about to commit';
 comment on column authmig.journal.who is 'The role that was logged in';
 comment on column authmig.journal.client is 'The address it came from; null for a unix socket';
-comment on column authmig.journal.action is 'migrate, rollback or adopt';
+comment on column authmig.journal.action is 'migrate, rollback, adopt or secret';
 comment on column authmig.journal.versions is 'The versions applied or reverted, in that order';
 comment on column authmig.journal.authmig_version is 'The authmig that ran';
 comment on column authmig.journal.duration is 'From taking the lock to the commit';

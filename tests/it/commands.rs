@@ -194,6 +194,9 @@ fn every_json_object_is_as_its_schema_says() {
         (db.authmig_with(&files, &["rollback", "--format", "json", "--yes", "--all", "--purge"]), 0),
         (db.authmig_with(&files, &["rollback", "--format", "json", "--yes"]), 0),
         (db.authmig(&["status", "--format", "json", "--database-url", &nowhere]), 5),
+        (db.authmig(&["migrate", "--format", "json"]), 0),
+        (db.authmig(&["secret", "generate", "--print", "--format", "json"]), 0),
+        (db.authmig(&["secret", "status", "--format", "json"]), 0),
     ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
     let mut seen = std::collections::BTreeSet::new();

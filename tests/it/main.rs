@@ -10,6 +10,7 @@ mod privileges;
 mod readme;
 mod rollback;
 mod scripts;
+mod secret;
 mod signals;
 mod walking;
 mod wire;

@@ -3,8 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// PostgreSQL's Terminate message: said in leaving, and never answered.
@@ -14,6 +14,7 @@ const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
 struct Counts {
     connections: AtomicUsize,
     turns: AtomicUsize,
+    sent: Mutex<Vec<u8>>,
 }
 
 /// A proxy in front of a port of this machine.
@@ -39,6 +40,11 @@ impl Proxy {
         Proxy { port, counts }
     }
 
+    /// All that the clients have sent.
+    pub(crate) fn sent(&self) -> Vec<u8> {
+        self.counts.sent.lock().unwrap().clone()
+    }
+
     /// Connections and turns since the last call.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.counts.connections.swap(0, Ordering::SeqCst), self.counts.turns.swap(0, Ordering::SeqCst))
@@ -50,6 +56,7 @@ fn serve(client: &TcpStream, server: &TcpStream, counts: &Arc<Counts>) {
     let answered = Arc::new(AtomicBool::new(true));
     let (seen, counts) = (answered.clone(), counts.clone());
     copy(client, server, move |bytes| {
+        counts.sent.lock().unwrap().extend_from_slice(bytes);
         if bytes != TERMINATE && seen.swap(false, Ordering::SeqCst) {
             counts.turns.fetch_add(1, Ordering::SeqCst);
         }

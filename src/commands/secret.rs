@@ -1,0 +1,94 @@
+//! `authmig secret`: the key that tokens are signed with, set and looked at without
+//! ever being shown.
+
+use super::Context;
+use crate::cli::{SecretArgs, SecretCommand};
+use crate::database::{Database, Lock, Stored};
+use crate::failure::{Failure, Message};
+use crate::history::History;
+use crate::report::{Exit, SecretOutcome, SecretReport, SecretSource, VERSION};
+use crate::secret::Secret;
+
+/// Runs the command.
+pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<SecretReport, Failure> {
+    // Read before connecting: what is no secret needs no database to be refused.
+    let (secret, replace, print) = match &args.command {
+        SecretCommand::Status => (None, false, false),
+        SecretCommand::Set { file, replace } => (Some(given(file.as_deref())?), *replace, false),
+        SecretCommand::Generate { replace, print } => (Some(Secret::generate()?), *replace, *print),
+    };
+    let mut database = context.connect()?;
+    let outcome = match &secret {
+        None => SecretOutcome::Shown,
+        Some(secret) => store(&mut database, secret, replace)?,
+    };
+    Ok(SecretReport {
+        schema: "authmig.secret/1",
+        database: database.name().to_owned(),
+        authmig: VERSION,
+        outcome,
+        sources: sources(&mut database)?,
+        secret: secret.filter(|_| print).map(|secret| secret.reveal().to_owned()),
+        exit: Exit::Success,
+    })
+}
+
+/// The secret of the file, of the variable, or of standard input.
+fn given(file: Option<&std::path::Path>) -> Result<Secret, Failure> {
+    if let Some(file) = file {
+        return Secret::read_file(file);
+    }
+    match Secret::from_variable()? {
+        Some(secret) => Ok(secret),
+        None => Secret::read_standard_input(),
+    }
+}
+
+fn store(database: &mut Database, secret: &Secret, replace: bool) -> Result<SecretOutcome, Failure> {
+    let history = database.history()?;
+    let installed = |history: &History| Ok(history.applied.iter().any(|row| row.name == "auth_schema"));
+    let Lock::Taken(mut locked) = database.lock(history, installed)? else {
+        return Err(not_installed());
+    };
+    match locked.store_secret(secret, replace)? {
+        Stored::Yes => {
+            locked.journal("secret")?;
+            locked.commit()?;
+            Ok(SecretOutcome::Stored)
+        }
+        Stored::WasThere => Ok(SecretOutcome::Unchanged),
+        Stored::AnotherIsThere => {
+            Err(Failure::new(Exit::Refused, "another secret is stored already; nothing was changed").hint(
+                "--replace puts the new one in its place; access tokens signed with the old one end at once",
+            ))
+        }
+    }
+}
+
+fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
+    let message = Message::new(&format!(
+        "{}\n{}",
+        crate::database::settings(&[("transaction_read_only", "on"), ("search_path", "pg_catalog, pg_temp")]),
+        include_str!("../sql/secret_status.sql")
+    ));
+    let answer = database.send(&message).map_err(|failure| match failure.sqlstate() {
+        Some("42P01" | "3F000") => not_installed(),
+        _ => failure,
+    })?;
+    let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
+    Ok(answer
+        .get(1)
+        .into_iter()
+        .flatten()
+        .map(|row| SecretSource {
+            source: text(row, 0),
+            bytes: text(row, 1).parse().unwrap_or_default(),
+            fingerprint: text(row, 2),
+        })
+        .collect())
+}
+
+fn not_installed() -> Failure {
+    Failure::new(Exit::Failure, "there is no auth_private.config to keep a secret in")
+        .hint("run `authmig migrate` first; with AUTHMIG_JWT_SECRET set, it stores the secret, too")
+}

@@ -1,0 +1,157 @@
+//! The JWT secret on its way into the database: read, checked, and never shown.
+
+use std::fmt;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::failure::Failure;
+use crate::report::Exit;
+
+/// The variable that holds a secret.
+pub const VARIABLE: &str = "AUTHMIG_JWT_SECRET";
+
+/// RFC 7518 section 3.2: a key for HS256 has at least as many bytes as its hash.
+const SHORTEST: usize = 32;
+
+/// No secret is longer than this; a file that is, is not a secret.
+const LONGEST: usize = 4096;
+
+/// A checked secret in base64 with padding, on one line: what PostgREST takes with
+/// `jwt-secret-is-base64`. Its Debug output hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A new one of 256 bits from the operating system.
+    pub fn generate() -> Result<Secret, Failure> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Failure::new(Exit::Failure, format!("the operating system gives no random bytes: {error}"))
+        })?;
+        Ok(Secret(standard(&alphabet::STANDARD).encode(bytes)))
+    }
+
+    /// The secret in this text: base64 of either alphabet, padded or not, white space
+    /// around it and line breaks inside ignored. `source` is where it came from.
+    pub fn parse(text: &str, source: &str) -> Result<Secret, Failure> {
+        let refused = |reason: &str| Failure::new(Exit::Usage, format!("the secret in {source} {reason}"));
+        let text: String = text.trim().chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+        if text.is_empty() {
+            return Err(refused("is empty").hint("`authmig secret generate` makes one"));
+        }
+        let alphabet = if text.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
+        let bytes = standard(&alphabet).decode(&text).map_err(|_| {
+            refused("is not base64")
+                .hint("`head -c 32 /dev/urandom | base64` makes one, and so does `authmig secret generate`")
+        })?;
+        if bytes.len() < SHORTEST {
+            return Err(refused(&format!("has {} bytes, and HS256 needs {SHORTEST} or more", bytes.len())));
+        }
+        if bytes.len() > LONGEST {
+            return Err(refused(&format!("has more than {LONGEST} bytes")));
+        }
+        Ok(Secret(standard(&alphabet::STANDARD).encode(bytes)))
+    }
+
+    /// The secret in this file.
+    pub fn read_file(path: &Path) -> Result<Secret, Failure> {
+        let source = path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|error| {
+            Failure::new(Exit::Usage, format!("the secret in {source} cannot be read: {error}"))
+        })?;
+        Secret::parse(&text, &source)
+    }
+
+    /// The secret on standard input.
+    pub fn read_standard_input() -> Result<Secret, Failure> {
+        let mut text = String::new();
+        std::io::stdin()
+            .take(2 * LONGEST as u64)
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::new(Exit::Usage, format!("standard input cannot be read: {error}")))?;
+        Secret::parse(&text, "standard input")
+    }
+
+    /// The secret in [`VARIABLE`], if it is set and not empty.
+    pub fn from_variable() -> Result<Option<Secret>, Failure> {
+        match std::env::var(VARIABLE) {
+            Ok(text) if !text.is_empty() => Secret::parse(&text, VARIABLE).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The base64 text. Whoever calls this takes care that it is not shown.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+fn standard(alphabet: &alphabet::Alphabet) -> GeneralPurpose {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    GeneralPurpose::new(alphabet, config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_secret_becomes_padded_base64_on_one_line() {
+        let padded = "+/+/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        for text in [
+            padded,
+            "+/+/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "-_-_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "-_-_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "  +/+/AAAAAAAAAAAAAAAAAAAAA\r\nAAAAAAAAAAAAAAAAAAAAAA=\n",
+        ] {
+            assert_eq!(Secret::parse(text, "x").unwrap().reveal(), padded, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_and_not_quoted() {
+        for text in [
+            "",
+            " \n",
+            "hunter2!hunter2!",
+            "aHVudGVyMg==",
+            "-_-/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA AAA",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            &"A".repeat(8000),
+        ] {
+            let failure = Secret::parse(text, "x").unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+            let shown = format!("{failure:?}");
+            assert!(text.trim().is_empty() || !shown.contains(text.trim()), "{shown}");
+            assert!(!shown.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn generated_secrets_differ_and_are_long_enough() {
+        let (one, two) = (Secret::generate().unwrap(), Secret::generate().unwrap());
+        assert_ne!(one, two);
+        assert_eq!(Secret::parse(one.reveal(), "x").unwrap(), one);
+        assert!(!format!("{one:?}").contains(one.reveal()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_secret_or_refused(text in ".{0,60}") {
+            let _ = Secret::parse(&text, "x");
+        }
+    }
+}

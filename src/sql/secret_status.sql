@@ -1,0 +1,26 @@
+-- Where a JWT secret comes from, first the one that is used; of each its length in
+-- bytes, and a fingerprint by which two can be compared. No secret leaves the server.
+with found (rank, source, secret) as (
+    select 1, 'auth_private.config', c.jwt_secret
+      from auth_private.config as c
+     union all
+    select case split_part(e.entry, '=', 1) when 'pgrst.jwt_secret' then 2 else 4 end,
+           split_part(e.entry, '=', 1) || case s.setrole when 0 then ' of the database' else ' of the role ' || s.setrole::regrole end,
+           substr(e.entry, strpos(e.entry, '=') + 1)
+      from pg_catalog.pg_db_role_setting as s,
+           unnest(s.setconfig) as e (entry)
+     where s.setdatabase in (0, (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()))
+       and (s.setrole = 0 or s.setrole = (
+            select r.oid from pg_catalog.pg_roles as r, auth_private.config as c where r.rolname = c.authenticator_role))
+       and split_part(e.entry, '=', 1) in ('pgrst.jwt_secret', 'app.settings.jwt_secret')
+     union all
+    -- A setting that stands in the server's configuration, or in this session.
+    select g.rank, g.name || ' of this session', current_setting(g.name, true)
+      from (values (3, 'pgrst.jwt_secret'), (5, 'app.settings.jwt_secret')) as g (rank, name)
+)
+select f.source,
+       coalesce(octet_length(auth_private.decode_secret(f.secret)), 0),
+       coalesce(left(encode(sha256(auth_private.decode_secret(f.secret)), 'hex'), 8), '')
+  from found as f
+ where f.secret <> ''
+ order by f.rank, f.source;

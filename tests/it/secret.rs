@@ -1,0 +1,142 @@
+//! The JWT secret: stored, never shown.
+
+use std::process::Stdio;
+
+use crate::support::proxy::Proxy;
+use crate::support::{TestDb, feed, finish};
+
+const ONE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const TWO: &str = "//////////////////////////////////////////8=";
+
+fn set(db: &TestDb, arguments: &[&str], text: &str) -> crate::support::Run {
+    let mut command = db.command(&[&["secret", "set"], arguments].concat());
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    feed(&mut child, text);
+    finish(child)
+}
+
+fn stored(db: &TestDb) -> String {
+    db.ask("select jwt_secret from auth_private.config")
+}
+
+#[test]
+fn a_secret_is_set_from_standard_input_a_file_or_the_variable() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let run = set(&db, &[], &format!("{}\n", ONE.trim_end_matches('='))).exits(0);
+    assert!(run.stdout.contains("stored; PostgREST was told"), "{}", run.stdout);
+    assert_eq!(stored(&db), ONE);
+    set(&db, &[], ONE).exits(0);
+
+    let refused = set(&db, &[], TWO).exits(7);
+    assert!(refused.stderr.contains("--replace"), "{}", refused.stderr);
+    assert_eq!(stored(&db), ONE);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), TWO).unwrap();
+    db.authmig(&["secret", "set", "--replace", "--file", file.path().to_str().unwrap()]).exits(0);
+    assert_eq!(stored(&db), TWO);
+
+    let db = db.with("AUTHMIG_JWT_SECRET", ONE);
+    db.authmig(&["secret", "set", "--replace"]).exits(0);
+    assert_eq!(stored(&db), ONE);
+    assert_eq!(
+        db.ask("select string_agg(action, ' ' order by id) from authmig.journal"),
+        "migrate secret secret secret"
+    );
+}
+
+#[test]
+fn what_is_no_secret_is_refused_before_connecting_and_changes_nothing() {
+    let db = TestDb::new();
+    for (text, why) in
+        [("", "is empty"), ("not base64 at all!", "is not base64"), ("c2hvcnQ=", "has 5 bytes")]
+    {
+        let run = set(&db, &["--database-url", "postgres://x@127.0.0.1:1/x"], text).exits(2);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+        assert!(text.is_empty() || !run.stderr.contains(text), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn generate_prints_the_secret_only_if_asked_to() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let run = db.authmig(&["secret", "generate", "-vv"]).exits(0);
+    let first = stored(&db);
+    assert_eq!(first.len(), 44);
+    assert!(!format!("{run:?}").contains(&first));
+    db.authmig(&["secret", "generate"]).exits(7);
+    assert_eq!(stored(&db), first);
+    let run = db.authmig(&["secret", "generate", "--replace", "--print"]).exits(0);
+    assert_eq!(run.stdout.trim_end(), stored(&db));
+    assert_ne!(stored(&db), first);
+}
+
+#[test]
+fn status_tells_source_length_and_fingerprint() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let run = db.authmig(&["secret", "status"]).exits(0);
+    assert!(run.stdout.contains("no secret is set"), "{}", run.stdout);
+    db.sql(&format!("alter database {} set app.settings.jwt_secret = '{TWO}'", db.name));
+    db.sql(&format!("alter role authenticator in database {} set pgrst.jwt_secret = 'c2hvcnQ='", db.name));
+    set(&db, &[], ONE).exits(0);
+    let run = db.authmig(&["secret", "status", "--format", "json"]).exits(0);
+    // sha256sum of the 32 bytes 0 to 31, and of `short`.
+    assert_eq!(
+        run.json()["sources"],
+        serde_json::json!([
+            {"source": "auth_private.config", "bytes": 32, "fingerprint": "630dcd29"},
+            {"source": "pgrst.jwt_secret of the role authenticator", "bytes": 5, "fingerprint": "f9b0078b"},
+            {"source": "app.settings.jwt_secret of the database", "bytes": 32, "fingerprint": db.ask(
+                &format!("select left(encode(sha256(decode('{TWO}', 'base64')), 'hex'), 8)"))},
+            {"source": "app.settings.jwt_secret of this session", "bytes": 32, "fingerprint": db.ask(
+                &format!("select left(encode(sha256(decode('{TWO}', 'base64')), 'hex'), 8)"))},
+        ])
+    );
+    assert!(!run.stdout.contains(ONE) && !run.stdout.contains(TWO));
+}
+
+#[test]
+fn migrate_stores_the_secret_of_the_first_installation() {
+    let db = TestDb::new().with("AUTHMIG_JWT_SECRET", ONE);
+    let run = db.authmig(&["migrate", "-vv"]).exits(0);
+    assert!(run.stdout.contains("  the JWT secret that was given is stored\n"), "{}", run.stdout);
+    assert!(!format!("{run:?}").contains(ONE), "{run:?}");
+    assert_eq!(stored(&db), ONE);
+    let db = db.with("AUTHMIG_JWT_SECRET", TWO);
+    db.authmig(&["rollback", "--yes"]).exits(0);
+    let run = db.authmig(&["migrate", "--format", "json"]).exits(0);
+    assert_eq!(run.json()["secret_stored"], false);
+    assert_eq!(stored(&db), ONE);
+    TestDb::new().with("AUTHMIG_JWT_SECRET", "short").authmig(&["migrate"]).exits(2);
+}
+
+#[test]
+fn the_secret_travels_as_the_data_of_a_copy_and_in_no_statement() {
+    // The server logs statements and their parameters, not the data of a COPY.
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let proxy = Proxy::to(db.port());
+    let run = set(&db, &["-vv", "--database-url", &db.url_at(proxy.port)], ONE).exits(0);
+    assert!(!format!("{run:?}").contains(ONE), "{run:?}");
+    assert_eq!(stored(&db), ONE);
+    let sent = proxy.sent();
+    let places: Vec<_> =
+        sent.windows(ONE.len()).enumerate().filter(|(_, part)| *part == ONE.as_bytes()).collect();
+    assert_eq!(places.len(), 1);
+    let length = u32::try_from(ONE.len() + 4).unwrap().to_be_bytes();
+    assert_eq!(
+        sent[places[0].0 - 5..places[0].0],
+        [&b"d"[..], &length].concat(),
+        "a CopyData message of its own"
+    );
+}
+
+#[test]
+fn without_an_installation_there_is_nowhere_to_put_it() {
+    let db = TestDb::new();
+    let run = set(&db, &[], ONE).exits(1);
+    assert!(run.stderr.contains("run `authmig migrate` first"), "{}", run.stderr);
+    db.authmig(&["secret", "status"]).exits(1);
+}
