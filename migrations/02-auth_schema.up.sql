@@ -291,7 +291,7 @@ create table auth_private.config (
     cookie_domain      text,
     cookie_samesite    text not null default 'Lax',
     cookie_secure      boolean not null default true,
-    cookie_host_prefix boolean not null default false,
+    cookie_prefix      text not null default '',
     authenticator_role text not null
 );
 alter table auth_private.config enable row level security;
@@ -314,8 +314,8 @@ comment on column auth_private.config.cookie_path is 'Attribute Path of both coo
 comment on column auth_private.config.cookie_domain is 'Attribute Domain of both cookies; null: none, the host that set them';
 comment on column auth_private.config.cookie_samesite is 'Attribute SameSite of both cookies: Strict, Lax, or None';
 comment on column auth_private.config.cookie_secure is 'Attribute Secure of both cookies. False only for development without HTTPS';
-comment on column auth_private.config.cookie_host_prefix is
-    'Put __Host- in front of the names of both cookies; needs Secure, Path=/ and no Domain';
+comment on column auth_private.config.cookie_prefix is
+    'In front of the names of both cookies: nothing, __Secure- (needs Secure), or __Host- (needs Secure, Path=/ and no Domain)';
 comment on column auth_private.config.authenticator_role is
     'The role that PostgREST logs in as. Tokens name only roles that it is a member of';
 
@@ -359,12 +359,12 @@ begin
             'cookie_secure must be true or false'
         when new.cookie_samesite = 'None' and not new.cookie_secure then
             'cookie_samesite None needs cookie_secure'
-        when new.cookie_host_prefix is null then
-            'cookie_host_prefix must be true or false'
-        when new.cookie_host_prefix
-            and not (new.cookie_secure and new.cookie_path = '/' and new.cookie_domain is null)
-        then
-            'cookie_host_prefix needs cookie_secure, cookie_path / and no cookie_domain'
+        when new.cookie_prefix is null or new.cookie_prefix not in ('', '__Secure-', '__Host-') then
+            'cookie_prefix must be empty, __Secure- or __Host-'
+        when new.cookie_prefix <> '' and not new.cookie_secure then
+            'cookie_prefix needs cookie_secure'
+        when new.cookie_prefix = '__Host-' and (new.cookie_path <> '/' or new.cookie_domain is not null) then
+            'cookie_prefix __Host- needs cookie_path / and no cookie_domain'
         when new.authenticator_role is null or octet_length(new.authenticator_role) not between 1 and 63 then
             'authenticator_role must be the name of a role'
     end;
@@ -387,67 +387,39 @@ create trigger check_config before insert or update on auth_private.config
 
 -- RFC 7515 section 2: base64url without padding. encode() breaks lines.
 create function auth.url_encode(data bytea) returns text
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return translate(encode(data, 'base64'), E'+/=\n', '-_');
-end $$;
+language sql immutable parallel safe
+return translate(encode(data, 'base64'), E'+/=\n', '-_');
 comment on function auth.url_encode(bytea) is 'base64url without padding, as in a JWT';
 
--- A key filled up with zeros to blocks of 64 bytes, each byte of it XOR one
--- constant, which comes eight times over. A word is 8 bytes or 16 hex digits.
-create function auth_private.hmac_pad(key bytea, blocks int, pad bigint) returns bytea
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    hex constant text := rpad(encode(key, 'hex'), blocks * 128, '0');
-    padded bytea := '';
-begin
-    for block in 0 .. blocks - 1 loop
-        padded := padded
-            || int8send(('x' || substr(hex, block * 128 + 1, 16))::bit(64)::bigint # pad)
-            || int8send(('x' || substr(hex, block * 128 + 17, 16))::bit(64)::bigint # pad)
-            || int8send(('x' || substr(hex, block * 128 + 33, 16))::bit(64)::bigint # pad)
-            || int8send(('x' || substr(hex, block * 128 + 49, 16))::bit(64)::bigint # pad)
-            || int8send(('x' || substr(hex, block * 128 + 65, 16))::bit(64)::bigint # pad)
-            || int8send(('x' || substr(hex, block * 128 + 81, 16))::bit(64)::bigint # pad)
-            || int8send(('x' || substr(hex, block * 128 + 97, 16))::bit(64)::bigint # pad)
-            || int8send(('x' || substr(hex, block * 128 + 113, 16))::bit(64)::bigint # pad);
-    end loop;
-    return padded;
-end $$;
-
--- RFC 2104. The pads are 0x5c and 0x36, as bigint, eight times over.
+-- RFC 2104. Bytes have no XOR in PostgreSQL, but strings of bits have, and
+-- varbit_send() turns them into bytes, behind four that hold the length.
 create function auth_private.hmac(algorithm text, key bytea, message bytea) returns bytea
-language plpgsql immutable
+language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    outer_pad constant bigint := 6655295901103053916;
-    inner_pad constant bigint := 3906369333256140342;
+    size constant int := case algorithm when 'sha256' then 64 else 128 end;
+    block varbit;
+    inner_pad bytea;
+    outer_pad bytea;
 begin
+    if octet_length(key) > size then
+        key := case algorithm when 'sha256' then sha256(key) when 'sha384' then sha384(key) else sha512(key) end;
+    end if;
+    block := ('x' || rpad(encode(key, 'hex'), size * 2, '0'))::varbit;
+    inner_pad := substr(varbit_send(block # ('x' || repeat('36', size))::varbit), 5);
+    outer_pad := substr(varbit_send(block # ('x' || repeat('5c', size))::varbit), 5);
     case algorithm
-        when 'sha256' then
-            key := case when octet_length(key) > 64 then sha256(key) else key end;
-            return sha256(auth_private.hmac_pad(key, 1, outer_pad)
-                || sha256(auth_private.hmac_pad(key, 1, inner_pad) || message));
-        when 'sha384' then
-            key := case when octet_length(key) > 128 then sha384(key) else key end;
-            return sha384(auth_private.hmac_pad(key, 2, outer_pad)
-                || sha384(auth_private.hmac_pad(key, 2, inner_pad) || message));
-        when 'sha512' then
-            key := case when octet_length(key) > 128 then sha512(key) else key end;
-            return sha512(auth_private.hmac_pad(key, 2, outer_pad)
-                || sha512(auth_private.hmac_pad(key, 2, inner_pad) || message));
+        when 'sha256' then return sha256(outer_pad || sha256(inner_pad || message));
+        when 'sha384' then return sha384(outer_pad || sha384(inner_pad || message));
+        when 'sha512' then return sha512(outer_pad || sha512(inner_pad || message));
     end case;
 end $$;
 
 -- The bytes of a secret in base64 of either alphabet, padded or not, on one line or
 -- several; null if it is anything else.
 create function auth_private.decode_secret(secret text) returns bytea
-language plpgsql immutable
+language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -545,57 +517,17 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- A longer name would be cut short and match another role. "none" is reserved
-    -- and so never exists.
-    if role is null or octet_length(role) not between 1 and 63
-        or to_regrole(quote_ident(role)) is null
-        or to_regrole(quote_ident(authenticator)) is null
-    then
-        return false;
-    end if;
-    return pg_has_role(authenticator, role,
-            case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
-        and not pg_has_role(role, authenticator, 'member')
-        and not pg_has_role(role, current_user, 'member');
-end $$;
-
--- The claims of an access token, as JSON. RFC 7519 section 4.1; sid is that of
--- OpenID Connect, sub and role as they were given. exp and iat are whole numbers:
--- PostgREST takes a fraction for 0.
-create function auth_private.access_claims(
-    config auth_private.config,
-    subject text,
-    role text,
-    sid text,
-    issued_at bigint,
-    expires_at bigint
-) returns text
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    issuer constant text := coalesce(config.issuer, nullif(current_setting('app.settings.jwt_iss', true), ''));
-    audience constant text := coalesce(config.audience,
-        nullif(current_setting('pgrst.jwt_aud', true), ''),
-        nullif(current_setting('app.settings.jwt_aud', true), ''));
-begin
-    if subject is null or subject !~ '^[^\u0001-\u001f\u007f]{1,255}$' then
-        raise exception 'subject must be 1 to 255 characters, no control characters among them'
-            using errcode = 'invalid_parameter_value';
-    end if;
-    if not auth_private.may_be_minted(role, config.authenticator_role) then
-        raise exception 'this role cannot be given to a token'
-            using errcode = 'invalid_parameter_value',
-                hint = 'The authenticator must be a member of it.';
-    end if;
-    return '{"role":' || to_json(role)
-        || ',"sub":' || to_json(subject)
-        || ',"iat":' || issued_at
-        || ',"exp":' || expires_at
-        || ',"jti":"' || gen_random_uuid() || '"'
-        || coalesce(',"sid":' || to_json(sid), '')
-        || coalesce(',"iss":' || to_json(issuer), '')
-        || coalesce(',"aud":' || to_json(audience), '')
-        || '}';
+    -- and so never exists. CASE, since pg_has_role() fails for a role that is missing.
+    return case
+        when octet_length(role) between 1 and 63
+            and to_regrole(quote_ident(role)) is not null
+            and to_regrole(quote_ident(authenticator)) is not null
+        then pg_has_role(authenticator, role,
+                case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
+            and not pg_has_role(role, authenticator, 'member')
+            and not pg_has_role(role, current_user, 'member')
+        else false
+    end;
 end $$;
 
 -- How long an access token lives, in seconds. A value of app.settings.jwt_exp that
@@ -612,6 +544,44 @@ begin
         when setting ~ '^[0-9]{2,5}$' and setting::int between 60 and 86400 then setting::int
         else 600
     end;
+end $$;
+
+-- The claims of an access token, as JSON. RFC 7519 section 4.1; sid is that of
+-- OpenID Connect, sub and role as they were given. exp and iat are whole numbers:
+-- PostgREST takes a fraction for 0.
+create function auth_private.access_claims(
+    config auth_private.config,
+    subject text,
+    role text,
+    sid text,
+    issued_at bigint,
+    expires_at bigint
+) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if subject is null or char_length(subject) not between 1 and 255 or subject ~ '[\u0001-\u001f\u007f]' then
+        raise exception 'subject must be 1 to 255 characters, no control characters among them'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if not auth_private.may_be_minted(role, config.authenticator_role) then
+        raise exception 'this role cannot be given to a token'
+            using errcode = 'invalid_parameter_value',
+                hint = 'The authenticator must be a member of it.';
+    end if;
+    return '{"role":' || to_json(role)
+        || ',"sub":' || to_json(subject)
+        || ',"iat":' || issued_at
+        || ',"exp":' || expires_at
+        || ',"jti":"' || gen_random_uuid() || '"'
+        || coalesce(',"sid":"' || sid || '"', '')
+        || coalesce(',"iss":' || to_json(coalesce(config.issuer,
+            nullif(current_setting('app.settings.jwt_iss', true), ''))), '')
+        || coalesce(',"aud":' || to_json(coalesce(config.audience,
+            nullif(current_setting('pgrst.jwt_aud', true), ''),
+            nullif(current_setting('app.settings.jwt_aud', true), ''))), '')
+        || '}';
 end $$;
 
 create function auth_private.generate_user_jwt(subject text, secret text, role text) returns text
@@ -644,28 +614,6 @@ begin
     end if;
 end $$;
 
-create function auth_private.cookie_name(config auth_private.config, name text) returns text
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return case when config.cookie_host_prefix then '__Host-' else '' end || name;
-end $$;
-
--- A value of null clears the cookie. RFC 6265 section 4.1.
-create function auth_private.cookie(config auth_private.config, name text, value text, max_age bigint) returns text
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return auth_private.cookie_name(config, name) || '=' || coalesce(value, '')
-        || '; Path=' || config.cookie_path
-        || coalesce('; Domain=' || config.cookie_domain, '')
-        || '; HttpOnly; SameSite=' || config.cookie_samesite
-        || case when config.cookie_secure then '; Secure' else '' end
-        || '; Max-Age=' || case when value is null then 0 else max_age end;
-end $$;
-
 -- The refresh cookie of the request as "selector.verifier", or null if there is
 -- none that could be one of ours.
 create function auth_private.presented_token(config auth_private.config) returns text
@@ -675,26 +623,30 @@ as $$
 declare
     cookie text;
 begin
-    begin
-        cookie := nullif(current_setting('request.cookies', true), '')::json
-            ->> auth_private.cookie_name(config, 'refresh_token');
-    exception
-        -- Not JSON, a NUL in any cookie, nested too deep: then there is no token.
-        when others then
-            return null;
-    end;
-    if octet_length(cookie) > 100 then
-        return null;
-    end if;
     -- Some versions of PostgREST leave the quotes of a quoted cookie on.
-    cookie := substring(cookie from
-        '^"?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:\.[A-Za-z0-9_-]{43})?)"?$');
-    if length(cookie) = 36 then
-        -- A token of the published SQL is a UUID alone. It proves itself, and its
-        -- hash finds it.
-        return encode(substring(sha256(convert_to(cookie, 'UTF8')) from 1 for 16), 'hex')::uuid || '.' || cookie;
-    end if;
-    return cookie;
+    cookie := btrim(nullif(current_setting('request.cookies', true), '')::json
+        ->> (config.cookie_prefix || 'refresh_token'), '"');
+    case octet_length(cookie)
+        when 36 then
+            -- A token of the published SQL is a UUID alone. It proves itself, and
+            -- its hash finds it.
+            if cookie::uuid::text = cookie then
+                return encode(substr(sha256(convert_to(cookie, 'UTF8')), 1, 16), 'hex')::uuid || '.' || cookie;
+            end if;
+        when 80 then
+            if left(cookie, 36)::uuid::text || '.' = left(cookie, 37)
+                and substr(cookie, 38) ~ '^[A-Za-z0-9_-]*$'
+            then
+                return cookie;
+            end if;
+        else
+            null;
+    end case;
+    return null;
+exception
+    -- Not JSON, a NUL in any cookie, nested too deep, not a UUID: then there is none.
+    when others then
+        return null;
 end $$;
 
 -- Sends both cookies; a token that is null clears its cookie. Headers that somebody
@@ -710,8 +662,16 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    access_cookie constant text := auth_private.cookie(config, 'access_token', access_token, access_age);
-    refresh_cookie constant text := auth_private.cookie(config, 'refresh_token', refresh_token, refresh_age);
+    -- RFC 6265 section 4.1.
+    attributes constant text := '; Path=' || config.cookie_path
+        || coalesce('; Domain=' || config.cookie_domain, '')
+        || '; HttpOnly; SameSite=' || config.cookie_samesite
+        || case when config.cookie_secure then '; Secure' else '' end
+        || '; Max-Age=';
+    access_cookie constant text := config.cookie_prefix || 'access_token='
+        || coalesce(access_token || attributes || access_age, attributes || '0');
+    refresh_cookie constant text := config.cookie_prefix || 'refresh_token='
+        || coalesce(refresh_token || attributes || refresh_age, attributes || '0');
     present constant text := nullif(current_setting('response.headers', true), '');
     kept text;
 begin
@@ -727,8 +687,8 @@ begin
              where not exists (
                 select from json_each_text(header) as field
                  where lower(field.key) = 'set-cookie'
-                   and (starts_with(field.value, auth_private.cookie_name(config, 'access_token') || '=')
-                        or starts_with(field.value, auth_private.cookie_name(config, 'refresh_token') || '='))
+                   and (starts_with(field.value, config.cookie_prefix || 'access_token=')
+                        or starts_with(field.value, config.cookie_prefix || 'refresh_token='))
                     or lower(field.key) = 'cache-control'
              );
         exception
@@ -739,55 +699,60 @@ begin
         end;
     end if;
     -- RFC 6749 section 5.1 wants no-store.
-    perform set_config('response.headers',
-        '[' || coalesce(kept || ',', '')
-        || json_build_object('Set-Cookie', access_cookie) || ','
-        || json_build_object('Set-Cookie', refresh_cookie) || ','
-        || '{"Cache-Control": "no-store"}]', true);
+    perform set_config('response.headers', '[' || coalesce(kept || ',', '')
+        || '{"Set-Cookie":' || to_json(access_cookie)
+        || '},{"Set-Cookie":' || to_json(refresh_cookie)
+        || '},{"Cache-Control":"no-store"}]', true);
 end $$;
 
 
 -- 8. Sessions ---------------------------------------------------------------
 
--- 244 random bits, base64url. PostgreSQL has no other source of random bytes that
--- is fit for this in its core.
+-- 244 random bits. PostgreSQL has no other source of random bytes that is fit for
+-- this in its core.
 create function auth_private.random_bytes() returns bytea
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
-end $$;
+language sql volatile
+return sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+
+-- The hash of a verifier, as it is stored.
+create function auth_private.verifier_hash(verifier text) returns bytea
+language sql immutable
+return sha256(convert_to(verifier, 'UTF8'));
+
+-- The claim sid. It names a session without giving the selector away, which is half
+-- of what a thief needs.
+create function auth_private.sid(selector uuid) returns text
+language sql immutable
+return auth.url_encode(substr(sha256(uuid_send(selector)), 1, 16));
 
 -- Signs an access token for a session and sends it with its refresh token.
 create function auth_private.send_tokens(
     config auth_private.config,
-    session auth.refresh_token,
+    selector uuid,
     verifier text,
-    now timestamptz
+    subject text,
+    role text,
+    now timestamptz,
+    expires_at timestamptz
 ) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     issued_at constant bigint := floor(extract(epoch from now));
-    refresh_age constant bigint := floor(extract(epoch from session.expires_at)) - issued_at;
+    refresh_age constant bigint := floor(extract(epoch from expires_at)) - issued_at;
     -- No access token outlives its session.
     access_age constant bigint := least(auth_private.access_seconds(config), refresh_age);
-    signing_input text;
+    -- The header is {"alg":"HS256","typ":"JWT"}.
+    signing_input constant text := 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.' || auth.url_encode(convert_to(
+        auth_private.access_claims(config, subject, role, auth_private.sid(selector),
+            issued_at, issued_at + access_age), 'UTF8'));
 begin
-    -- The header is {"alg":"HS256","typ":"JWT"}. The claim sid names the session
-    -- without giving the selector away, half of what a thief needs.
-    signing_input := 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.' || auth.url_encode(convert_to(
-        auth_private.access_claims(config, session.subject, session.role,
-            auth.url_encode(substring(sha256(uuid_send(session.selector)) from 1 for 16)),
-            issued_at, issued_at + access_age),
-        'UTF8'));
     perform auth_private.send_cookies(config,
         signing_input || '.' || auth.url_encode(auth_private.hmac('sha256',
             auth_private.signing_key(config), convert_to(signing_input, 'UTF8'))),
         access_age,
-        session.selector || '.' || verifier,
+        selector || '.' || verifier,
         refresh_age);
 end $$;
 
@@ -796,40 +761,31 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    now constant timestamptz := clock_timestamp();
-    verifier constant text := auth.url_encode(auth_private.random_bytes());
     config auth_private.config;
-    session auth.refresh_token;
+    now constant timestamptz := clock_timestamp();
+    selector constant uuid := gen_random_uuid();
+    verifier constant text := auth.url_encode(auth_private.random_bytes());
+    expires_at timestamptz;
 begin
     perform auth_private.refuse_get();
     select * into strict config from auth_private.config;
-    session.selector := gen_random_uuid();
-    session.subject := subject;
-    session.role := role;
-    session.verifier_hash := sha256(convert_to(verifier, 'UTF8'));
-    session.created_at := now;
-    session.rotated_at := now;
-    session.expires_at := now + make_interval(secs => config.refresh_seconds);
+    expires_at := now + make_interval(secs => config.refresh_seconds);
     -- Before the row is stored: this is what refuses an unlawful subject or role.
-    perform auth_private.send_tokens(config, session, verifier, now);
-    insert into auth.refresh_token values (session.*);
+    perform auth_private.send_tokens(config, selector, verifier, subject, role, now, expires_at);
+    insert into auth.refresh_token (selector, subject, role, verifier_hash, created_at, rotated_at, expires_at)
+    values (selector, subject, role, auth_private.verifier_hash(verifier), now, now, expires_at);
 end $$;
 
 -- Ends the session, if it lives, and clears the cookies.
-create function auth_private.end_session(
-    config auth_private.config,
-    session auth.refresh_token,
-    why text
-) returns void
+create function auth_private.end_session(config auth_private.config, selector uuid, why text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if session.revoked_at is null then
-        update auth.refresh_token as t
-           set revoked_at = clock_timestamp(), revoked_why = why
-         where t.selector = session.selector;
-    end if;
+    update auth.refresh_token as t
+       set revoked_at = clock_timestamp(), revoked_why = why
+     where t.selector = end_session.selector
+       and t.revoked_at is null;
     perform auth_private.send_cookies(config, null, 0, null, 0);
 end $$;
 
@@ -844,55 +800,53 @@ declare
     token text;
     verifier text;
     presented_hash bytea;
-    session auth.refresh_token;
+    session record;
     now timestamptz;
 begin
     perform auth_private.refuse_get();
     select * into strict config from auth_private.config;
     token := auth_private.presented_token(config);
-    if token is not null then
-        select * into session
-          from auth.refresh_token as t
-         where t.selector = left(token, 36)::uuid
-           and t.revoked_at is null
-           and t.expires_at > clock_timestamp()
-           for no key update;
-    end if;
+    select t.selector, t.subject, t.role, t.verifier_hash, t.previous_hash, t.salt, t.rotated_at, t.expires_at
+      into session
+      from auth.refresh_token as t
+     where t.selector = left(token, 36)::uuid
+       and t.revoked_at is null
+       and t.expires_at > clock_timestamp()
+       for no key update;
     -- A role can have been dropped, or taken from the authenticator, since the login.
-    if session.selector is null
-        or not auth_private.may_be_minted(session.role, config.authenticator_role)
-    then
+    if not found or not auth_private.may_be_minted(session.role, config.authenticator_role) then
         raise sqlstate 'PT401' using message = 'Invalid or expired refresh token';
     end if;
 
     now := clock_timestamp(); -- Not before: the lock may have been waited for.
     verifier := substr(token, 38);
-    presented_hash := sha256(convert_to(verifier, 'UTF8'));
+    presented_hash := auth_private.verifier_hash(verifier);
     if presented_hash = session.verifier_hash then
         session.salt := auth_private.random_bytes();
-        verifier := auth.url_encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')));
+    elsif presented_hash is distinct from session.previous_hash
+        or now > session.rotated_at + make_interval(secs => config.grace_seconds)
+    then
+        -- Two have this session's cookies, and which one is the thief cannot be
+        -- told. Not by raising: PostgREST would roll the revocation back.
+        perform auth_private.end_session(config, session.selector, 'reuse');
+        perform set_config('response.status', '401', true);
+        raise log 'auth: session % of role % ended: its refresh token was used again after it had been replaced',
+            auth_private.sid(session.selector), session.role;
+        return;
+    end if;
+    -- Within the grace period this is a parallel request of the same browser. It
+    -- gets the successor that the first one got, so there is never more than one.
+    verifier := auth.url_encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')));
+    if presented_hash = session.verifier_hash then
         update auth.refresh_token as t
-           set verifier_hash = sha256(convert_to(verifier, 'UTF8')),
+           set verifier_hash = auth_private.verifier_hash(verifier),
                previous_hash = presented_hash,
                salt = session.salt,
                rotated_at = now
          where t.selector = session.selector;
-        perform auth_private.send_tokens(config, session, verifier, now);
-    elsif presented_hash = session.previous_hash
-        and now <= session.rotated_at + make_interval(secs => config.grace_seconds)
-    then
-        -- A parallel request of the same browser. It gets the successor that the
-        -- first one got, so that there is never more than one.
-        verifier := auth.url_encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')));
-        perform auth_private.send_tokens(config, session, verifier, now);
-    else
-        -- Two have this session's cookies, and which one is the thief cannot be
-        -- told. Not by raising: PostgREST would roll the revocation back.
-        perform auth_private.end_session(config, session, 'reuse');
-        perform set_config('response.status', '401', true);
-        raise log 'auth: session % of role % ended: its refresh token was used again after it had been replaced',
-            auth.url_encode(substring(sha256(uuid_send(session.selector)) from 1 for 16)), session.role;
     end if;
+    perform auth_private.send_tokens(config, session.selector, verifier,
+        session.subject, session.role, now, session.expires_at);
 end $$;
 
 create function auth_private.logout() returns void
@@ -902,24 +856,23 @@ as $$
 declare
     config auth_private.config;
     token text;
-    session auth.refresh_token;
+    session record;
 begin
     perform auth_private.refuse_get();
     select * into strict config from auth_private.config;
     token := auth_private.presented_token(config);
-    if token is not null then
-        select * into session
-          from auth.refresh_token as t
-         where t.selector = left(token, 36)::uuid
-           for no key update;
-    end if;
+    select t.selector, t.verifier_hash, t.previous_hash
+      into session
+      from auth.refresh_token as t
+     where t.selector = left(token, 36)::uuid
+       for no key update;
     -- Without a cookie nothing is cleared either: a form on another site must not
     -- be able to log anybody out.
-    if session.selector is null then
+    if not found then
         raise sqlstate 'PT401' using message = 'Invalid or expired refresh token';
     end if;
-    perform auth_private.end_session(config, session,
-        case when sha256(convert_to(substr(token, 38), 'UTF8')) in (session.verifier_hash, session.previous_hash)
+    perform auth_private.end_session(config, session.selector,
+        case when auth_private.verifier_hash(substr(token, 38)) in (session.verifier_hash, session.previous_hash)
             then 'logout' else 'reuse' end);
 end $$;
 
