@@ -3,6 +3,7 @@
 
 mod support;
 
+mod adopt;
 mod commands;
 mod concurrency;
 mod failures;
