@@ -19,23 +19,23 @@ begin
         'function auth_private.postgrest_config()',
         'function auth_private.purge_expired(int)',
         'function auth_private.revoke_subject(text)',
-        'function auth_private.logout()',
+        'function auth_private.end_session()',
         'function auth_private.refresh_session()',
-        'function auth_private.end_session(auth_private.config, uuid, text)',
         'function auth_private.start_session(text, text)',
-        'function auth_private.send_tokens(auth_private.config, uuid, text, text, text, timestamptz, timestamptz)',
+        'function auth_private.token_headers(auth_private.config, uuid, text, text, text, int)',
         'function auth_private.sid(uuid)',
         'function auth_private.verifier_hash(text)',
         'function auth_private.random_bytes()',
-        'function auth_private.send_cookies(auth_private.config, text, bigint, text, bigint)',
-        'function auth_private.presented_token(auth_private.config)',
-        'function auth_private.refuse_get()',
+        'function auth_private.response_headers(text, text, text, int, text, int)',
+        'function auth_private.presented_token(text)',
         'function auth_private.generate_user_jwt(text, text, text)',
-        'function auth_private.access_claims(auth_private.config, text, text, text, bigint, bigint)',
-        'function auth_private.access_seconds(auth_private.config)',
-        'function auth_private.may_be_minted(text, text)',
-        'function auth_private.signing_key(auth_private.config)',
+        'function auth_private.access_token(auth_private.config, text, text, text, bigint, bigint)',
+        'function auth_private.access_seconds_from_settings()',
+        'function auth_private.may_be_minted(text, name)',
+        'function auth_private.key_from_settings()',
+        'function auth_private.keyed(auth_private.config, bytea)',
         'function auth_private.hmac(text, bytea, bytea)',
+        'function auth_private.hmac_pad(bytea, int, text)',
         -- After what is bound to it.
         'function auth.url_encode(bytea)',
         'table auth_private.config',
@@ -58,7 +58,7 @@ begin
     foreach object in array array['auth', 'auth_private'] loop
         given := format('usage on schema %I to %s', object, owner_role);
         if exists (select from authmig.created where kind = 'grant' and name = given)
-            and to_regnamespace(object) is not null
+            and exists (select from pg_namespace where nspname = object)
         then
             execute format('revoke usage on schema %I from %s', object, owner_role);
         end if;

@@ -21,8 +21,11 @@
 --   9. Public      what PostgREST calls
 --  10. Ownership   everything to the owner, nothing to anybody else
 --
--- Every function pins its search_path to pg_catalog and, last, pg_temp; and every
--- name outside pg_catalog is qualified. Either alone can be got round.
+-- Every function that others may call pins its search_path to pg_catalog and, last,
+-- pg_temp, and every name outside pg_catalog is qualified: either alone can be got
+-- round. The helpers that only those call run under their path, since nobody but the
+-- owner may execute them; pinning each again would cost a tenth. Functions with a
+-- RETURN instead of a body are bound when they are created and look nothing up.
 
 
 -- 1. Names ------------------------------------------------------------------
@@ -240,7 +243,9 @@ end $$;
 -- The refresh cookie is "selector.verifier". The selector finds the row; the
 -- verifier proves that the cookie is the newest one, and only its hash is kept.
 -- No column that a refresh changes is in an index, and each page has room left for
--- the next version of its rows, so a refresh is a heap-only (HOT) update.
+-- the next version of its rows, so a refresh is a heap-only (HOT) update. There are
+-- no CHECK constraints: PostgreSQL parses them at every INSERT and UPDATE, which is
+-- a tenth of the cost, and nobody but the functions below writes here.
 create table auth.refresh_token (
     selector      uuid primary key,
     subject       text not null,
@@ -252,13 +257,7 @@ create table auth.refresh_token (
     rotated_at    timestamptz not null,
     expires_at    timestamptz not null,
     revoked_at    timestamptz,
-    revoked_why   text,
-    constraint refresh_token_lengths check (
-        octet_length(verifier_hash) = 32
-        and octet_length(previous_hash) = 32
-        and octet_length(salt) = 32
-    ),
-    constraint refresh_token_revoked check ((revoked_at is null) = (revoked_why is null))
+    revoked_why   text
 ) with (fillfactor = 70);
 create index refresh_token_subject on auth.refresh_token (subject);
 create index refresh_token_expires_at on auth.refresh_token (expires_at);
@@ -291,8 +290,17 @@ create table auth_private.config (
     cookie_domain      text,
     cookie_samesite    text not null default 'Lax',
     cookie_secure      boolean not null default true,
-    cookie_prefix      text not null default '',
-    authenticator_role text not null
+    cookie_host_prefix boolean not null default false,
+    authenticator_role name not null,
+    inner_pad          bytea,
+    outer_pad          bytea,
+    cookie_prefix      text not null generated always as (
+        case when cookie_host_prefix then '__Host-' else '' end
+    ) stored,
+    cookie_attributes  text not null generated always as (
+        '; Path=' || cookie_path || coalesce('; Domain=' || cookie_domain, '') || '; HttpOnly; SameSite='
+        || cookie_samesite || case when cookie_secure then '; Secure' else '' end || '; Max-Age='
+    ) stored
 );
 alter table auth_private.config enable row level security;
 
@@ -307,17 +315,22 @@ comment on column auth_private.config.refresh_seconds is
 comment on column auth_private.config.grace_seconds is
     'For how many seconds, 0 to 60, a refresh cookie that was just replaced yields its replacement again: for parallel requests';
 comment on column auth_private.config.issuer is
-    'The claim iss, up to 255 characters. Null: app.settings.jwt_iss, or else no such claim';
+    'The claim iss, up to 255 bytes. Null: no such claim';
 comment on column auth_private.config.audience is
-    'The claim aud, up to 255 characters. Null: pgrst.jwt_aud, or else app.settings.jwt_aud, or else no such claim';
+    'The claim aud, up to 255 bytes. Null: no such claim. PostgREST compares it with its jwt-aud';
 comment on column auth_private.config.cookie_path is 'Attribute Path of both cookies';
 comment on column auth_private.config.cookie_domain is 'Attribute Domain of both cookies; null: none, the host that set them';
 comment on column auth_private.config.cookie_samesite is 'Attribute SameSite of both cookies: Strict, Lax, or None';
 comment on column auth_private.config.cookie_secure is 'Attribute Secure of both cookies. False only for development without HTTPS';
-comment on column auth_private.config.cookie_prefix is
-    'In front of the names of both cookies: nothing, __Secure- (needs Secure), or __Host- (needs Secure, Path=/ and no Domain)';
+comment on column auth_private.config.cookie_host_prefix is
+    'Put __Host- in front of the names of both cookies; needs Secure, Path=/ and no Domain';
 comment on column auth_private.config.authenticator_role is
     'The role that PostgREST logs in as. Tokens name only roles that it is a member of';
+comment on column auth_private.config.inner_pad is
+    'jwt_secret as HMAC-SHA-256 wants it (RFC 2104), so that it is not worked out for every token; kept by a trigger';
+comment on column auth_private.config.outer_pad is 'Like inner_pad';
+comment on column auth_private.config.cookie_prefix is 'What the names of the cookies begin with';
+comment on column auth_private.config.cookie_attributes is 'What follows the values of the cookies, but for the age in seconds (RFC 6265 section 4.1)';
 
 -- Checked here and not by CHECK constraints, since an error of those prints the
 -- whole row, and the row has the secret in it.
@@ -327,7 +340,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     wrong text;
-    printable constant text := '^[^\u0001-\u001f\u007f]{1,255}$';
+    control constant text := '[\u0001-\u001f\u007f]';
 begin
     wrong := case
         when new.only_row is not true then
@@ -344,13 +357,13 @@ begin
             'refresh_seconds must be 60 to 34560000'
         when new.grace_seconds is null or new.grace_seconds not between 0 and 60 then
             'grace_seconds must be 0 to 60'
-        when new.issuer !~ printable then
-            'issuer must be 1 to 255 characters, no control characters among them'
-        when new.audience !~ printable then
-            'audience must be 1 to 255 characters, no control characters among them'
-        -- RFC 6265 section 4.1.1: no control characters and no semicolon.
-        when new.cookie_path is null or new.cookie_path !~ '^/[!-:<-~]{0,254}$' then
-            'cookie_path must begin with a slash, up to 255 characters, printable ASCII without blank and semicolon'
+        when octet_length(new.issuer) not between 1 and 255 or new.issuer ~ control then
+            'issuer must be 1 to 255 bytes, no control characters among them'
+        when octet_length(new.audience) not between 1 and 255 or new.audience ~ control then
+            'audience must be 1 to 255 bytes, no control characters among them'
+        -- RFC 3986 section 3.3. RFC 6265 would allow more, JSON and browsers less.
+        when new.cookie_path is null or new.cookie_path !~ '^/[A-Za-z0-9._~!$&()*+,=:@%/-]{0,254}$' then
+            'cookie_path must begin with a slash, and be a path of up to 255 characters'
         when new.cookie_domain !~ '^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$' then
             'cookie_domain must be a host name'
         when new.cookie_samesite is null or new.cookie_samesite not in ('Strict', 'Lax', 'None') then
@@ -359,18 +372,19 @@ begin
             'cookie_secure must be true or false'
         when new.cookie_samesite = 'None' and not new.cookie_secure then
             'cookie_samesite None needs cookie_secure'
-        when new.cookie_prefix is null or new.cookie_prefix not in ('', '__Secure-', '__Host-') then
-            'cookie_prefix must be empty, __Secure- or __Host-'
-        when new.cookie_prefix <> '' and not new.cookie_secure then
-            'cookie_prefix needs cookie_secure'
-        when new.cookie_prefix = '__Host-' and (new.cookie_path <> '/' or new.cookie_domain is not null) then
-            'cookie_prefix __Host- needs cookie_path / and no cookie_domain'
-        when new.authenticator_role is null or octet_length(new.authenticator_role) not between 1 and 63 then
+        when new.cookie_host_prefix is null then
+            'cookie_host_prefix must be true or false'
+        when new.cookie_host_prefix
+            and not (new.cookie_secure and new.cookie_path = '/' and new.cookie_domain is null)
+        then
+            'cookie_host_prefix needs cookie_secure, cookie_path / and no cookie_domain'
+        when new.authenticator_role is null or new.authenticator_role = '' then
             'authenticator_role must be the name of a role'
     end;
     if wrong is not null then
         raise exception '%', wrong using errcode = 'check_violation';
     end if;
+    new := auth_private.keyed(new, decode(new.jwt_secret, 'base64'));
     -- PostgREST may take secret and audience from here; see postgrest_config().
     if tg_op = 'INSERT'
         or (new.jwt_secret, new.audience) is distinct from (old.jwt_secret, old.audience)
@@ -387,39 +401,57 @@ create trigger check_config before insert or update on auth_private.config
 
 -- RFC 7515 section 2: base64url without padding. encode() breaks lines.
 create function auth.url_encode(data bytea) returns text
-language sql immutable parallel safe
-return translate(encode(data, 'base64'), E'+/=\n', '-_');
+language sql immutable
+return rtrim(replace(replace(replace(encode(data, 'base64'), E'\n', ''), '+', '-'), '/', '_'), '=');
 comment on function auth.url_encode(bytea) is 'base64url without padding, as in a JWT';
 
--- RFC 2104. Bytes have no XOR in PostgreSQL, but strings of bits have, and
--- varbit_send() turns them into bytes, behind four that hold the length.
+-- RFC 2104: a key filled up with zeros to the size of a block, XOR a block of one
+-- byte. Bytes have no XOR in PostgreSQL, but strings of bits have, and varbit_send()
+-- turns them into bytes, behind four that hold the length.
+create function auth_private.hmac_pad(key bytea, size int, fill text) returns bytea
+language sql immutable
+return substr(varbit_send(
+    ('x' || rpad(encode(key, 'hex'), size * 2, '0'))::varbit # ('x' || repeat(fill, size))::varbit), 5);
+
 create function auth_private.hmac(algorithm text, key bytea, message bytea) returns bytea
-language plpgsql immutable parallel safe
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     size constant int := case algorithm when 'sha256' then 64 else 128 end;
-    block varbit;
     inner_pad bytea;
     outer_pad bytea;
 begin
     if octet_length(key) > size then
         key := case algorithm when 'sha256' then sha256(key) when 'sha384' then sha384(key) else sha512(key) end;
     end if;
-    block := ('x' || rpad(encode(key, 'hex'), size * 2, '0'))::varbit;
-    inner_pad := substr(varbit_send(block # ('x' || repeat('36', size))::varbit), 5);
-    outer_pad := substr(varbit_send(block # ('x' || repeat('5c', size))::varbit), 5);
-    case algorithm
-        when 'sha256' then return sha256(outer_pad || sha256(inner_pad || message));
-        when 'sha384' then return sha384(outer_pad || sha384(inner_pad || message));
-        when 'sha512' then return sha512(outer_pad || sha512(inner_pad || message));
-    end case;
+    inner_pad := auth_private.hmac_pad(key, size, '36');
+    outer_pad := auth_private.hmac_pad(key, size, '5c');
+    return case algorithm
+        when 'sha256' then sha256(outer_pad || sha256(inner_pad || message))
+        when 'sha384' then sha384(outer_pad || sha384(inner_pad || message))
+        when 'sha512' then sha512(outer_pad || sha512(inner_pad || message))
+    end;
+end $$;
+
+-- The settings with that key to sign with.
+create function auth_private.keyed(config auth_private.config, key bytea) returns auth_private.config
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if octet_length(key) > 64 then
+        key := sha256(key);
+    end if;
+    config.inner_pad := auth_private.hmac_pad(key, 64, '36');
+    config.outer_pad := auth_private.hmac_pad(key, 64, '5c');
+    return config;
 end $$;
 
 -- The bytes of a secret in base64 of either alphabet, padded or not, on one line or
 -- several; null if it is anything else.
 create function auth_private.decode_secret(secret text) returns bytea
-language plpgsql immutable parallel safe
+language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -435,26 +467,22 @@ begin
     return decode(rpad(unpadded, (length(unpadded) + 3) / 4 * 4, '='), 'base64');
 end $$;
 
--- The key that access tokens are signed with. A setting that was once set in a
--- transaction of this connection is '' afterwards: that is no secret either.
-create function auth_private.signing_key(config auth_private.config) returns bytea
+-- The signing key where auth_private.config has none. A setting that was once set
+-- in a transaction of this connection is '' afterwards: that is no secret either.
+create function auth_private.key_from_settings() returns bytea
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     secret constant text := coalesce(
-        config.jwt_secret,
         nullif(current_setting('pgrst.jwt_secret', true), ''),
-        nullif(current_setting('app.settings.jwt_secret', true), '')
-    );
-    key bytea;
+        nullif(current_setting('app.settings.jwt_secret', true), ''));
+    key constant bytea := auth_private.decode_secret(secret);
 begin
     if secret is null then
         raise exception 'no JWT secret is set'
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'Run: authmig secret generate';
     end if;
-    key := auth_private.decode_secret(secret);
     -- RFC 7518 section 3.2: as long as the hash.
     if key is null or octet_length(key) < 32 then
         raise exception 'the JWT secret is not base64 of 32 bytes or more'
@@ -509,47 +537,37 @@ comment on function auth.sign_raw(json, text, text) is
 -- 6. Tokens -----------------------------------------------------------------
 
 -- Whether a token may name this role: PostgREST must be able to switch to it, and
--- it must not lead to PostgREST's own role or to the owner of this schema, as that
--- of a superuser would. As the owner, so that current_user is known.
-create function auth_private.may_be_minted(role text, authenticator text) returns boolean
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    -- A longer name would be cut short and match another role. "none" is reserved
-    -- and so never exists. CASE, since pg_has_role() fails for a role that is missing.
-    return case
-        when octet_length(role) between 1 and 63
-            and to_regrole(quote_ident(role)) is not null
-            and to_regrole(quote_ident(authenticator)) is not null
-        then pg_has_role(authenticator, role,
-                case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
-            and not pg_has_role(role, authenticator, 'member')
-            and not pg_has_role(role, current_user, 'member')
-        else false
-    end;
-end $$;
+-- it must not lead to PostgREST's own role or to the owner of this schema (the
+-- current user in here), as that of a superuser would. "none" is reserved and so
+-- never exists. A name that is too long would be cut short and match another role:
+-- as a name, it is no longer equal to itself.
+create function auth_private.may_be_minted(role text, authenticator name) returns boolean
+language sql stable
+return case
+    when role = role::name and role <> '' and to_regrole(quote_ident(role)) is not null
+    then pg_has_role(authenticator, role::name, 'member')
+        and not pg_has_role(role::name, authenticator, 'member')
+        and not pg_has_role(role::name, current_user, 'member')
+    else false
+end;
 
--- How long an access token lives, in seconds. A value of app.settings.jwt_exp that
--- is out of range counts as absent.
-create function auth_private.access_seconds(config auth_private.config) returns int
+-- How long an access token lives, in seconds, where auth_private.config does not
+-- say. A value of app.settings.jwt_exp that is out of range counts as absent.
+create function auth_private.access_seconds_from_settings() returns int
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     setting constant text := current_setting('app.settings.jwt_exp', true);
 begin
-    return case
-        when config.access_seconds is not null then config.access_seconds
-        when setting ~ '^[0-9]{2,5}$' and setting::int between 60 and 86400 then setting::int
-        else 600
-    end;
+    if setting ~ '^[0-9]{2,5}$' and setting::int between 60 and 86400 then
+        return setting::int;
+    end if;
+    return 600;
 end $$;
 
--- The claims of an access token, as JSON. RFC 7519 section 4.1; sid is that of
--- OpenID Connect, sub and role as they were given. exp and iat are whole numbers:
--- PostgREST takes a fraction for 0.
-create function auth_private.access_claims(
+-- An access token, signed with the key in config: RFC 7519 section 4.1; sid is that
+-- of OpenID Connect. exp and iat are whole numbers: PostgREST takes a fraction for 0.
+create function auth_private.access_token(
     config auth_private.config,
     subject text,
     role text,
@@ -558,74 +576,64 @@ create function auth_private.access_claims(
     expires_at bigint
 ) returns text
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
+declare
+    further text;
+    signing_input text;
 begin
-    if subject is null or char_length(subject) not between 1 and 255 or subject ~ '[\u0001-\u001f\u007f]' then
+    if subject is null or subject = '' or char_length(subject) > 255 or subject ~ '[\u0001-\u001f\u007f]' then
         raise exception 'subject must be 1 to 255 characters, no control characters among them'
             using errcode = 'invalid_parameter_value';
     end if;
-    if not auth_private.may_be_minted(role, config.authenticator_role) then
+    if not coalesce(auth_private.may_be_minted(role, config.authenticator_role), false) then
         raise exception 'this role cannot be given to a token'
             using errcode = 'invalid_parameter_value',
                 hint = 'The authenticator must be a member of it.';
     end if;
-    return '{"role":' || to_json(role)
-        || ',"sub":' || to_json(subject)
-        || ',"iat":' || issued_at
-        || ',"exp":' || expires_at
-        || ',"jti":"' || gen_random_uuid() || '"'
-        || coalesce(',"sid":"' || sid || '"', '')
-        || coalesce(',"iss":' || to_json(coalesce(config.issuer,
-            nullif(current_setting('app.settings.jwt_iss', true), ''))), '')
-        || coalesce(',"aud":' || to_json(coalesce(config.audience,
-            nullif(current_setting('pgrst.jwt_aud', true), ''),
-            nullif(current_setting('app.settings.jwt_aud', true), ''))), '')
-        || '}';
+    if config.issuer is not null or config.audience is not null then
+        further := concat(',"iss":' || to_json(config.issuer), ',"aud":' || to_json(config.audience));
+    end if;
+    -- The header is {"alg":"HS256","typ":"JWT"}.
+    signing_input := 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.' || auth.url_encode(convert_to(
+        format('{"role":%s,"sub":%s,"iat":%s,"exp":%s,"jti":"%s"%s%s}',
+            to_json(role), to_json(subject), issued_at, expires_at, gen_random_uuid(),
+            ',"sid":"' || sid || '"', further),
+        'UTF8'));
+    return signing_input || '.' || auth.url_encode(
+        sha256(config.outer_pad || sha256(config.inner_pad || convert_to(signing_input, 'UTF8'))));
 end $$;
 
 create function auth_private.generate_user_jwt(subject text, secret text, role text) returns text
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     config auth_private.config;
-    issued_at constant bigint := floor(extract(epoch from clock_timestamp()));
+    key constant bytea := auth_private.decode_secret(secret);
+    issued_at constant bigint := floor(date_part('epoch', clock_timestamp()));
 begin
+    if key is null or octet_length(key) < 32 then
+        raise exception 'the secret must be base64 of 32 bytes or more'
+            using errcode = 'invalid_parameter_value';
+    end if;
     select * into strict config from auth_private.config;
-    return auth.sign_raw(
-        auth_private.access_claims(config, subject, role, null,
-            issued_at, issued_at + auth_private.access_seconds(config))::json,
-        secret
-    );
+    return auth_private.access_token(auth_private.keyed(config, key), subject, role, null,
+        issued_at, issued_at + coalesce(config.access_seconds, auth_private.access_seconds_from_settings()));
 end $$;
 
 
 -- 7. Cookies ----------------------------------------------------------------
 
--- A link or an image makes a browser send GET, with the cookies in it.
-create function auth_private.refuse_get() returns void
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if current_setting('request.method', true) in ('GET', 'HEAD') then
-        raise sqlstate 'PT405' using message = 'Use POST';
-    end if;
-end $$;
-
 -- The refresh cookie of the request as "selector.verifier", or null if there is
 -- none that could be one of ours.
-create function auth_private.presented_token(config auth_private.config) returns text
+create function auth_private.presented_token(prefix text) returns text
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     cookie text;
 begin
     -- Some versions of PostgREST leave the quotes of a quoted cookie on.
     cookie := btrim(nullif(current_setting('request.cookies', true), '')::json
-        ->> (config.cookie_prefix || 'refresh_token'), '"');
+        ->> (prefix || 'refresh_token'), '"');
     case octet_length(cookie)
         when 36 then
             -- A token of the published SQL is a UUID alone. It proves itself, and
@@ -633,9 +641,9 @@ begin
             if cookie::uuid::text = cookie then
                 return encode(substr(sha256(convert_to(cookie, 'UTF8')), 1, 16), 'hex')::uuid || '.' || cookie;
             end if;
-        when 80 then
+        when 101 then
             if left(cookie, 36)::uuid::text || '.' = left(cookie, 37)
-                and substr(cookie, 38) ~ '^[A-Za-z0-9_-]*$'
+                and substr(cookie, 38) ~ '^[0-9a-f]*$'
             then
                 return cookie;
             end if;
@@ -649,60 +657,44 @@ exception
         return null;
 end $$;
 
--- Sends both cookies; a token that is null clears its cookie. Headers that somebody
--- else has set in this transaction are kept, cookies of these names are replaced.
-create function auth_private.send_cookies(
-    config auth_private.config,
+-- response.headers with both cookies in it; null and 0 clear a cookie. What somebody
+-- else has set in this transaction is kept, but for these cookies.
+create function auth_private.response_headers(
+    prefix text,
+    attributes text,
     access_token text,
-    access_age bigint,
+    access_age int,
     refresh_token text,
-    refresh_age bigint
-) returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
+    refresh_age int
+) returns text
+language plpgsql stable
 as $$
 declare
-    -- RFC 6265 section 4.1.
-    attributes constant text := '; Path=' || config.cookie_path
-        || coalesce('; Domain=' || config.cookie_domain, '')
-        || '; HttpOnly; SameSite=' || config.cookie_samesite
-        || case when config.cookie_secure then '; Secure' else '' end
-        || '; Max-Age=';
-    access_cookie constant text := config.cookie_prefix || 'access_token='
-        || coalesce(access_token || attributes || access_age, attributes || '0');
-    refresh_cookie constant text := config.cookie_prefix || 'refresh_token='
-        || coalesce(refresh_token || attributes || refresh_age, attributes || '0');
-    present constant text := nullif(current_setting('response.headers', true), '');
     kept text;
 begin
-    -- Browsers drop what is longer.
-    if octet_length(access_cookie) > 4096 then
-        raise exception 'the access token is too long for a cookie'
-            using errcode = 'invalid_parameter_value';
-    end if;
-    if present is not null then
+    if current_setting('response.headers', true) <> '' then
         begin
-            select string_agg(header::text, ',' order by position) into kept
-              from json_array_elements(present::json) with ordinality as old (header, position)
-             where not exists (
-                select from json_each_text(header) as field
-                 where lower(field.key) = 'set-cookie'
-                   and (starts_with(field.value, config.cookie_prefix || 'access_token=')
-                        or starts_with(field.value, config.cookie_prefix || 'refresh_token='))
-                    or lower(field.key) = 'cache-control'
-             );
+            select string_agg(header::text || ',', '' order by position) into kept
+              from json_array_elements(current_setting('response.headers')::json)
+                   with ordinality as present (header, position)
+             cross join json_each_text(header) as field
+             where lower(field.key) <> 'cache-control'
+               and not (lower(field.key) = 'set-cookie'
+                    and (starts_with(field.value, prefix || 'access_token=')
+                         or starts_with(field.value, prefix || 'refresh_token=')));
         exception
             -- PostgREST would answer 500 for it, after the commit.
             when others then
                 raise warning 'response.headers was not an array of objects and is replaced';
-                kept := null;
         end;
     end if;
-    -- RFC 6749 section 5.1 wants no-store.
-    perform set_config('response.headers', '[' || coalesce(kept || ',', '')
-        || '{"Set-Cookie":' || to_json(access_cookie)
-        || '},{"Set-Cookie":' || to_json(refresh_cookie)
-        || '},{"Cache-Control":"no-store"}]', true);
+    -- RFC 6749 section 5.1 wants no-store. Nothing in here needs escaping: tokens are
+    -- base64url and hex, and check_config() keeps the attributes to as little.
+    return format('[%s{"Set-Cookie":"%saccess_token=%s%s%s"},{"Set-Cookie":"%srefresh_token=%s%s%s"},'
+        '{"Cache-Control":"no-store"}]',
+        kept,
+        prefix, access_token, attributes, access_age,
+        prefix, refresh_token, attributes, refresh_age);
 end $$;
 
 
@@ -716,84 +708,74 @@ return sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
 
 -- The hash of a verifier, as it is stored.
 create function auth_private.verifier_hash(verifier text) returns bytea
-language sql immutable
+language sql stable
 return sha256(convert_to(verifier, 'UTF8'));
 
 -- The claim sid. It names a session without giving the selector away, which is half
 -- of what a thief needs.
 create function auth_private.sid(selector uuid) returns text
 language sql immutable
-return auth.url_encode(substr(sha256(uuid_send(selector)), 1, 16));
+return encode(substr(sha256(uuid_send(selector)), 1, 16), 'hex');
 
--- Signs an access token for a session and sends it with its refresh token.
-create function auth_private.send_tokens(
+-- response.headers with a new access token for a session, and its refresh token.
+create function auth_private.token_headers(
     config auth_private.config,
     selector uuid,
     verifier text,
     subject text,
     role text,
-    now timestamptz,
-    expires_at timestamptz
-) returns void
+    refresh_age int
+) returns text
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
 declare
-    issued_at constant bigint := floor(extract(epoch from now));
-    refresh_age constant bigint := floor(extract(epoch from expires_at)) - issued_at;
-    -- No access token outlives its session.
-    access_age constant bigint := least(auth_private.access_seconds(config), refresh_age);
-    -- The header is {"alg":"HS256","typ":"JWT"}.
-    signing_input constant text := 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.' || auth.url_encode(convert_to(
-        auth_private.access_claims(config, subject, role, auth_private.sid(selector),
-            issued_at, issued_at + access_age), 'UTF8'));
+    issued_at constant bigint := floor(date_part('epoch', clock_timestamp()));
+    access_age int := config.access_seconds;
 begin
-    perform auth_private.send_cookies(config,
-        signing_input || '.' || auth.url_encode(auth_private.hmac('sha256',
-            auth_private.signing_key(config), convert_to(signing_input, 'UTF8'))),
+    if access_age is null then
+        access_age := auth_private.access_seconds_from_settings();
+    end if;
+    access_age := least(access_age, refresh_age); -- It does not outlive its session.
+    if config.jwt_secret is null then
+        config := auth_private.keyed(config, auth_private.key_from_settings());
+    end if;
+    return auth_private.response_headers(config.cookie_prefix, config.cookie_attributes,
+        auth_private.access_token(config, subject, role, auth_private.sid(selector),
+            issued_at, issued_at + access_age),
         access_age,
-        selector || '.' || verifier,
+        concat(selector, '.', verifier),
         refresh_age);
 end $$;
 
-create function auth_private.start_session(subject text, role text) returns void
+-- These three send cookies, and refuse GET: a link or an image on any page makes a
+-- browser send one, with the cookies in it. They return the headers only because an
+-- assignment costs PostgreSQL a quarter of what PERFORM does.
+create function auth_private.start_session(subject text, role text) returns text
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     config auth_private.config;
     now constant timestamptz := clock_timestamp();
     selector constant uuid := gen_random_uuid();
-    verifier constant text := auth.url_encode(auth_private.random_bytes());
-    expires_at timestamptz;
+    verifier constant text := encode(auth_private.random_bytes(), 'hex');
+    headers text;
 begin
-    perform auth_private.refuse_get();
+    if current_setting('request.method', true) in ('GET', 'HEAD') then
+        raise sqlstate 'PT405' using message = 'Use POST';
+    end if;
     select * into strict config from auth_private.config;
-    expires_at := now + make_interval(secs => config.refresh_seconds);
     -- Before the row is stored: this is what refuses an unlawful subject or role.
-    perform auth_private.send_tokens(config, selector, verifier, subject, role, now, expires_at);
+    headers := auth_private.token_headers(config, selector, verifier, subject, role, config.refresh_seconds);
     insert into auth.refresh_token (selector, subject, role, verifier_hash, created_at, rotated_at, expires_at)
-    values (selector, subject, role, auth_private.verifier_hash(verifier), now, now, expires_at);
-end $$;
-
--- Ends the session, if it lives, and clears the cookies.
-create function auth_private.end_session(config auth_private.config, selector uuid, why text) returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    update auth.refresh_token as t
-       set revoked_at = clock_timestamp(), revoked_why = why
-     where t.selector = end_session.selector
-       and t.revoked_at is null;
-    perform auth_private.send_cookies(config, null, 0, null, 0);
+    values (selector, subject, role, auth_private.verifier_hash(verifier), now, now,
+        now + make_interval(secs => config.refresh_seconds));
+    return set_config('response.headers', headers, true);
 end $$;
 
 -- Rotation with detection of reuse, RFC 9700 section 4.14.2. Only one row is ever
 -- locked, so there is nothing to deadlock with.
-create function auth_private.refresh_session() returns void
+create function auth_private.refresh_session() returns text
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     config auth_private.config;
@@ -803,9 +785,11 @@ declare
     session record;
     now timestamptz;
 begin
-    perform auth_private.refuse_get();
+    if current_setting('request.method', true) in ('GET', 'HEAD') then
+        raise sqlstate 'PT405' using message = 'Use POST';
+    end if;
     select * into strict config from auth_private.config;
-    token := auth_private.presented_token(config);
+    token := auth_private.presented_token(config.cookie_prefix);
     select t.selector, t.subject, t.role, t.verifier_hash, t.previous_hash, t.salt, t.rotated_at, t.expires_at
       into session
       from auth.refresh_token as t
@@ -828,15 +812,18 @@ begin
     then
         -- Two have this session's cookies, and which one is the thief cannot be
         -- told. Not by raising: PostgREST would roll the revocation back.
-        perform auth_private.end_session(config, session.selector, 'reuse');
+        update auth.refresh_token as t
+           set revoked_at = now, revoked_why = 'reuse'
+         where t.selector = session.selector;
         perform set_config('response.status', '401', true);
         raise log 'auth: session % of role % ended: its refresh token was used again after it had been replaced',
             auth_private.sid(session.selector), session.role;
-        return;
+        return set_config('response.headers',
+            auth_private.response_headers(config.cookie_prefix, config.cookie_attributes, null, 0, null, 0), true);
     end if;
     -- Within the grace period this is a parallel request of the same browser. It
     -- gets the successor that the first one got, so there is never more than one.
-    verifier := auth.url_encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')));
+    verifier := encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')), 'hex');
     if presented_hash = session.verifier_hash then
         update auth.refresh_token as t
            set verifier_hash = auth_private.verifier_hash(verifier),
@@ -845,23 +832,25 @@ begin
                rotated_at = now
          where t.selector = session.selector;
     end if;
-    perform auth_private.send_tokens(config, session.selector, verifier,
-        session.subject, session.role, now, session.expires_at);
+    return set_config('response.headers',
+        auth_private.token_headers(config, session.selector, verifier,
+            session.subject, session.role, floor(date_part('epoch', session.expires_at - now))::int), true);
 end $$;
 
-create function auth_private.logout() returns void
+create function auth_private.end_session() returns text
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     config auth_private.config;
     token text;
     session record;
 begin
-    perform auth_private.refuse_get();
+    if current_setting('request.method', true) in ('GET', 'HEAD') then
+        raise sqlstate 'PT405' using message = 'Use POST';
+    end if;
     select * into strict config from auth_private.config;
-    token := auth_private.presented_token(config);
-    select t.selector, t.verifier_hash, t.previous_hash
+    token := auth_private.presented_token(config.cookie_prefix);
+    select t.selector, t.verifier_hash, t.previous_hash, t.revoked_at
       into session
       from auth.refresh_token as t
      where t.selector = left(token, 36)::uuid
@@ -871,14 +860,22 @@ begin
     if not found then
         raise sqlstate 'PT401' using message = 'Invalid or expired refresh token';
     end if;
-    perform auth_private.end_session(config, session.selector,
-        case when auth_private.verifier_hash(substr(token, 38)) in (session.verifier_hash, session.previous_hash)
-            then 'logout' else 'reuse' end);
+    if session.revoked_at is null then
+        update auth.refresh_token as t
+           set revoked_at = clock_timestamp(),
+               revoked_why = case
+                    when auth_private.verifier_hash(substr(token, 38)) in (session.verifier_hash, session.previous_hash)
+                    then 'logout'
+                    else 'reuse'
+               end
+         where t.selector = session.selector;
+    end if;
+    return set_config('response.headers',
+        auth_private.response_headers(config.cookie_prefix, config.cookie_attributes, null, 0, null, 0), true);
 end $$;
 
 create function auth_private.revoke_subject(subject text) returns bigint
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     ended bigint;
@@ -906,7 +903,6 @@ end $$;
 
 create function auth_private.purge_expired(batch int) returns bigint
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     purged bigint;
@@ -977,8 +973,10 @@ create function auth.issue_tokens(subject text, role text default %L) returns vo
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as ''
+declare
+    headers text;
 begin
-    perform auth_private.start_session(subject, role);
+    headers := auth_private.start_session(subject, role);
 end ''', authenticated);
 end $$;
 comment on function auth.generate_user_jwt(text, text, text) is
@@ -986,12 +984,17 @@ comment on function auth.generate_user_jwt(text, text, text) is
 comment on function auth.issue_tokens(text, text) is
     'Starts a session and sends its access token and refresh token as cookies';
 
+-- PostgREST begins the transaction with the isolation that it finds in these two:
+-- where a role's own is stricter, parallel refreshes would fail with 40001.
 create function auth.refresh_tokens() returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set default_transaction_isolation = 'read committed'
 as $$
+declare
+    headers text;
 begin
-    perform auth_private.refresh_session();
+    headers := auth_private.refresh_session();
 end $$;
 comment on function auth.refresh_tokens() is
     'Exchanges the refresh token in the cookie for a new access token and a new refresh token';
@@ -999,9 +1002,12 @@ comment on function auth.refresh_tokens() is
 create function auth.logout() returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set default_transaction_isolation = 'read committed'
 as $$
+declare
+    headers text;
 begin
-    perform auth_private.logout();
+    headers := auth_private.end_session();
 end $$;
 comment on function auth.logout() is
     'Ends the session of the refresh token in the cookie, and clears both cookies';

@@ -93,7 +93,7 @@ begin
     end if;
 
     for actual in
-        select p.oid::regprocedure as signature, p.proowner, p.proconfig, p.prosqlbody,
+        select p.oid::regprocedure as signature, p.proowner, p.prosecdef, p.proconfig, p.prosqlbody,
                coalesce(p.proacl, acldefault('f', p.proowner)) as acl
           from pg_proc as p
          where p.pronamespace = 'auth_private'::regnamespace
@@ -105,9 +105,12 @@ begin
             raise exception 'function % belongs to %, not to %', actual.signature,
                 actual.proowner::regrole, owner_role;
         end if;
-        -- A body that was parsed when it was created does not look anything up.
+        -- A body that was parsed when it was created does not look anything up, and a
+        -- helper that only the owner may execute runs under its caller's path.
         if not coalesce('search_path=pg_catalog, pg_temp' = any (actual.proconfig), false)
             and actual.prosqlbody is null
+            and (actual.prosecdef
+                or exists (select from aclexplode(actual.acl) where grantee <> owner_role))
         then
             raise exception 'function % does not pin its search_path', actual.signature;
         end if;

@@ -7,23 +7,35 @@ declare
     service constant text := current_setting('authmig.service_role');
     authenticator constant text := current_setting('authmig.authenticator_role');
     api constant text := current_setting('authmig.api_schema');
-    role_name text;
     given record;
 begin
-    execute format('revoke execute on function auth_private.postgrest_config() from %I', authenticator);
-    execute format('revoke usage on schema auth_private from %I', authenticator);
-    execute format('revoke execute on function auth.purge_expired(int) from %I', service);
-    execute format('revoke execute on function auth.revoke_subject(text) from %I', service);
-    execute format('revoke execute on function auth.issue_tokens(text, text) from %I', service);
-    execute format('revoke execute on function auth.logout() from %I, %I', anon, authenticated);
-    execute format('revoke execute on function auth.refresh_tokens() from %I, %I', anon, authenticated);
-    foreach role_name in array array[anon, authenticated, service] loop
-        if exists (select from authmig.created where kind = 'schema' and name = 'auth')
+    for given in
+        select g.what, g.grantee
+          from (values
+            ('execute on function auth_private.postgrest_config()', authenticator),
+            ('usage on schema auth_private', authenticator),
+            ('execute on function auth.purge_expired(int)', service),
+            ('execute on function auth.revoke_subject(text)', service),
+            ('execute on function auth.issue_tokens(text, text)', service),
+            ('execute on function auth.logout()', anon),
+            ('execute on function auth.logout()', authenticated),
+            ('execute on function auth.refresh_tokens()', anon),
+            ('execute on function auth.refresh_tokens()', authenticated),
+            ('usage on schema auth', anon),
+            ('usage on schema auth', authenticated),
+            ('usage on schema auth', service)
+          ) as g (what, grantee)
+         where g.what <> 'usage on schema auth'
+            or exists (select from authmig.created where kind = 'schema' and name = 'auth')
             or exists (select from authmig.created
-                where kind = 'grant' and name = format('usage on schema auth to %I', role_name))
-        then
-            execute format('revoke usage on schema auth from %I', role_name);
-        end if;
+                where kind = 'grant' and name = format('usage on schema auth to %I', g.grantee))
+    loop
+        begin
+            execute format('revoke %s from %I', given.what, given.grantee);
+        exception
+            when undefined_function or undefined_object or invalid_schema_name then
+                null; -- Somebody has dropped it already, and the grant with it.
+        end;
     end loop;
 
     -- What the up script could have granted, as far as it is recorded and still there.

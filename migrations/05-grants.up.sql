@@ -45,6 +45,7 @@ declare
     api constant text := current_setting('authmig.api_schema');
     service constant text := current_setting('authmig.service_role');
     wanted record;
+    refused text[] := '{}';
 begin
     -- Each privilege that is not granted yet, as "… on …" and what is to be recorded.
     for wanted in
@@ -80,10 +81,15 @@ begin
                 on conflict do nothing;
         exception
             when insufficient_privilege then
-                raise notice '% may not grant % to %', quote_ident(current_user), wanted.what, quote_ident(service)
-                    using hint = 'Its owner can, should requests of this role need it.';
+                refused := refused || wanted.what;
         end;
     end loop;
+    if cardinality(refused) > 0 then
+        raise notice '% may not grant to %: %', quote_ident(current_user), quote_ident(service),
+                array_to_string(refused[1:5], ', ')
+                || case when cardinality(refused) > 5 then format(' and %s more', cardinality(refused) - 5) else '' end
+            using hint = 'The owner can, should requests of this role need it.';
+    end if;
 
     -- Tables to come.
     if has_schema_privilege(api, 'create') then

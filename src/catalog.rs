@@ -8,8 +8,12 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 
+use crate::manifest::Manifest;
 use crate::migration::{FileName, Migration, Part, Script, Version, parse_file_name};
 use crate::scanner;
+
+/// The file that says what the migrations create.
+pub const MANIFEST: &str = "manifest.txt";
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
 
@@ -17,6 +21,7 @@ static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalog {
     migrations: Vec<Migration>,
+    manifest: Option<Manifest>,
 }
 
 impl Catalog {
@@ -47,13 +52,19 @@ impl Catalog {
 
     /// The migrations of these files, given as name and content.
     ///
-    /// Files that do not end in `.sql` are passed over. Everything else that is not
-    /// as it should be is an error that names the file and the reason.
+    /// Files that do not end in `.sql` are passed over, but for the manifest. Everything
+    /// else that is not as it should be is an error that names the file and the reason.
     pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Catalog, CatalogError> {
         let mut drafts: BTreeMap<Version, Draft> = BTreeMap::new();
         let mut files: Vec<_> = files.into_iter().collect();
         files.sort();
+        let mut manifest = None;
         for (file, bytes) in files {
+            if file == MANIFEST {
+                let text = text(&file, bytes)?;
+                manifest = Some(Manifest::parse(&text).map_err(|reason| CatalogError::new(&file, &reason))?);
+                continue;
+            }
             if !Path::new(&file).extension().is_some_and(|end| end.eq_ignore_ascii_case("sql")) {
                 continue;
             }
@@ -71,7 +82,7 @@ impl Catalog {
         }
         let migrations =
             drafts.into_iter().map(|(version, draft)| draft.complete(version)).collect::<Result<_, _>>()?;
-        Ok(Catalog { migrations })
+        Ok(Catalog { migrations, manifest })
     }
 
     /// Every migration, oldest first.
@@ -83,6 +94,11 @@ impl Catalog {
     pub fn get(&self, version: Version) -> Option<&Migration> {
         let index = self.migrations.binary_search_by_key(&version, |migration| migration.version).ok()?;
         Some(&self.migrations[index])
+    }
+
+    /// What the migrations create, if that is written down.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
     }
 
     /// The newest version, or `None` for an empty catalog.
@@ -114,14 +130,19 @@ impl Draft {
     }
 }
 
-fn script(file: String, bytes: Vec<u8>) -> Result<Script, CatalogError> {
-    let text = String::from_utf8(bytes).map_err(|_| CatalogError::new(&file, "is not UTF-8"))?;
+/// The text of a file, the same on every platform: git may have checked out other
+/// line ends.
+fn text(file: &str, bytes: Vec<u8>) -> Result<String, CatalogError> {
+    let text = String::from_utf8(bytes).map_err(|_| CatalogError::new(file, "is not UTF-8"))?;
     if text.contains('\0') {
-        return Err(CatalogError::new(&file, "holds a NUL character"));
+        return Err(CatalogError::new(file, "holds a NUL character"));
     }
-    // The same text on every platform: git may have checked out other line ends.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let sql = text.replace("\r\n", "\n").replace('\r', "\n");
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+fn script(file: String, bytes: Vec<u8>) -> Result<Script, CatalogError> {
+    let sql = text(&file, bytes)?;
     if let Some(finding) = scanner::first_finding(&sql) {
         let before = &sql[..finding.offset];
         let line = before.matches('\n').count() + 1;

@@ -1,16 +1,164 @@
-//! What `verify` looks at, one file a check.
+//! What `verify` looks at, one file a check; and what the server is asked for that.
 
+pub mod facts;
 pub mod history;
+mod mend;
+pub mod postgrest;
 pub mod scripts;
+pub mod self_test;
 
-use crate::report::{Check, Finding, Verdict};
+use crate::catalog::Catalog;
+use crate::database::{Database, Sections, mark, parameter_settings, settings};
+use crate::failure::{Failure, Message};
+use crate::history::History;
+use crate::manifest::Facts;
+use crate::migration::{Migration, Script, Version};
+use crate::parameters::Values;
+use crate::report::{Check, Finding, Severity, Verdict};
+use crate::secret;
+
+/// The names of all checks, in the order in which they are shown.
+pub const ALL: [&str; 6] = ["history", "scripts", "objects", "grants", "self-test", "postgrest"];
+
+/// The migration that lets requests in: without it there is nothing to try.
+const OPENED: &str = "grants";
+
+/// What can be checked when these migrations are applied.
+pub struct Scope<'a> {
+    scripts: Vec<&'a Script>,
+    expected: Option<&'a Facts>,
+    opened: bool,
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of these migrations, oldest first.
+    pub fn new(catalog: &'a Catalog, applied: &[&'a Migration]) -> Scope<'a> {
+        let newest = applied.last().map(|migration| migration.version.number());
+        let expected = newest.and_then(|newest| catalog.manifest()?.at(newest));
+        Scope {
+            scripts: applied.iter().map(|migration| &migration.verify).collect(),
+            expected,
+            opened: expected.is_some() && applied.iter().any(|migration| migration.name == OPENED),
+        }
+    }
+
+    /// The questions whose answers [`Scope::answered`] judges. They read only.
+    pub fn push_questions(&self, message: &mut Message) {
+        if self.expected.is_none() {
+            return;
+        }
+        message.push_section("facts", facts::SQL);
+        if self.opened {
+            message.push_section("settings", postgrest::SQL);
+            message.push_section("secrets", secret::SOURCES);
+        }
+        message.push_section("end", "");
+    }
+
+    /// The self-test, if there is something to test. It writes: roll it back.
+    pub fn push_self_test(&self, message: &mut Message) {
+        if self.opened {
+            message.push_section("self-test", "");
+            message.push(&mark(self_test::FILE, None));
+            message.push_script(self_test::FILE, self_test::SQL);
+            message.push_section("end", "");
+        }
+    }
+
+    /// The checks that follow from the answers.
+    pub fn answered(&self, answers: &Sections) -> Vec<Check> {
+        let (Some(expected), [names, created, found]) = (self.expected, answers.get("facts")) else {
+            return Vec::new();
+        };
+        let live = facts::live(names, created, found);
+        let mut checks = Vec::from(facts::run(expected, &live));
+        if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
+            let authenticator = live.name("{authenticator_role}");
+            checks.push(postgrest::run(settings, &secret::sources(secrets), authenticator));
+        }
+        if let Some(result) =
+            answers.get("self-test").last().and_then(|rows| rows.first()?.first()?.as_deref())
+        {
+            checks.push(self_test::run(result));
+        }
+        checks
+    }
+}
+
+/// Makes all checks: in one message, unless a script raises.
+pub fn run(
+    database: &mut Database,
+    catalog: &Catalog,
+    history: &History,
+    parameters: &Values,
+) -> Result<Vec<Check>, Failure> {
+    let applied: Vec<_> =
+        history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect();
+    let scope = Scope::new(catalog, &applied);
+    let mut checks = vec![history::run(catalog, history)];
+
+    let mut message = look(&scope, parameters);
+    for script in &scope.scripts {
+        message.push(&mark(&script.file, None));
+        message.push_script(&script.file, &script.sql);
+    }
+    message.push("rollback;");
+    message.push_message(&try_out(&scope, parameters));
+    match database.send(&message) {
+        Ok(answer) => {
+            checks.push(scripts::run(applied.len(), Vec::new()));
+            checks.extend(scope.answered(&Sections::new(answer)));
+        }
+        Err(failure) if failure.place.is_some() => {
+            // A script has ended the message, and with it went the answers of the others.
+            database.rollback()?;
+            checks.push(scripts::run(applied.len(), database.run_read_only(&scope.scripts, parameters)?));
+            let mut message = look(&scope, parameters);
+            message.push("rollback;");
+            checks.extend(scope.answered(&Sections::new(database.send(&message)?)));
+            match database.send(&try_out(&scope, parameters)) {
+                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))),
+                Err(failure) => {
+                    database.rollback()?;
+                    checks.push(self_test::raised(failure)?);
+                }
+            }
+        }
+        Err(failure) => return Err(failure),
+    }
+    checks.sort_by_key(|check| ALL.iter().position(|name| *name == check.name));
+    Ok(checks)
+}
+
+/// Opens a transaction that reads only, and asks.
+fn look(scope: &Scope<'_>, parameters: &Values) -> Message {
+    let mut message = begin("begin isolation level repeatable read read only;", parameters);
+    scope.push_questions(&mut message);
+    message
+}
+
+/// The self-test in a transaction that is taken back.
+fn try_out(scope: &Scope<'_>, parameters: &Values) -> Message {
+    let mut message = begin("begin isolation level read committed;", parameters);
+    scope.push_self_test(&mut message);
+    message.push("rollback;");
+    message
+}
+
+/// A message that opens a transaction with this, and sets what our questions need.
+pub fn begin(sql: &str, parameters: &Values) -> Message {
+    let mut message = Message::new(sql);
+    message.push(&settings(&[
+        ("search_path", "pg_catalog, pg_temp"),
+        ("client_min_messages", "notice"),
+        ("standard_conforming_strings", "on"),
+    ]));
+    message.push(&parameter_settings(parameters));
+    message
+}
 
 /// A check that was made, with what it found.
 fn check(name: &'static str, proves: &'static str, findings: Vec<Finding>) -> Check {
-    Check {
-        name,
-        proves,
-        verdict: if findings.is_empty() { Verdict::Passed } else { Verdict::Failed },
-        findings,
-    }
+    let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
+    Check { name, proves, verdict: if failed { Verdict::Failed } else { Verdict::Passed }, findings }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::database::Limits;
@@ -62,10 +63,15 @@ pub enum Command {
     /// sessions would end. Then asks, on a terminal; elsewhere it wants --yes. Only
     /// what authmig created is dropped. Roles stay: they belong to the whole server.
     Rollback(RollbackArgs),
-    /// Prove that the installation is whole
+    /// Prove that the installation is whole, closed and works
     ///
-    /// Reads only. Each applied script must be the one in this binary, and each verify
-    /// script must find what it looks for.
+    /// history: every script is applied, and no other. scripts: each verify script finds
+    /// what it looks for. objects: schemas, tables, functions and all that belongs to
+    /// them are what was installed, and nothing else stands there. grants: nobody may do
+    /// more, or less, than was granted. self-test: tokens are issued, refreshed, ended
+    /// and refused as they should be, in a transaction that is rolled back. postgrest:
+    /// what PostgREST is told in the database fits. What is wrong is shown with the
+    /// statement that mends it. Exit code 4 if a check fails.
     Verify(VerifyArgs),
     /// Set, make or look at the key that tokens are signed with
     ///
@@ -135,7 +141,17 @@ pub struct RollbackArgs {
 
 /// Options of `verify`.
 #[derive(Debug, Args)]
-pub struct VerifyArgs {}
+pub struct VerifyArgs {
+    /// Make these checks only
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::ALL))]
+    pub only: Vec<String>,
+    /// Leave these checks out
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::ALL))]
+    pub skip: Vec<String>,
+    /// Let advice count as failure, too
+    #[arg(long, env = "AUTHMIG_STRICT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub strict: bool,
+}
 
 /// Options of `secret`.
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 mod locked;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,6 +45,30 @@ pub enum Lock<'a> {
 
 /// The rows of one statement, each column as text.
 pub type Rows = Vec<Vec<Option<String>>>;
+
+/// The answers to a message, by the section that asked for them.
+#[derive(Debug, Default)]
+pub struct Sections(BTreeMap<String, Vec<Rows>>);
+
+impl Sections {
+    /// Sorts the answers to a message with [`Message::push_section`] in it.
+    pub fn new(answers: Vec<Rows>) -> Sections {
+        let mut sections = Sections::default();
+        let mut current = String::new();
+        for rows in answers {
+            match rows.first().map(Vec::as_slice) {
+                Some([Some(mark), Some(name)]) if mark == "authmig section" => current.clone_from(name),
+                _ => sections.0.entry(current.clone()).or_default().push(rows),
+            }
+        }
+        sections
+    }
+
+    /// The result sets of this section; none if it was not asked.
+    pub fn get(&self, name: &str) -> &[Rows] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+}
 
 /// A connection to one database.
 pub struct Database {
@@ -303,7 +327,8 @@ impl Database {
             .collect()
     }
 
-    fn rollback(&mut self) -> Result<(), Failure> {
+    /// Ends a transaction that has failed.
+    pub(crate) fn rollback(&mut self) -> Result<(), Failure> {
         self.client.batch_execute("rollback").map_err(|error| self.failure(&error, &Message::default()))
     }
 
@@ -405,7 +430,7 @@ pub(crate) fn settings(settings: &[(&str, &str)]) -> String {
     format!("select {};", calls.join(", "))
 }
 
-fn parameter_settings(parameters: &Values) -> String {
+pub(crate) fn parameter_settings(parameters: &Values) -> String {
     let named: Vec<_> =
         parameters.iter().map(|(name, value)| (format!("authmig.{name}"), value.as_str())).collect();
     let named: Vec<_> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -413,7 +438,7 @@ fn parameter_settings(parameters: &Values) -> String {
 }
 
 /// Announces a script; see `mark.sql`.
-fn mark(file: &str, sha256: Option<&str>) -> String {
+pub(crate) fn mark(file: &str, sha256: Option<&str>) -> String {
     let mut values = vec![("authmig.script", file)];
     values.extend(sha256.map(|sha256| ("authmig.sha256", sha256)));
     format!("{}\n{}", settings(&values), include_str!("sql/mark.sql"))

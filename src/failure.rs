@@ -6,7 +6,7 @@ use std::fmt;
 use postgres::error::{DbError, ErrorPosition};
 use serde::Serialize;
 
-use crate::report::Exit;
+use crate::report::{Check, Exit};
 
 /// An error as the user sees it. It holds no secret: servers are named
 /// `user@host:port/dbname`, and no statement is quoted but a line of a script.
@@ -26,6 +26,9 @@ pub struct Failure {
     /// Single findings, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// Checks that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -75,7 +78,15 @@ pub struct ServerError {
 impl Failure {
     /// A failure with nothing but a sentence.
     pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into(), place: None, server: None, findings: Vec::new(), hint: None }
+        Failure {
+            exit,
+            message: message.into(),
+            place: None,
+            server: None,
+            findings: Vec::new(),
+            checks: Vec::new(),
+            hint: None,
+        }
     }
 
     /// The same with advice.
@@ -156,6 +167,23 @@ impl Message {
         self.text.push_str(sql);
         self.scripts.push(Span { file: file.to_owned(), start, end: self.text.len() });
         self.text.push_str("\n;\n");
+    }
+
+    /// Adds statements whose answers [`crate::database::Sections`] finds by this name.
+    pub fn push_section(&mut self, name: &str, sql: &str) {
+        self.push(&format!("select 'authmig section', '{name}';"));
+        self.push(sql);
+    }
+
+    /// Adds all of another message.
+    pub fn push_message(&mut self, other: &Message) {
+        let offset = self.text.len();
+        self.text.push_str(&other.text);
+        self.scripts.extend(other.scripts.iter().map(|span| Span {
+            file: span.file.clone(),
+            start: span.start + offset,
+            end: span.end + offset,
+        }));
     }
 
     /// The whole text.

@@ -3,7 +3,7 @@
 //! Data flows one way:
 //!
 //! - [`cli`] is what was asked for,
-//! - [`catalog`] what this binary has, [`migration`] by migration, each checked by [`scanner`],
+//! - [`catalog`] what this binary has, [`migration`] by migration, each checked by [`scanner`], and the [`manifest`] of what they create,
 //! - [`target`] which database, [`database`] the connection to it,
 //! - [`history`] what the database has, [`parameters`] the names it was installed with,
 //! - [`plan`] what is to be done, a pure function of the two,
@@ -21,6 +21,7 @@ pub mod database;
 pub mod failure;
 pub mod history;
 pub mod interrupt;
+pub mod manifest;
 pub mod migration;
 pub mod output;
 pub mod parameters;

@@ -286,9 +286,9 @@ pub struct VerifyReport {
 }
 
 /// One check of a `verify`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Check {
-    /// `history`, `scripts`, …
+    /// `history`, `scripts`, `objects`, `grants`, `self-test` or `postgrest`.
     pub name: &'static str,
     /// What it proves, in a line.
     pub proves: &'static str,
@@ -310,16 +310,56 @@ pub enum Verdict {
     Skipped,
 }
 
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The check fails.
+    Error,
+    /// Worth a look; with `--strict` the check fails.
+    Advice,
+}
+
 /// One thing that is wrong.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// What it is about: a migration, an object.
     pub subject: String,
-    /// What was found.
+    /// How much it matters.
+    pub severity: Severity,
+    /// What is wrong with it.
     pub message: String,
-    /// What to do.
+    /// What should be there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// Why it matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The statements that mend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
+    /// What else to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+impl Finding {
+    /// A finding with nothing but a sentence.
+    pub fn new(severity: Severity, subject: impl Into<String>, message: impl Into<String>) -> Finding {
+        Finding {
+            subject: subject.into(),
+            severity,
+            message: message.into(),
+            expected: None,
+            found: None,
+            why: None,
+            mend: None,
+            hint: None,
+        }
+    }
 }
 
 /// What `secret` did.

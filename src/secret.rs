@@ -9,8 +9,9 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::database::Rows;
 use crate::failure::Failure;
-use crate::report::Exit;
+use crate::report::{Exit, SecretSource};
 
 /// The variable that holds a secret.
 pub const VARIABLE: &str = "AUTHMIG_JWT_SECRET";
@@ -20,6 +21,21 @@ const SHORTEST: usize = 32;
 
 /// No secret is longer than this; a file that is, is not a secret.
 const LONGEST: usize = 4096;
+
+/// Asks where a JWT secret comes from; [`sources`] reads its one result set.
+pub const SOURCES: &str = include_str!("sql/secret_status.sql");
+
+/// Where a JWT secret comes from, first the one that is used.
+pub fn sources(rows: &Rows) -> Vec<SecretSource> {
+    let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
+    rows.iter()
+        .map(|row| SecretSource {
+            source: text(row, 0),
+            bytes: text(row, 1).parse().unwrap_or_default(),
+            fingerprint: text(row, 2),
+        })
+        .collect()
+}
 
 /// A checked secret in base64 with padding, on one line: what PostgREST takes with
 /// `jwt-secret-is-base64`. Its Debug output hides it.
@@ -114,7 +130,7 @@ mod tests {
             "+/+/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "-_-_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
             "-_-_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-            "  +/+/AAAAAAAAAAAAAAAAAAAAA\r\nAAAAAAAAAAAAAAAAAAAAAA=\n",
+            &format!("  {}\r\n{}\n", &padded[..20], &padded[20..]),
         ] {
             assert_eq!(Secret::parse(text, "x").unwrap().reveal(), padded, "{text}");
         }

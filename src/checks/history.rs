@@ -3,24 +3,21 @@
 use crate::catalog::Catalog;
 use crate::history::History;
 use crate::plan::{self, State};
-use crate::report::{Check, Finding};
+use crate::report::{Check, Finding, Severity};
 
 /// Compares the history with the catalog.
 pub fn run(catalog: &Catalog, history: &History) -> Check {
     let findings = plan::entries(catalog, history)
         .iter()
         .filter(|entry| entry.state != State::Applied)
-        .map(|entry| Finding {
-            subject: entry.label(),
-            message: entry.drift().unwrap_or_else(|| format!("{} is not applied", entry.label())),
-            hint: Some(
-                match entry.state {
-                    State::Pending => "run `authmig migrate`",
-                    State::Newer => "use an authmig at least as new as the one that migrated",
-                    _ => "use the authmig that applied it, or restore what was edited",
-                }
-                .to_owned(),
-            ),
+        .map(|entry| {
+            let message = entry.drift().unwrap_or_else(|| format!("{} is not applied", entry.label()));
+            let hint = match entry.state {
+                State::Pending => "run `authmig migrate`",
+                State::Newer => "use an authmig at least as new as the one that migrated",
+                _ => "use the authmig that applied it, or restore what was edited",
+            };
+            Finding { hint: Some(hint.to_owned()), ..Finding::new(Severity::Error, entry.label(), message) }
         })
         .collect();
     super::check("history", "every script of this binary is applied, and no other", findings)

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use super::Context;
+use crate::checks::Scope;
 use crate::cli::MigrateArgs;
 use crate::database::{AUTH_SCHEMA, Lock, Stored};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::migration::Migration;
-use crate::report::{Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION};
+use crate::report::{Check, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
 use crate::secret::Secret;
 
 /// Runs the command.
@@ -48,7 +49,10 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
     let start = Instant::now();
     let history = locked.history().clone();
     let plan = context.up(&history, args.to)?;
-    report.applied = locked.apply(&plan, &context.parameters(&history)?, args.adopt)?;
+    let scope = Scope::new(context.catalog, &plan.remaining);
+    let (applied, answers) = locked.apply(&plan, &context.parameters(&history)?, args.adopt, &scope)?;
+    report.applied = applied;
+    refuse_unsound(scope.answered(&answers))?;
     if args.adopt {
         report.adopted = locked.adopted()?;
     }
@@ -74,4 +78,14 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
     }
     report.milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
+}
+
+/// What does not pass verification is not committed.
+fn refuse_unsound(checks: Vec<Check>) -> Result<(), Failure> {
+    let failed: Vec<_> = checks.into_iter().filter(|check| check.verdict == Verdict::Failed).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let message = "what was applied does not pass verification; nothing was changed";
+    Err(Failure { checks: failed, ..Failure::new(Exit::ScriptFailed, message) })
 }

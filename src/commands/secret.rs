@@ -7,7 +7,7 @@ use crate::database::{AUTH_SCHEMA, Database, Lock, Stored};
 use crate::failure::{Failure, Message};
 use crate::history::History;
 use crate::report::{Exit, SecretOutcome, SecretReport, SecretSource, VERSION};
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<SecretReport, Failure> {
@@ -69,23 +69,13 @@ fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
     let message = Message::new(&format!(
         "{}\n{}",
         crate::database::settings(&[("transaction_read_only", "on"), ("search_path", "pg_catalog, pg_temp")]),
-        include_str!("../sql/secret_status.sql")
+        secret::SOURCES
     ));
     let answer = database.send(&message).map_err(|failure| match failure.sqlstate() {
         Some("42P01" | "3F000") => not_installed(),
         _ => failure,
     })?;
-    let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
-    Ok(answer
-        .get(1)
-        .into_iter()
-        .flatten()
-        .map(|row| SecretSource {
-            source: text(row, 0),
-            bytes: text(row, 1).parse().unwrap_or_default(),
-            fingerprint: text(row, 2),
-        })
-        .collect())
+    Ok(answer.get(1).map(secret::sources).unwrap_or_default())
 }
 
 fn not_installed() -> Failure {

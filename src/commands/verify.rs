@@ -4,20 +4,24 @@ use super::Context;
 use crate::checks;
 use crate::cli::VerifyArgs;
 use crate::failure::Failure;
-use crate::report::{Exit, VERSION, Verdict, VerifyReport};
+use crate::report::{Check, Exit, VERSION, Verdict, VerifyReport};
 
 /// Runs the command.
-pub fn run(context: &Context<'_>, _args: &VerifyArgs) -> Result<VerifyReport, Failure> {
+pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<VerifyReport, Failure> {
     let mut database = context.connect()?;
     let history = database.history()?;
     if !history.ledger {
         database.check_version()?;
     }
     let parameters = context.parameters(&history)?;
-    let checks = vec![
-        checks::history::run(context.catalog, &history),
-        checks::scripts::run(&mut database, context.catalog, &history, &parameters)?,
-    ];
+    let mut checks = checks::run(&mut database, context.catalog, &history, &parameters)?;
+    let named = |names: &[String], check: &Check| names.iter().any(|name| name == check.name);
+    checks.retain(|check| (args.only.is_empty() || named(&args.only, check)) && !named(&args.skip, check));
+    if args.strict {
+        for check in checks.iter_mut().filter(|check| !check.findings.is_empty()) {
+            check.verdict = Verdict::Failed;
+        }
+    }
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
     Ok(VerifyReport {
         schema: "authmig.verify/1",

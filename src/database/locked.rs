@@ -9,7 +9,8 @@ use refinery_core::traits::sync::{Migrate, Query, Transaction};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Database, Rows, literal, mark, parameter_settings, settings};
+use super::{Database, Rows, Sections, literal, mark, parameter_settings, settings};
+use crate::checks::Scope;
 use crate::failure::{Failure, Message};
 use crate::history::History;
 use crate::migration::{Migration, Part};
@@ -53,17 +54,32 @@ impl<'a> Locked<'a> {
         &self.history
     }
 
-    /// Applies the steps, records them, and runs the verify script of everything
-    /// that is applied then: all in one message. Nothing is committed yet.
+    /// Applies the steps, records them, runs the verify script of everything that is
+    /// applied then, and asks what `scope` wants to know: all in one message. Nothing is
+    /// committed yet.
     ///
     /// With `adopt`, an installation of the published SQL is taken apart first, and its
     /// sessions are taken over at the end.
-    pub fn apply(&mut self, plan: &Plan<'_>, parameters: &Values, adopt: bool) -> Result<Vec<Step>, Failure> {
+    pub fn apply(
+        &mut self,
+        plan: &Plan<'_>,
+        parameters: &Values,
+        adopt: bool,
+        scope: &Scope<'_>,
+    ) -> Result<(Vec<Step>, Sections), Failure> {
         let all =
             plan.remaining.iter().map(|migration| refinery(migration)).collect::<Result<Vec<_>, _>>()?;
         let mut runner = Runner::new(&all).set_grouped(true);
         runner.set_migration_table_name(TABLE);
-        let mut apply = Apply { locked: self, plan, parameters, adopt, failure: None };
+        let mut apply = Apply {
+            locked: self,
+            plan,
+            parameters,
+            adopt,
+            scope,
+            answers: Sections::default(),
+            failure: None,
+        };
         let result = runner.run(&mut apply);
         if let Some(failure) = apply.failure {
             return Err(failure);
@@ -72,7 +88,8 @@ impl<'a> Locked<'a> {
             Failure::new(Exit::Drift, format!("{error}; nothing was changed"))
                 .hint("authmig.schema_history was edited: refinery's checksum in it is another one")
         })?;
-        Ok(self.database.steps(&plan.steps, Part::Up))
+        let answers = apply.answers;
+        Ok((self.database.steps(&plan.steps, Part::Up), answers))
     }
 
     /// Reverts the steps, and runs the verify script of everything that stays.
@@ -97,6 +114,7 @@ impl<'a> Locked<'a> {
             // The next installation may choose other names.
             message.push("delete from authmig.parameter;");
         }
+        push_verify(&mut message, plan);
         push_end(&mut message, plan, "rollback", purge);
         self.send(&message)?;
         Ok(self.database.steps(&plan.steps, Part::Down))
@@ -206,12 +224,16 @@ fn refused_commit(name: &str, error: &DbError) -> Failure {
     .server(error)
 }
 
-/// What every changing run ends with, before the commit.
-fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
+/// The verify script of everything that is applied then.
+fn push_verify(message: &mut Message, plan: &Plan<'_>) {
     for migration in &plan.remaining {
         message.push(&mark(&migration.verify.file, None));
         message.push_script(&migration.verify.file, &migration.verify.sql);
     }
+}
+
+/// What every changing run ends with, before the commit.
+fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
     let versions: Vec<_> = plan.steps.iter().map(|m| m.version.number().to_string()).collect();
     message.push(&settings(&[
         ("search_path", "pg_catalog, pg_temp"),
@@ -245,6 +267,9 @@ struct Apply<'a, 'b> {
     plan: &'a Plan<'a>,
     parameters: &'a Values,
     adopt: bool,
+    scope: &'a Scope<'a>,
+    /// What the server answered to the questions of `scope`.
+    answers: Sections,
     /// What went wrong, since refinery gives errors back by reference only.
     failure: Option<Failure>,
 }
@@ -284,8 +309,17 @@ impl Transaction for Apply<'_, '_> {
         if adopt {
             push_own(&mut message, "adopt_finish.sql", include_str!("../sql/adopt_finish.sql"));
         }
+        push_verify(&mut message, self.plan);
+        self.scope.push_questions(&mut message);
+        message.push("savepoint authmig_self_test;");
+        self.scope.push_self_test(&mut message);
+        message.push("rollback to savepoint authmig_self_test;");
         push_end(&mut message, self.plan, "migrate", false);
-        self.locked.send(&message).inspect_err(|failure| self.failure = Some(failure.clone()))?;
+        self.answers = self
+            .locked
+            .send(&message)
+            .map(Sections::new)
+            .inspect_err(|failure| self.failure = Some(failure.clone()))?;
         Ok(count)
     }
 }

@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::failure::Failure;
 use crate::report::{
-    Event, MigrateOutcome, MigrateReport, Report, RollbackOutcome, RollbackReport, SecretOutcome,
-    SecretReport, StatusReport, Step, Verdict, VerifyReport,
+    Event, Finding, MigrateOutcome, MigrateReport, Report, RollbackOutcome, RollbackReport, SecretOutcome,
+    SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
 };
 
 /// Lines of a script are cut to this many columns around the caret.
@@ -73,6 +73,9 @@ pub(super) fn failure(failure: &Failure) -> String {
     }
     for finding in &failure.findings {
         let _ = writeln!(text, "  - {finding}");
+    }
+    for check in &failure.checks {
+        text.push_str(&findings(check.name, &check.findings));
     }
     if let Some(server) = &failure.server {
         for (word, part) in [("detail", &server.detail), ("hint", &server.hint), ("context", &server.context)]
@@ -273,18 +276,47 @@ fn verify(report: &VerifyReport) -> String {
         .collect();
     table(&mut text, &rows);
     for check in &report.checks {
-        for finding in &check.findings {
-            let _ = writeln!(text, "{}: {}: {}", check.name, finding.subject, finding.message);
-            if let Some(hint) = &finding.hint {
-                let _ = writeln!(text, "  hint: {hint}");
-            }
-        }
+        text.push_str(&findings(check.name, &check.findings));
     }
     let failed = report.checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
     let _ = match failed {
+        0 if report.checks.iter().any(|check| check.verdict == Verdict::Skipped) => {
+            writeln!(text, "verified: nothing is wrong in what could be checked")
+        }
         0 => writeln!(text, "verified: nothing is wrong"),
         _ => writeln!(text, "{} failed", counted(failed, "check")),
     };
+    text
+}
+
+/// What is wrong, why that matters, and the statements that mend it.
+fn findings(check: &str, findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let word = match finding.severity {
+            Severity::Error => "",
+            Severity::Advice => "advice: ",
+        };
+        let subject = if finding.subject == check { String::new() } else { format!("{}: ", finding.subject) };
+        let _ = writeln!(text, "{check}: {word}{subject}{}", finding.message);
+        for (word, part) in [
+            ("expected", &finding.expected),
+            ("found", &finding.found),
+            ("why", &finding.why),
+            ("mend", &finding.mend),
+            ("hint", &finding.hint),
+        ] {
+            match part {
+                Some(part) if part.contains('\n') => {
+                    let _ = writeln!(text, "  {word}:\n    {}", part.replace('\n', "\n    "));
+                }
+                Some(part) => {
+                    let _ = writeln!(text, "  {:<9} {part}", format!("{word}:"));
+                }
+                None => {}
+            }
+        }
+    }
     text
 }
 

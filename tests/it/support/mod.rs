@@ -117,8 +117,12 @@ impl TestDb {
             Command::new(program).args(options).arg("-d").arg(self.superuser_url()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
-        // Recent minors write a random \restrict line.
-        text.lines().filter(|line| !line.starts_with('\\')).collect::<Vec<_>>().join("\n")
+        // Recent minors write a random \restrict line, and a newer pg_dump a setting that
+        // an older server does not know.
+        text.lines()
+            .filter(|line| !line.starts_with('\\') && !line.starts_with("SET transaction_timeout"))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     fn superuser_url(&self) -> String {
@@ -218,7 +222,15 @@ impl Files {
                 files.0.insert(script.file.clone(), script.sql.clone());
             }
         }
+        let manifest = include_str!("../../../migrations/manifest.txt");
+        files.0.insert("manifest.txt".to_owned(), manifest.to_owned());
         files
+    }
+
+    /// The same without what says what they create.
+    pub(crate) fn without_manifest(mut self) -> Files {
+        self.0.remove("manifest.txt");
+        self
     }
 
     /// A table for each number: created, dropped, looked for.

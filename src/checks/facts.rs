@@ -1,0 +1,247 @@
+//! `objects` and `grants`: the live catalog is what the manifest says, and nobody may
+//! do more than it says.
+
+use std::collections::BTreeSet;
+
+use super::mend::mend;
+use crate::database::Rows;
+use crate::manifest::{Facts, Object};
+use crate::report::{Check, Finding, Severity};
+
+/// The question: [`names`] and then [`live`] read its two result sets.
+pub const SQL: &str = concat!(include_str!("../sql/names.sql"), "\n", include_str!("../sql/facts.sql"));
+
+/// The install parameters as SQL writes them: placeholder, name, literal.
+pub type Names = Vec<(String, String, String)>;
+
+/// What the server has.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Facts about objects.
+    pub objects: Facts,
+    /// Facts about rights.
+    pub grants: Facts,
+    /// The install parameters as the server quotes them.
+    pub names: Names,
+    /// The schemas that authmig created, as opposed to found.
+    pub created: BTreeSet<String>,
+}
+
+impl Live {
+    /// The name that this placeholder stands for, as SQL writes it.
+    pub fn name(&self, placeholder: &str) -> &str {
+        self.names.iter().find(|(known, ..)| known == placeholder).map_or("", |(_, name, _)| name)
+    }
+}
+
+/// Reads the result sets of [`SQL`].
+pub fn live(names: &Rows, created: &Rows, facts: &Rows) -> Live {
+    let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
+    let mut live = Live {
+        names: names.iter().map(|row| (text(row, 0), text(row, 1), text(row, 2))).collect(),
+        created: created.iter().map(|row| text(row, 0)).collect(),
+        ..Live::default()
+    };
+    for row in facts {
+        let facts = if text(row, 0) == "grants" { &mut live.grants } else { &mut live.objects };
+        facts.entry((text(row, 1), text(row, 2))).or_default().insert(text(row, 3), text(row, 4));
+    }
+    live
+}
+
+/// Compares what there is with what the manifest says.
+pub fn run(expected: &Facts, live: &Live) -> [Check; 2] {
+    let expected = expand(expected, &live.names);
+    let (grants, objects) = split(expected.clone());
+    [
+        super::check(
+            "objects",
+            "what stands in the schemas is what was installed, and nothing else",
+            compare(&objects, &live.objects, live, &expected),
+        ),
+        super::check(
+            "grants",
+            "nobody may do more, or less, than was granted",
+            compare(&grants, &live.grants, live, &expected),
+        ),
+    ]
+}
+
+/// The live facts with placeholders in place of names, for a new manifest.
+pub fn with_placeholders(live: &Live) -> Facts {
+    let hide = |text: &str| {
+        live.names.iter().fold(text.to_owned(), |text, (placeholder, name, literal)| {
+            text.replace(literal, &format!("'{placeholder}'")).replace(name, placeholder)
+        })
+    };
+    live.objects.iter().chain(&live.grants).fold(Facts::new(), |mut facts, ((kind, name), properties)| {
+        let block = facts.entry((kind.clone(), hide(name))).or_default();
+        block.extend(properties.iter().map(|(property, value)| (hide(property), hide(value))));
+        facts
+    })
+}
+
+fn expand(facts: &Facts, names: &Names) -> Facts {
+    let show = |text: &str| {
+        names.iter().fold(text.to_owned(), |text, (placeholder, name, literal)| {
+            text.replace(&format!("'{placeholder}'"), literal).replace(placeholder, name)
+        })
+    };
+    facts
+        .iter()
+        .map(|((kind, name), properties)| {
+            let properties = properties.iter().map(|(property, value)| (show(property), show(value)));
+            ((kind.clone(), show(name)), properties.collect())
+        })
+        .collect()
+}
+
+fn is_grant(kind: &str, property: &str) -> bool {
+    property.starts_with("grant to ") || matches!(kind, "role" | "default privileges")
+}
+
+fn split(facts: Facts) -> (Facts, Facts) {
+    let (mut grants, mut objects) = (Facts::new(), Facts::new());
+    for (object, properties) in facts {
+        for (property, value) in properties {
+            let side = if is_grant(&object.0, &property) { &mut grants } else { &mut objects };
+            side.entry(object.clone()).or_default().insert(property, value);
+        }
+    }
+    (grants, objects)
+}
+
+fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Finding> {
+    let everything: BTreeSet<&Object> = expected.keys().chain(found.keys()).collect();
+    let mut findings = Vec::new();
+    for object in everything {
+        let none = std::collections::BTreeMap::new();
+        let (wanted, is) = (expected.get(object), found.get(object));
+        let is_role_or_grant =
+            is_grant(&object.0, wanted.or(is).and_then(|p| p.keys().next()).map_or("", String::as_str));
+        // Whole objects, so that a missing function is one finding and not five.
+        if !is_role_or_grant && (wanted.is_none() || is.is_none()) {
+            if part_of_another(object, expected, found, wanted.is_none()) {
+                continue;
+            }
+            findings.push(whole(object, wanted.is_some(), live, all));
+            continue;
+        }
+        let (wanted, is) = (wanted.unwrap_or(&none), is.unwrap_or(&none));
+        for property in wanted.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
+            let (wanted, is) = (wanted.get(property), is.get(property));
+            if wanted == is || belongs_to_somebody_else(object, property, live) {
+                continue;
+            }
+            // Of an object that is missing, or too much, that was said already.
+            if property.starts_with("grant to ")
+                && !(live.objects.contains_key(object) && all.contains_key(object))
+            {
+                continue;
+            }
+            let message = property_message(property, wanted.map(String::as_str), is.map(String::as_str));
+            findings.push(Finding {
+                expected: Some(wanted.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
+                found: Some(is.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
+                why: Some(why(&object.0, property, wanted.is_some()).to_owned()),
+                mend: mend(object, property, wanted.map(String::as_str), is.map(String::as_str), all),
+                ..Finding::new(Severity::Error, format!("{} {}", object.0, object.1), message)
+            });
+        }
+    }
+    findings
+}
+
+/// A column of a table that is itself missing or extra says nothing new.
+fn part_of_another(object: &Object, expected: &Facts, found: &Facts, extra: bool) -> bool {
+    let side = if extra { expected } else { found };
+    let table = match &*object.0 {
+        "column" => object.1.rsplit_once('.').map(|(table, _)| table),
+        "constraint" | "trigger" | "policy" | "rule" => object.1.rsplit_once(" on ").map(|(_, table)| table),
+        _ => None,
+    };
+    let relations = ["table", "view", "materialized view", "foreign table", "type"];
+    table.is_some_and(|table| {
+        !relations.iter().any(|kind| side.contains_key(&((*kind).to_owned(), table.to_owned())))
+    })
+}
+
+/// In a schema that was there before authmig, its owner and comment are not ours.
+fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live) -> bool {
+    object.0 == "schema"
+        && !live.created.contains(&object.1)
+        && (matches!(property, "owner" | "comment") || property.starts_with("grant to "))
+}
+
+fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
+    // What stood in a schema before authmig came is worth a look, and no error.
+    let schema = object.1.split('.').next().unwrap_or_default();
+    let foreign = !missing && object.0 != "schema" && schema == "auth" && !live.created.contains(schema);
+    let (expected, found) = if missing { ("it", "nothing") } else { ("nothing", "it") };
+    let severity = if foreign { Severity::Advice } else { Severity::Error };
+    let message = if missing { "is missing" } else { "is not authmig's" };
+    Finding {
+        expected: Some(expected.to_owned()),
+        found: Some(found.to_owned()),
+        why: Some(
+            match (missing, &*object.0) {
+                (true, "index") => "requests that used it read the whole table",
+                (true, "constraint") => "rows that it kept out can be stored",
+                (true, "trigger") => "settings are not checked, and PostgREST is not told of a change",
+                (true, _) => "requests that need it fail",
+                (false, "function" | "procedure") if schema == "auth" => {
+                    "PostgREST makes an endpoint of every function in an exposed schema"
+                }
+                (false, "trigger" | "rule") => "it runs with every change of the table, as whoever makes it",
+                (false, _) => "it can stand in the way of what was installed, or read it",
+            }
+            .to_owned(),
+        ),
+        mend: super::mend::whole(object, missing, all),
+        ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
+    }
+}
+
+fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>) -> String {
+    match (property.strip_prefix("grant to "), property.strip_prefix("member of "), wanted, is) {
+        (Some(role), _, None, Some(is)) => format!("{role} may {is}"),
+        (Some(role), _, Some(wanted), None) => format!("{role} may not {wanted}"),
+        (Some(role), ..) => format!("{role} has other rights"),
+        (_, Some(role), None, _) => format!("is a member of {role}"),
+        (_, Some(role), Some(_), _) => format!("is not a member of {role}"),
+        _ if property == "exists" => "does not exist".to_owned(),
+        _ => format!("its {property} is another one"),
+    }
+}
+
+/// One line of a value, or the whole of a short one.
+fn shown(property: &str, value: &str) -> String {
+    if property == "definition" && value.contains('\n') { value.to_owned() } else { value.replace('\n', " ") }
+}
+
+fn why(kind: &str, property: &str, missing: bool) -> &'static str {
+    match (kind, property) {
+        (_, "owner") => "whoever owns it can change it, and a security definer function runs as its owner",
+        ("function", "definition") => "what runs is not what was installed",
+        ("index", "definition") => "requests may read the whole table",
+        ("constraint", _) => "rows that it kept out can be stored",
+        (_, "row security") => "should somebody be granted this table by mistake, its rows are open",
+        (_, "options") => "refreshes find no room in the page and the table grows",
+        (_, "comment") => "nothing breaks; who reads it is told something else",
+        ("column", _) => "what is stored, or accepted, is not what the functions expect",
+        ("trigger", _) => "settings are not checked, and PostgREST is not told of a change",
+        ("role", "superuser" | "bypassrls" | "createrole" | "createdb" | "replication") => {
+            "a role of requests must not be able to do this"
+        }
+        ("role", "login") if missing => "PostgREST cannot log in",
+        ("role", "login") => "one can log in as a role that is only to be switched to",
+        ("role", "inherit") => "PostgREST's own role has the rights of every role of requests at once",
+        ("role", "exists") => "requests and grants need it",
+        ("role", _) if missing => "PostgREST cannot switch to it",
+        ("role", _) => "it has the rights of that role, and may become it",
+        ("default privileges", _) => "what is created there later is granted at once",
+        (_, _) if property == "grant to public" => "anybody who can connect may do this",
+        (_, _) if missing => "requests that need it are refused",
+        (_, _) => "this role may do more than it needs",
+    }
+}

@@ -1,0 +1,204 @@
+//! The statement that mends a finding, ready to be pasted into psql.
+
+use std::fmt::Write as _;
+
+use crate::manifest::{Facts, Object};
+
+/// Sets one property right.
+pub(super) fn mend(
+    object: &Object,
+    property: &str,
+    wanted: Option<&str>,
+    found: Option<&str>,
+    objects: &Facts,
+) -> Option<String> {
+    let (kind, name) = (&*object.0, &*object.1);
+    if let Some(role) = property.strip_prefix("grant to ") {
+        return Some(grant(kind, name, role, wanted, found));
+    }
+    Some(match (kind, property, wanted) {
+        ("role", ..) => return role(name, property, wanted),
+        ("default privileges", ..) => {
+            let (what, role) = property.split_once(" to ")?;
+            format!("alter default privileges {name} revoke all on {what} from {role};")
+        }
+        (_, "owner", Some(wanted)) => format!("alter {} {name} owner to {wanted};", sql_kind(kind)),
+        (_, "comment", _) => comment(kind, name, wanted)?,
+        ("table", "options", _) => options(name, wanted, found),
+        ("table", "row security", Some(wanted)) => match wanted {
+            "enabled" => format!(
+                "alter table {name} enable row level security;\nalter table {name} no force row level security;"
+            ),
+            "forced" => format!(
+                "alter table {name} enable row level security;\nalter table {name} force row level security;"
+            ),
+            _ => format!("alter table {name} disable row level security;"),
+        },
+        ("table", "persistence", None) => format!("alter table {name} set logged;"),
+        ("column", ..) => column(name, property, wanted)?,
+        ("function", "definition", Some(wanted)) => function(name, wanted, found, objects),
+        ("constraint" | "index", _, Some(_)) | ("trigger", "definition", Some(_)) => {
+            format!("{}\n{}", drop(kind, name)?, create(object, objects)?)
+        }
+        ("trigger", "enabled", Some(_)) => {
+            let (trigger, table) = name.rsplit_once(" on ")?;
+            format!("alter table {table} enable trigger {trigger};")
+        }
+        _ => return None,
+    })
+}
+
+/// Creates what is missing, or drops what is too much.
+pub(super) fn whole(object: &Object, missing: bool, objects: &Facts) -> Option<String> {
+    if missing { create(object, objects) } else { drop(&object.0, &object.1) }
+}
+
+fn create(object: &Object, objects: &Facts) -> Option<String> {
+    let (kind, name) = (&*object.0, &*object.1);
+    let facts = objects.get(object)?;
+    let fact = |property: &str| facts.get(property).map(String::as_str);
+    Some(match kind {
+        "function" => {
+            let mut text = format!("{};\n", fact("definition")?);
+            let _ = writeln!(text, "alter function {name} owner to {};", fact("owner")?);
+            let _ = write!(text, "revoke all on function {name} from public;");
+            for (property, rights) in facts {
+                if let Some(role) = property.strip_prefix("grant to ") {
+                    let _ = write!(text, "\ngrant {rights} on function {name} to {role};");
+                }
+            }
+            if let Some(comment) = comment(kind, name, fact("comment")) {
+                text.push('\n');
+                text.push_str(&comment);
+            }
+            text
+        }
+        "index" | "trigger" => format!("{};", fact("definition")?),
+        "constraint" => {
+            let (constraint, table) = name.rsplit_once(" on ")?;
+            format!("alter table {table} add constraint {constraint} {};", fact("definition")?)
+        }
+        "column" => {
+            let (table, column) = name.rsplit_once('.')?;
+            let default = fact("default").map_or_else(String::new, |default| format!(" default {default}"));
+            let null = fact("null").map_or("", |_| " not null");
+            let mut text =
+                format!("alter table {table} add column {column} {}{default}{null};", fact("type")?);
+            if let Some(comment) = comment(kind, name, fact("comment")) {
+                text.push('\n');
+                text.push_str(&comment);
+            }
+            text
+        }
+        _ => return None,
+    })
+}
+
+fn drop(kind: &str, name: &str) -> Option<String> {
+    Some(match kind {
+        "constraint" => {
+            let (constraint, table) = name.rsplit_once(" on ")?;
+            format!("alter table {table} drop constraint if exists {constraint};")
+        }
+        "column" => {
+            let (table, column) = name.rsplit_once('.')?;
+            format!("alter table {table} drop column {column};")
+        }
+        "cast" => format!("drop cast ({name});"),
+        "window function" => format!("drop function {name};"),
+        "index" => format!("drop index if exists {name};"),
+        "trigger" => format!("drop trigger if exists {name};"),
+        _ => format!("drop {kind} {name};"),
+    })
+}
+
+fn grant(kind: &str, name: &str, role: &str, wanted: Option<&str>, found: Option<&str>) -> String {
+    let (columns, kind, name) = match (kind, name.rsplit_once('.')) {
+        ("column", Some((table, column))) => (format!(" ({column})"), "table", table),
+        _ => (String::new(), sql_kind(kind), name),
+    };
+    let mut statements = Vec::new();
+    if found.is_some() {
+        statements.push(format!("revoke all{columns} on {kind} {name} from {role};"));
+    }
+    if let Some(wanted) = wanted {
+        statements.push(format!("grant {wanted}{columns} on {kind} {name} to {role};"));
+    }
+    statements.join("\n")
+}
+
+fn role(name: &str, property: &str, wanted: Option<&str>) -> Option<String> {
+    let no = if wanted.is_some() { "" } else { "no" };
+    Some(match (property.strip_prefix("member of "), property) {
+        (Some(group), _) if wanted.is_some() => format!("grant {group} to {name};"),
+        (Some(group), _) => format!("revoke {group} from {name};"),
+        (None, "exists") => format!("create role {name} nologin;"),
+        (
+            None,
+            "superuser" | "bypassrls" | "createrole" | "createdb" | "replication" | "login" | "inherit",
+        ) => {
+            format!("alter role {name} {no}{property};")
+        }
+        _ => return None,
+    })
+}
+
+fn column(name: &str, property: &str, wanted: Option<&str>) -> Option<String> {
+    let (table, column) = name.rsplit_once('.')?;
+    let change = match (property, wanted) {
+        ("type", Some(wanted)) => format!("type {wanted} using {column}::{wanted}"),
+        ("null", Some(_)) => "set not null".to_owned(),
+        ("null", None) => "drop not null".to_owned(),
+        ("default", Some(wanted)) => format!("set default {wanted}"),
+        ("default", None) => "drop default".to_owned(),
+        ("identity", None) => "drop identity".to_owned(),
+        ("generated", None) => "drop expression".to_owned(),
+        _ => return None,
+    };
+    Some(format!("alter table {table} alter column {column} {change};"))
+}
+
+fn options(name: &str, wanted: Option<&str>, found: Option<&str>) -> String {
+    let mut statements = Vec::new();
+    let keys: Vec<_> = found
+        .into_iter()
+        .flat_map(|found| found.split(", "))
+        .filter_map(|option| Some(option.split_once('=')?.0))
+        .collect();
+    if !keys.is_empty() {
+        statements.push(format!("alter table {name} reset ({});", keys.join(", ")));
+    }
+    if let Some(wanted) = wanted {
+        statements.push(format!("alter table {name} set ({wanted});"));
+    }
+    statements.join("\n")
+}
+
+/// `create or replace` keeps owner and grants, but cannot change names or defaults of
+/// arguments, nor the result.
+fn function(name: &str, wanted: &str, found: Option<&str>, objects: &Facts) -> String {
+    let head = |definition: &str| definition.lines().take(2).map(str::to_owned).collect::<Vec<_>>();
+    if found.is_none_or(|found| head(found) == head(wanted)) {
+        return format!("{wanted};");
+    }
+    let object = ("function".to_owned(), name.to_owned());
+    let create = create(&object, objects).unwrap_or_else(|| format!("{wanted};"));
+    format!("drop function {name};\n{create}")
+}
+
+fn comment(kind: &str, name: &str, wanted: Option<&str>) -> Option<String> {
+    let text = wanted.map_or_else(|| "null".to_owned(), |text| format!("'{}'", text.replace('\'', "''")));
+    let on = match kind {
+        "schema" | "table" | "column" | "function" | "view" | "sequence" => kind,
+        _ => return None,
+    };
+    Some(format!("comment on {on} {name} is {text};"))
+}
+
+fn sql_kind(kind: &str) -> &str {
+    match kind {
+        "window function" => "function",
+        "materialized view" | "view" | "foreign table" => "table",
+        kind => kind,
+    }
+}

@@ -1,0 +1,99 @@
+//! `postgrest`: what PostgREST needs to use the installation, as far as the database
+//! tells. Its environment and its files are out of sight.
+
+use crate::database::Rows;
+use crate::report::{Check, Finding, SecretSource, Severity};
+
+/// The question; one result set.
+pub const SQL: &str = include_str!("../sql/postgrest.sql");
+
+/// The check, from the settings that [`SQL`] found and the sources of the secret.
+pub fn run(settings: &Rows, secrets: &[SecretSource], authenticator: &str) -> Check {
+    let setting = |name: &str| {
+        settings.iter().find_map(|row| match (row.first()?, row.get(1)?) {
+            (Some(found), Some(value)) if found == name => Some(value.as_str()),
+            _ => None,
+        })
+    };
+    let mut findings = Vec::new();
+    if let Some(schemas) = setting("pgrst.db_schemas") {
+        let schemas: Vec<_> = schemas.split(',').map(str::trim).collect();
+        if !schemas.contains(&"auth") {
+            findings.push(Finding {
+                expected: Some("auth among them".to_owned()),
+                found: Some(schemas.join(", ")),
+                why: Some("requests for refresh_tokens and logout are answered with 406".to_owned()),
+                mend: Some(format!(
+                    "alter role {authenticator} set pgrst.db_schemas = '{}, auth';",
+                    schemas.join(", ")
+                )),
+                ..Finding::new(Severity::Error, "pgrst.db_schemas", "the schema auth is not exposed")
+            });
+        }
+        exposed(&mut findings, "pgrst.db_schemas", &schemas);
+    }
+    if let Some(path) = setting("pgrst.db_extra_search_path") {
+        exposed(
+            &mut findings,
+            "pgrst.db_extra_search_path",
+            &path.split(',').map(str::trim).collect::<Vec<_>>(),
+        );
+    }
+    secret(&mut findings, secrets);
+    super::check("postgrest", "PostgREST can use it: roles, schemas, secret", findings)
+}
+
+fn exposed(findings: &mut Vec<Finding>, setting: &str, schemas: &[&str]) {
+    for private in ["auth_private", "authmig"].iter().filter(|private| schemas.contains(private)) {
+        findings.push(Finding {
+            why: Some("what is in it is not meant for requests".to_owned()),
+            hint: Some(format!("take {private} out of {setting}")),
+            ..Finding::new(Severity::Error, setting, format!("the schema {private} is exposed"))
+        });
+    }
+}
+
+fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource]) {
+    let Some(used) = secrets.first() else {
+        findings.push(Finding {
+            why: Some("no token can be issued".to_owned()),
+            hint: Some("`authmig secret generate` makes one, `authmig secret set` stores yours".to_owned()),
+            ..Finding::new(Severity::Advice, "JWT secret", "none is set")
+        });
+        return;
+    };
+    if used.bytes < 32 {
+        findings.push(Finding {
+            expected: Some("base64 of 32 bytes or more".to_owned()),
+            found: Some(if used.bytes == 0 {
+                "no base64".to_owned()
+            } else {
+                format!("{} bytes", used.bytes)
+            }),
+            why: Some("no token can be issued, and PostgREST does not start with it".to_owned()),
+            hint: Some("`authmig secret generate` makes a good one".to_owned()),
+            ..Finding::new(Severity::Error, &*used.source, "the JWT secret cannot be used")
+        });
+    } else if used.source != "auth_private.config" {
+        findings.push(Finding {
+            why: Some("every role that can run SQL can read a setting".to_owned()),
+            hint: Some("`authmig secret set` keeps it where only the owner reads".to_owned()),
+            ..Finding::new(Severity::Advice, &*used.source, "the JWT secret comes from a setting")
+        });
+    }
+    for other in secrets.iter().skip(1).filter(|other| other.fingerprint != used.fingerprint) {
+        // PostgREST takes its role's setting before what a function gives it.
+        let severity = if other.source.contains(" of the role ") && other.source.starts_with("pgrst.") {
+            Severity::Error
+        } else {
+            Severity::Advice
+        };
+        findings.push(Finding {
+            expected: Some(format!("{} as in {}", used.fingerprint, used.source)),
+            found: Some(other.fingerprint.clone()),
+            why: Some("if PostgREST uses this one, it refuses every token".to_owned()),
+            hint: Some("make them equal, or remove the one that is not used".to_owned()),
+            ..Finding::new(severity, &*other.source, "another JWT secret is set here")
+        });
+    }
+}

@@ -1,0 +1,149 @@
+//! `self-test`: tokens are issued, refreshed, ended and refused as they should be. The
+//! database does it (`self_test.sql`); the tokens it made are checked here, by code
+//! that shares nothing with the code that signed them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::failure::Failure;
+use crate::report::{Check, Finding, Severity, Verdict};
+
+/// The test; its last result set is one text. It changes rows: roll it back.
+pub const SQL: &str = include_str!("../sql/self_test.sql");
+
+/// The script's name in errors.
+pub const FILE: &str = "self_test.sql";
+
+const NAME: &str = "self-test";
+const PROVES: &str = "tokens are issued, refreshed, ended and refused as they should be";
+
+/// The check, from what [`SQL`] left.
+pub fn run(result: &str) -> Check {
+    let reason = serde_json::from_str::<Value>(result)
+        .ok()
+        .and_then(|value| Some(value["skipped"].as_str()?.to_owned()));
+    if let Some(reason) = reason {
+        return skipped(&reason);
+    }
+    let error = check(result).err().map(|message| Finding::new(Severity::Error, NAME, message));
+    super::check(NAME, PROVES, error.into_iter().collect())
+}
+
+/// The check, if [`SQL`] raised; a failure that is not its own is given back.
+pub fn raised(failure: Failure) -> Result<Check, Failure> {
+    let is_its_own = failure.place.as_ref().is_some_and(|place| place.file == FILE);
+    let Some(server) = failure.server.as_ref().filter(|_| is_its_own) else {
+        return Err(failure);
+    };
+    let message = match &*server.sqlstate {
+        "AMK02" => server.message.clone(),
+        sqlstate => format!("{} ({sqlstate})", server.message),
+    };
+    Ok(super::check(NAME, PROVES, vec![Finding::new(Severity::Error, NAME, message)]))
+}
+
+/// The check that could not be made.
+pub fn skipped(why: &str) -> Check {
+    let finding = Finding::new(Severity::Advice, NAME, why);
+    Check { verdict: Verdict::Skipped, ..super::check(NAME, PROVES, vec![finding]) }
+}
+
+fn check(result: &str) -> Result<(), String> {
+    let result: Value =
+        serde_json::from_str(result).map_err(|_| "the self-test left no result".to_owned())?;
+    let number = |name: &str| result[name].as_i64().unwrap_or_default();
+    let key = Sha256::digest("authmig self-test");
+    let claims = result["tokens"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|token| verified_claims(token.as_str().unwrap_or_default(), &key))
+        .collect::<Result<Vec<_>, _>>()?;
+    if claims.len() != 3 {
+        return Err(format!("there are {} access tokens where 3 were to be issued", claims.len()));
+    }
+    for claim in &claims {
+        for (name, wanted) in
+            [("role", &result["role"]), ("sub", &result["subject"]), ("sid", &claims[0]["sid"])]
+        {
+            if !claim[name].is_string() || claim[name] != *wanted {
+                return Err(format!(
+                    "an access token has the claim {name} {} where {wanted} was due",
+                    claim[name]
+                ));
+            }
+        }
+        let (Some(issued), Some(expires)) = (claim["iat"].as_i64(), claim["exp"].as_i64()) else {
+            return Err("iat and exp of an access token are not both integers".to_owned());
+        };
+        if !(number("from")..=number("to")).contains(&issued) {
+            return Err("iat of an access token is not the time at which it was issued".to_owned());
+        }
+        if !(1..=86_400).contains(&(expires - issued)) {
+            return Err(format!("an access token lives for {} seconds", expires - issued));
+        }
+    }
+    if claims[0]["jti"] == claims[1]["jti"] || !claims[0]["jti"].is_string() {
+        return Err("two access tokens have the same jti".to_owned());
+    }
+    Ok(())
+}
+
+/// The claims of a JWT whose header and signature are right. RFC 7515 section 5.2.
+fn verified_claims(token: &str, key: &[u8]) -> Result<Value, String> {
+    let parts: Vec<_> = token.split('.').collect();
+    let [header, payload, signature] = parts[..] else {
+        return Err("an access token does not have three parts".to_owned());
+    };
+    let decode = |part: &str| {
+        URL_SAFE_NO_PAD
+            .decode(part)
+            .map_err(|_| "a part of an access token is not unpadded base64url".to_owned())
+    };
+    let json = |part: &str| -> Result<Value, String> {
+        serde_json::from_slice(&decode(part)?).map_err(|_| "a part of an access token is not JSON".to_owned())
+    };
+    // PostgREST refuses a kid where its secret is not a JWK.
+    if json(header)? != serde_json::json!({"alg": "HS256", "typ": "JWT"}) {
+        return Err("the header of an access token is not that of HS256".to_owned());
+    }
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|error| error.to_string())?;
+    mac.update(format!("{header}.{payload}").as_bytes());
+    mac.verify_slice(&decode(signature)?)
+        .map_err(|_| "the signature of an access token is wrong".to_owned())?;
+    json(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7515 appendix A.1.
+    const TOKEN: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0\
+                         dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const KEY: &str =
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+
+    #[test]
+    fn the_verifier_knows_a_good_signature_from_a_bad_one() {
+        let key = URL_SAFE_NO_PAD.decode(KEY).unwrap();
+        let claims = verified_claims(TOKEN, &key).unwrap();
+        assert_eq!(claims["iss"], "joe");
+        assert!(verified_claims(TOKEN, b"another key").unwrap_err().contains("signature"));
+        let other = TOKEN.replace("LA0KICJleHAi", "LA0KICJleHAj");
+        assert!(verified_claims(&other, &key).is_err());
+        for broken in ["", "a.b", "a.b.c.d", "e30.e30.", &TOKEN[..TOKEN.len() - 1]] {
+            assert!(verified_claims(broken, &key).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_result_that_is_none_is_a_finding() {
+        for text in ["", "null", "{}", "{\"tokens\": [\"x\"]}"] {
+            assert_eq!(run(text).verdict, Verdict::Failed, "{text}");
+        }
+    }
+}

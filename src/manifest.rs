@@ -1,0 +1,186 @@
+//! What the migrations create, as a text that is read in review: `migrations/manifest.txt`.
+//!
+//! A section a version, a block an object, a line a fact; text of several lines has
+//! a bar in front. A block replaces the block of the same object in an earlier
+//! section, `- kind: name` takes it away. Install parameters are placeholders:
+//! `{anon_role}` stands for the name as SQL writes it, `'{anon_role}'` for the literal.
+//!
+//! ```text
+//! # 02-auth_schema
+//! function: auth.logout()
+//!   comment: Ends the session …
+//!   definition
+//!     | CREATE OR REPLACE FUNCTION auth.logout()
+//!     |  RETURNS void
+//!     …
+//!   owner: {owner_role}
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Kind and name of an object, such as `function` and `auth.logout()`.
+pub type Object = (String, String);
+
+/// The facts of each object: property and value.
+pub type Facts = BTreeMap<Object, BTreeMap<String, String>>;
+
+/// The facts after each migration, by its version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    versions: BTreeMap<i32, (String, Facts)>,
+}
+
+impl Manifest {
+    /// Reads a manifest. The error names the line.
+    pub fn parse(text: &str) -> Result<Manifest, String> {
+        let mut manifest = Manifest::default();
+        let mut facts = Facts::new();
+        let mut section: Option<(i32, String)> = None;
+        let mut object: Option<Object> = None;
+        // The property that lines with a bar belong to, and whether it has one yet.
+        let mut property: Option<(String, bool)> = None;
+        for (index, line) in text.lines().enumerate() {
+            let wrong = |what: &str| Err(format!("line {}: {what}", index + 1));
+            if let Some(label) = line.strip_prefix("# ") {
+                manifest.close(section.take(), &facts);
+                let Some(number) = label.split('-').next().and_then(|number| number.parse().ok()) else {
+                    return wrong("a section is headed by number and name");
+                };
+                section = Some((number, label.to_owned()));
+                (object, property) = (None, None);
+            } else if let Some(rest) = line.strip_prefix("    |") {
+                let (Some(object), Some((property, begun))) = (&object, &mut property) else {
+                    return wrong("a value without property");
+                };
+                if let Some(value) = facts.get_mut(object).and_then(|facts| facts.get_mut(property.as_str()))
+                {
+                    if std::mem::replace(begun, true) {
+                        value.push('\n');
+                    }
+                    value.push_str(rest.strip_prefix(' ').unwrap_or(rest));
+                }
+            } else if let Some(rest) = line.strip_prefix("  ") {
+                let Some(object) = &object else { return wrong("a fact without object") };
+                let (name, value) = match rest.split_once(": ") {
+                    Some((name, value)) => (name, value),
+                    None => (rest, ""),
+                };
+                property = Some((name.to_owned(), false));
+                facts.entry(object.clone()).or_default().insert(name.to_owned(), value.to_owned());
+            } else if !line.is_empty() {
+                let (gone, line) = line.strip_prefix("- ").map_or((false, line), |rest| (true, rest));
+                let Some((kind, name)) = line.split_once(": ") else {
+                    return wrong("an object is `kind: name`");
+                };
+                let found = (kind.to_owned(), name.to_owned());
+                facts.remove(&found);
+                if !gone {
+                    facts.insert(found.clone(), BTreeMap::new());
+                }
+                object = Some(found);
+            }
+        }
+        manifest.close(section, &facts);
+        Ok(manifest)
+    }
+
+    fn close(&mut self, section: Option<(i32, String)>, facts: &Facts) {
+        if let Some((number, label)) = section {
+            self.versions.insert(number, (label, facts.clone()));
+        }
+    }
+
+    /// Adds the facts after a migration.
+    pub fn insert(&mut self, number: i32, label: &str, facts: Facts) {
+        self.versions.insert(number, (label.to_owned(), facts));
+    }
+
+    /// What is there when this version is the newest one applied.
+    pub fn at(&self, number: i32) -> Option<&Facts> {
+        Some(&self.versions.get(&number)?.1)
+    }
+
+    /// The text that [`Manifest::parse`] reads.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let mut before = &Facts::new();
+        for (label, facts) in self.versions.values() {
+            let _ = writeln!(text, "# {label}");
+            for (kind, name) in before.keys().filter(|object| !facts.contains_key(object)) {
+                let _ = writeln!(text, "- {kind}: {name}");
+            }
+            for (object, properties) in facts {
+                if before.get(object) == Some(properties) {
+                    continue;
+                }
+                let _ = writeln!(text, "{}: {}", object.0, object.1);
+                for (property, value) in properties {
+                    if value.contains('\n') {
+                        let _ = writeln!(text, "  {property}");
+                        for line in value.lines() {
+                            let bar = if line.is_empty() { "    |" } else { "    | " };
+                            let _ = writeln!(text, "{bar}{line}");
+                        }
+                    } else {
+                        let _ = writeln!(text, "  {property}: {value}");
+                    }
+                }
+            }
+            before = facts;
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(rows: &[(&str, &str, &str, &str)]) -> Facts {
+        let mut facts = Facts::new();
+        for (kind, name, property, value) in rows {
+            facts
+                .entry(((*kind).to_owned(), (*name).to_owned()))
+                .or_default()
+                .insert((*property).to_owned(), (*value).to_owned());
+        }
+        facts
+    }
+
+    #[test]
+    fn a_manifest_is_read_as_it_is_written() {
+        let mut manifest = Manifest::default();
+        let first = facts(&[
+            ("function", "auth.f(text, int)", "definition", "\none\n\n  two: 2\nthree"),
+            ("function", "auth.f(text, int)", "owner", "{owner_role}"),
+            ("table", "auth.t", "row security", "enabled"),
+            ("column", "auth.t.c", "comment", "with: a colon"),
+        ]);
+        let second = facts(&[
+            ("function", "auth.f(text, int)", "owner", "somebody"),
+            ("table", "auth.t", "row security", "enabled"),
+        ]);
+        manifest.insert(1, "01-a", first.clone());
+        manifest.insert(2, "02-b", second.clone());
+        let text = manifest.render();
+        let read = Manifest::parse(&text).unwrap();
+        assert_eq!(read, manifest, "{text}");
+        assert_eq!((read.at(1), read.at(2), read.at(3)), (Some(&first), Some(&second), None));
+        assert!(text.contains("\n- column: auth.t.c\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused_with_its_line() {
+        for (text, line) in [("# x", 1), ("  a: b", 1), ("# 01-a\n    | b", 2), ("# 01-a\nnonsense", 2)] {
+            assert!(Manifest::parse(text).unwrap_err().starts_with(&format!("line {line}: ")), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(?s).{0,80}") {
+            let _ = Manifest::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+-- The install parameters as SQL writes them, by their placeholders in the manifest;
+-- and the schemas that authmig created.
+select '{' || v.name || '}', quote_ident(current_setting('authmig.' || v.name)), quote_literal(current_setting('authmig.' || v.name))
+  from (values ('anon_role'), ('authenticated_role'), ('service_role'), ('authenticator_role'), ('owner_role'),
+               ('api_schema')) as v (name)
+ order by length(current_setting('authmig.' || v.name)) desc;
+select c.name from authmig.created as c where c.kind = 'schema';

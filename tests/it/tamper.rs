@@ -1,0 +1,424 @@
+//! Every change of what was installed is found, named, and mended by what is printed.
+
+use crate::support::{TestDb, own_roles, with_options};
+
+/// A change, the check that finds it, and the subject that it is found under.
+type Change = (&'static str, &'static str, &'static str);
+
+const OBJECTS: &[Change] = &[
+    // Functions: body, and every attribute.
+    (
+        "create or replace function auth.logout() returns void language plpgsql security definer \
+      set search_path = pg_catalog, pg_temp as 'begin end'",
+        "objects",
+        "function auth.logout()",
+    ),
+    ("alter function auth.logout() security invoker", "objects", "function auth.logout()"),
+    (
+        "alter function auth.refresh_tokens() set search_path = public",
+        "objects",
+        "function auth.refresh_tokens()",
+    ),
+    ("alter function auth.refresh_tokens() reset search_path", "objects", "function auth.refresh_tokens()"),
+    (
+        "alter function auth.refresh_tokens() set work_mem = '1MB'",
+        "objects",
+        "function auth.refresh_tokens()",
+    ),
+    ("alter function auth.url_encode(bytea) volatile", "objects", "function auth.url_encode(bytea)"),
+    ("alter function auth.url_encode(bytea) strict", "objects", "function auth.url_encode(bytea)"),
+    ("alter function auth.url_encode(bytea) leakproof", "objects", "function auth.url_encode(bytea)"),
+    ("alter function auth.url_encode(bytea) parallel safe", "objects", "function auth.url_encode(bytea)"),
+    ("alter function auth.url_encode(bytea) cost 7", "objects", "function auth.url_encode(bytea)"),
+    (
+        "do $do$ begin execute replace(pg_get_functiondef('auth.issue_tokens(text,text)'::regprocedure), 'begin', 'begin '); end $do$",
+        "objects",
+        "function auth.issue_tokens(text,text)",
+    ),
+    (
+        "do $do$ begin execute replace(pg_get_functiondef('auth_private.postgrest_config()'::regprocedure), 'jwt_secret''', 'jwt_secret '''); end $do$",
+        "objects",
+        "function auth_private.postgrest_config()",
+    ),
+    (
+        "do $do$ begin execute regexp_replace(pg_get_functiondef('auth.issue_tokens(text,text)'::regprocedure), 'DEFAULT ''[^'']*''', 'DEFAULT ''postgres'''); end $do$",
+        "objects",
+        "function auth.issue_tokens(text,text)",
+    ),
+    ("alter function auth.logout() owner to postgres", "objects", "function auth.logout()"),
+    ("comment on function auth.logout() is 'nothing to see'", "objects", "function auth.logout()"),
+    ("comment on function auth.logout() is null", "objects", "function auth.logout()"),
+    ("drop function auth.revoke_subject(text)", "objects", "function auth.revoke_subject(text)"),
+    ("drop function auth.purge_expired(int)", "objects", "function auth.purge_expired(integer)"),
+    ("drop function auth.logout()", "objects", "function auth.logout()"),
+    ("drop function auth_private.postgrest_config()", "objects", "function auth_private.postgrest_config()"),
+    // What is not authmig's.
+    (
+        "create function auth.logout(everywhere boolean) returns void language sql as ''",
+        "objects",
+        "function auth.logout(boolean)",
+    ),
+    (
+        "create function auth.evil() returns text language sql as 'select 1::text'",
+        "objects",
+        "function auth.evil()",
+    ),
+    (
+        "create function auth_private.evil() returns text language sql as 'select 1::text'",
+        "objects",
+        "function auth_private.evil()",
+    ),
+    ("create procedure auth.evil() language sql as ''", "objects", "procedure auth.evil()"),
+    (
+        "create aggregate auth.evil(int) (sfunc = int4pl, stype = int)",
+        "objects",
+        "aggregate auth.evil(integer)",
+    ),
+    ("create table auth.evil (id int)", "objects", "table auth.evil"),
+    ("create view auth.evil as select 1 as id", "objects", "view auth.evil"),
+    ("create materialized view auth.evil as select 1 as id", "objects", "materialized view auth.evil"),
+    ("create sequence auth_private.evil", "objects", "sequence auth_private.evil"),
+    ("create domain auth.evil as text", "objects", "domain auth.evil"),
+    ("create type auth.evil as enum ('a')", "objects", "type auth.evil"),
+    ("create type auth.evil as (a int)", "objects", "type auth.evil"),
+    (
+        "create operator auth.|| (function = textcat, leftarg = text, rightarg = text)",
+        "objects",
+        "operator auth.||(text,text)",
+    ),
+    ("create collation auth.evil from \"C\"", "objects", "collation auth.evil"),
+    // Tables and columns.
+    ("alter table auth.refresh_token disable row level security", "objects", "table auth.refresh_token"),
+    ("alter table auth.refresh_token force row level security", "objects", "table auth.refresh_token"),
+    ("create policy open on auth.refresh_token using (true)", "objects", "policy open on auth.refresh_token"),
+    ("alter table auth.refresh_token owner to postgres", "objects", "table auth.refresh_token"),
+    ("alter table auth.refresh_token reset (fillfactor)", "objects", "table auth.refresh_token"),
+    ("alter table auth.refresh_token set (fillfactor = 100)", "objects", "table auth.refresh_token"),
+    ("alter table auth.refresh_token set (autovacuum_enabled = off)", "objects", "table auth.refresh_token"),
+    ("alter table auth.refresh_token set unlogged", "objects", "table auth.refresh_token"),
+    ("comment on table auth.refresh_token is null", "objects", "table auth.refresh_token"),
+    ("comment on column auth.refresh_token.subject is 'x'", "objects", "column auth.refresh_token.subject"),
+    ("alter table auth.refresh_token add column device text", "objects", "column auth.refresh_token.device"),
+    (
+        "alter table auth.refresh_token drop column revoked_why cascade",
+        "objects",
+        "column auth.refresh_token.revoked_why",
+    ),
+    (
+        "alter table auth.refresh_token alter column subject drop not null",
+        "objects",
+        "column auth.refresh_token.subject",
+    ),
+    (
+        "alter table auth.refresh_token alter column salt set not null",
+        "objects",
+        "column auth.refresh_token.salt",
+    ),
+    (
+        "alter table auth.refresh_token alter column role set default 'service'",
+        "objects",
+        "column auth.refresh_token.role",
+    ),
+    (
+        "alter table auth.refresh_token alter column subject type varchar(10)",
+        "objects",
+        "column auth.refresh_token.subject",
+    ),
+    (
+        "alter table auth_private.config alter column grace_seconds set default 60",
+        "objects",
+        "column auth_private.config.grace_seconds",
+    ),
+    (
+        "alter table auth_private.config alter column cookie_secure drop default",
+        "objects",
+        "column auth_private.config.cookie_secure",
+    ),
+    // Constraints, indexes, triggers, rules.
+    (
+        "alter table auth_private.config drop constraint config_pkey",
+        "objects",
+        "constraint config_pkey on auth_private.config",
+    ),
+    (
+        "alter table auth.refresh_token add constraint evil check (subject <> 'bob')",
+        "objects",
+        "constraint evil on auth.refresh_token",
+    ),
+    ("drop index auth.refresh_token_subject", "objects", "index auth.refresh_token_subject"),
+    (
+        "drop index auth.refresh_token_subject; create index refresh_token_subject on auth.refresh_token using hash (subject)",
+        "objects",
+        "index auth.refresh_token_subject",
+    ),
+    ("create index evil on auth.refresh_token (rotated_at)", "objects", "index auth.evil"),
+    (
+        "drop trigger check_config on auth_private.config",
+        "objects",
+        "trigger check_config on auth_private.config",
+    ),
+    (
+        "alter table auth_private.config disable trigger check_config",
+        "objects",
+        "trigger check_config on auth_private.config",
+    ),
+    (
+        "create trigger evil before update on auth.refresh_token for each row execute function suppress_redundant_updates_trigger()",
+        "objects",
+        "trigger evil on auth.refresh_token",
+    ),
+    (
+        "create rule evil as on delete to auth.refresh_token do instead nothing",
+        "objects",
+        "rule evil on auth.refresh_token",
+    ),
+    ("alter schema auth owner to postgres", "objects", "schema auth"),
+    ("comment on schema auth is 'x'", "objects", "schema auth"),
+];
+
+const GRANTS: &[Change] = &[
+    (
+        "grant execute on function auth.issue_tokens(text, text) to public",
+        "grants",
+        "function auth.issue_tokens(text,text)",
+    ),
+    (
+        "grant execute on function auth.issue_tokens(text, text) to {anon}",
+        "grants",
+        "function auth.issue_tokens(text,text)",
+    ),
+    (
+        "grant execute on function auth.sign_raw(json, text, text) to {service}",
+        "grants",
+        "function auth.sign_raw(json,text,text)",
+    ),
+    (
+        "grant execute on function auth.refresh_tokens() to {anon} with grant option",
+        "grants",
+        "function auth.refresh_tokens()",
+    ),
+    (
+        "revoke execute on function auth.refresh_tokens() from {anon}",
+        "grants",
+        "function auth.refresh_tokens()",
+    ),
+    (
+        "revoke execute on function auth.issue_tokens(text, text) from {service}",
+        "grants",
+        "function auth.issue_tokens(text,text)",
+    ),
+    (
+        "revoke execute on function auth_private.postgrest_config() from {authenticator}",
+        "grants",
+        "function auth_private.postgrest_config()",
+    ),
+    ("grant select on auth.refresh_token to {anon}", "grants", "table auth.refresh_token"),
+    ("grant select (subject) on auth.refresh_token to {anon}", "grants", "column auth.refresh_token.subject"),
+    ("grant all on auth_private.config to {service}", "grants", "table auth_private.config"),
+    ("grant truncate on auth.refresh_token to public", "grants", "table auth.refresh_token"),
+    ("grant usage on schema auth_private to {anon}", "grants", "schema auth_private"),
+    ("grant create on schema auth to {service}", "grants", "schema auth"),
+    ("revoke usage on schema auth from {anon}", "grants", "schema auth"),
+    ("grant usage on schema auth to public", "grants", "schema auth"),
+    (
+        "alter default privileges in schema auth grant select on tables to {anon}",
+        "grants",
+        "default privileges for role postgres in schema auth",
+    ),
+    ("alter role {anon} login", "grants", "role {anon}"),
+    ("alter role {anon} superuser", "grants", "role {anon}"),
+    ("alter role {service} bypassrls", "grants", "role {service}"),
+    ("alter role {authenticated} createrole", "grants", "role {authenticated}"),
+    ("alter role {owner} login", "grants", "role {owner}"),
+    ("alter role {owner} createdb", "grants", "role {owner}"),
+    ("alter role {authenticator} inherit", "grants", "role {authenticator}"),
+    ("alter role {authenticator} nologin", "grants", "role {authenticator}"),
+    ("grant {owner} to {anon}", "grants", "role {anon}"),
+    ("grant {owner} to {authenticator}", "grants", "role {authenticator}"),
+    ("grant {authenticator} to {owner}", "grants", "role {owner}"),
+    ("grant pg_read_all_data to {service}", "grants", "role {service}"),
+    ("grant pg_signal_backend to {owner}", "grants", "role {owner}"),
+    ("revoke {anon} from {authenticator}", "grants", "role {authenticator}"),
+];
+
+struct Installed {
+    db: TestDb,
+    own: Vec<String>,
+}
+
+impl Installed {
+    fn new() -> Installed {
+        let (db, own) = (TestDb::new(), own_roles());
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.authmig(&["secret", "generate"]).exits(0);
+        Installed { db, own }
+    }
+
+    fn named(&self, text: &str) -> String {
+        ["anon", "authenticated", "service", "authenticator", "owner"].iter().fold(
+            text.to_owned(),
+            |text, role| {
+                let name = self
+                    .own
+                    .iter()
+                    .find_map(|option| option.strip_prefix(&format!("--{role}-role=")))
+                    .unwrap();
+                text.replace(&format!("{{{role}}}"), name)
+            },
+        )
+    }
+
+    /// Makes the change, looks, mends what was found with what was printed, looks again.
+    fn try_out(&self, (change, check, subject): Change) {
+        let (change, subject) = (self.named(change), self.named(subject));
+        self.db.sql(&change);
+        let report = self.db.authmig(&["verify", "--format", "json"]).exits(4).json();
+        let findings: Vec<&serde_json::Value> = report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|check| check["findings"].as_array().unwrap())
+            .collect();
+        let found = report["checks"].as_array().unwrap().iter().find(|found| found["name"] == check).unwrap();
+        assert!(
+            found["findings"].as_array().unwrap().iter().any(|finding| finding["subject"] == subject),
+            "{change}: {found:#}"
+        );
+        for finding in findings {
+            assert!(finding["why"].is_string() || finding["mend"].is_null(), "{change}: {finding:#}");
+            if let Some(mend) = finding["mend"].as_str() {
+                self.db.sql(mend);
+            }
+        }
+        let run = self.db.authmig(&["verify", "--strict"]);
+        assert_eq!(run.code, 0, "{change}\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn every_change_of_an_object_is_found_named_and_mended() {
+    let installed = Installed::new();
+    for change in OBJECTS {
+        installed.try_out(*change);
+    }
+}
+
+#[test]
+fn every_change_of_a_right_is_found_named_and_mended() {
+    let installed = Installed::new();
+    for change in GRANTS {
+        installed.try_out(*change);
+    }
+}
+
+#[test]
+fn an_edited_history_row_is_found() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("update authmig.schema_history set sha256 = repeat('0', 64) where version = 2");
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("history: 02-auth_schema: "), "{}", run.stdout);
+}
+
+#[test]
+fn a_missing_row_of_settings_is_found() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("delete from auth_private.config");
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("self-test: auth_private.config has no row"), "{}", run.stdout);
+}
+
+#[test]
+fn what_postgrest_is_told_wrongly_is_found() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    let run = |setting: &str, code: i32| {
+        db.sql(
+            &installed.named(&format!("alter role {{authenticator}} in database {} set {setting}", db.name)),
+        );
+        let run = db.authmig(&["verify", "--only", "postgrest"]).exits(code);
+        db.sql(&installed.named(&format!("alter role {{authenticator}} in database {} reset all", db.name)));
+        run.stdout
+    };
+    assert!(run("pgrst.db_schemas = 'api'", 4).contains("the schema auth is not exposed"));
+    assert!(
+        run("pgrst.db_schemas = 'api, auth, auth_private'", 4).contains("the schema auth_private is exposed")
+    );
+    assert!(
+        run("pgrst.db_extra_search_path = 'public, authmig'", 4).contains("the schema authmig is exposed")
+    );
+    assert!(run("pgrst.jwt_secret = 'AAAA'", 4).contains("another JWT secret is set here"));
+    run("pgrst.db_schemas = 'api, auth'", 0);
+    db.sql("update auth_private.config set jwt_secret = null");
+    assert!(run("pgrst.jwt_secret = 'AAAA'", 4).contains("the JWT secret cannot be used"));
+    let advice = db.authmig(&["verify", "--only", "postgrest"]).exits(0).stdout;
+    assert!(advice.contains("advice: JWT secret: none is set"), "{advice}");
+    db.authmig(&["verify", "--only", "postgrest", "--strict"]).exits(4);
+}
+
+#[test]
+fn checks_can_be_chosen() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("drop index auth.refresh_token_subject");
+    db.authmig(&["verify"]).exits(4);
+    db.authmig(&["verify", "--only", "history,grants"]).exits(0);
+    db.authmig(&["verify", "--skip", "objects", "--skip", "scripts"]).exits(0);
+    db.authmig(&["verify", "--only", "nonsense"]).exits(2);
+}
+
+#[test]
+fn the_self_test_leaves_nothing_behind() {
+    use postgres::fallible_iterator::FallibleIterator;
+    let Installed { db, .. } = Installed::new();
+    db.sql("select auth.issue_tokens('alice')");
+    let secret = db.ask("select jwt_secret from auth_private.config");
+    let before = db.dump(&[]);
+    let mut listener = db.client();
+    listener.batch_execute("listen pgrst").unwrap();
+    // Somebody refreshes meanwhile: the self-test waits for nobody, and nobody for it.
+    let mut other = db.client();
+    other.batch_execute("begin; update auth.refresh_token set rotated_at = rotated_at").unwrap();
+    db.authmig(&["verify"]).exits(0);
+    other.batch_execute("rollback").unwrap();
+    assert_eq!(db.dump(&[]), before);
+    assert_eq!(db.ask("select jwt_secret from auth_private.config"), secret);
+    let mut notifications = listener.notifications();
+    assert!(notifications.timeout_iter(std::time::Duration::from_millis(200)).next().unwrap().is_none());
+}
+
+#[test]
+fn a_restored_dump_and_a_vacuumed_table_are_no_alarm() {
+    let Installed { db, own } = Installed::new();
+    db.sql("select auth.issue_tokens(n::text) from generate_series(1, 100) as n");
+    db.sql("vacuum full auth.refresh_token");
+    db.sql("analyze");
+    db.authmig(&["verify", "--strict"]).exits(0);
+    let other = TestDb::new();
+    other.sql(&db.dump(&["--inserts"]));
+    other.authmig(&with_options(&["verify", "--strict"], &own)).exits(0);
+    other.authmig(&["migrate"]).exits(0);
+}
+
+#[test]
+fn what_does_not_pass_verification_is_not_committed() {
+    let db = TestDb::new();
+    let own = own_roles();
+    let before = db.dump(&[]);
+    for (file, addition, check) in [
+        (
+            "05-grants.up.sql",
+            "grant execute on function auth.sign_raw(json, text, text) to public;",
+            "select auth.sign_raw(",
+        ),
+        ("02-auth_schema.up.sql", "create table auth.more (id int);", "objects: table auth.more: "),
+        ("05-grants.up.sql", "delete from auth_private.config;", "auth_private.config has no row"),
+    ] {
+        let files = crate::support::Files::embedded()
+            .append(file, addition)
+            .replace("05-grants.verify.sql", "")
+            .replace("02-auth_schema.verify.sql", "");
+        let run = db.authmig_with(&files, &with_options(&["migrate"], &own)).exits(8);
+        assert!(run.stderr.contains(check), "{addition}: {}", run.stderr);
+        assert!(run.stderr.contains("nothing was changed"), "{}", run.stderr);
+        assert_eq!(db.dump(&[]), before, "{addition}");
+    }
+}
