@@ -9,8 +9,8 @@ pub mod verify;
 use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
-use crate::database::{Database, Limits, Tell};
-use crate::failure::Failure;
+use crate::database::{Database, Limits, Tell, parameter_settings, settings};
+use crate::failure::{Failure, Message};
 use crate::history::History;
 use crate::interrupt::Interrupt;
 use crate::migration::Version;
@@ -60,6 +60,25 @@ impl<'a> Context<'a> {
     /// What there is to revert.
     pub fn down(&self, history: &History, until: Until) -> Result<Plan<'a>, Failure> {
         Plan::down(self.catalog, history, until).map_err(|obstacle| self.obstacle(obstacle))
+    }
+
+    /// What to ask before a plan is carried out: these questions, with the parameters and
+    /// the names of what is to be applied as settings.
+    pub fn preflight(
+        &self,
+        history: &History,
+        sql: &str,
+        plan: &Plan<'_>,
+        adopt: bool,
+    ) -> Result<Message, Failure> {
+        let mut message = Message::new(&parameter_settings(&self.parameters(history)?));
+        let names: Vec<_> = plan.steps.iter().map(|migration| migration.name.as_str()).collect();
+        message.push(&settings(&[
+            ("authmig.pending", &format!("{{{}}}", names.join(","))),
+            ("authmig.adopt", if adopt { "yes" } else { "no" }),
+        ]));
+        message.push(sql);
+        Ok(message)
     }
 
     /// Why there is no plan, in words.

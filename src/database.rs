@@ -159,21 +159,22 @@ impl Database {
     /// Takes the lock of a run that changes something, and reads the history again
     /// under it.
     ///
-    /// While another run holds the lock, this one reads the history now and then
-    /// and asks `wanted` whether there is still something to do.
+    /// `wanted` says whether there is something to do, and what to ask first: rows of
+    /// what stands in the way, and what helps. While another run holds the lock, this
+    /// one reads the history now and then and asks `wanted` again.
     pub fn lock(
         &mut self,
         mut history: History,
-        wanted: impl Fn(&History) -> Result<bool, Failure>,
+        wanted: impl Fn(&History) -> Result<Option<Message>, Failure>,
     ) -> Result<Lock<'_>, Failure> {
         let start = Instant::now();
         let mut pauses = Pauses::new();
         let mut told = false;
         let history = loop {
-            if !wanted(&history)? {
+            let Some(preflight) = wanted(&history)? else {
                 return Ok(Lock::NotWanted(history));
-            }
-            match self.try_lock(&history)? {
+            };
+            match self.try_lock(&history, &preflight)? {
                 Attempt::Locked(fresh) => break fresh,
                 Attempt::Stale => {}
                 Attempt::Taken(holder) => {
@@ -194,7 +195,7 @@ impl Database {
             history = self.history()?;
         };
         let locked = Locked::new(self, history);
-        if wanted(locked.history())? {
+        if wanted(locked.history())?.is_some() {
             Ok(Lock::Taken(locked))
         } else {
             let history = locked.history().clone();
@@ -203,32 +204,22 @@ impl Database {
         }
     }
 
-    fn try_lock(&mut self, history: &History) -> Result<Attempt, Failure> {
-        let mut message = Message::default();
-        message.push(include_str!("sql/lock.sql"));
+    fn try_lock(&mut self, history: &History, preflight: &Message) -> Result<Attempt, Failure> {
+        let mut message = Message::new(include_str!("sql/lock.sql"));
         message.push(&settings(&[
             ("lock_timeout", &milliseconds(self.limits.lock_timeout)),
             ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
         ]));
-        if history.ledger {
-            message.push(history::READ_UNDER_LOCK);
+        let question = if history.ledger {
+            history::READ_UNDER_LOCK
         } else {
-            message.push("select pg_catalog.to_regclass('authmig.schema_history')::text;");
-        }
+            "select pg_catalog.to_regclass('authmig.schema_history')::text;"
+        };
+        message.push_section("history", question);
+        message.push_section("preflight", "");
+        message.push_message(preflight);
         let failure = match self.send(&message) {
-            Ok(mut answer) => {
-                let parameters = answer.pop().unwrap_or_default();
-                if history.ledger {
-                    let applied = answer.pop().unwrap_or_default();
-                    return Ok(Attempt::Locked(History::from_rows(&applied, &parameters)));
-                }
-                if parameters.first().is_some_and(|row| row.iter().all(Option::is_none)) {
-                    return Ok(Attempt::Locked(History::none()));
-                }
-                // Another run has installed in the meantime.
-                self.rollback()?;
-                return Ok(Attempt::Stale);
-            }
+            Ok(answer) => return self.locked(history, &Sections::new(answer)),
             Err(failure) => failure,
         };
         if self.client.is_closed() {
@@ -242,6 +233,33 @@ impl Database {
         }
         self.rollback()?;
         if no_ledger(&failure) { Ok(Attempt::Stale) } else { Err(refusal(failure)) }
+    }
+
+    /// What the answers under the lock mean.
+    fn locked(&mut self, history: &History, answers: &Sections) -> Result<Attempt, Failure> {
+        let fresh = match answers.get("history") {
+            [applied, parameters] if history.ledger => History::from_rows(applied, parameters),
+            [ledger] if ledger.first().is_some_and(|row| row.iter().all(Option::is_none)) => History::none(),
+            _ => {
+                // Another run has installed in the meantime.
+                self.rollback()?;
+                return Ok(Attempt::Stale);
+            }
+        };
+        let obstacles: Vec<_> =
+            answers.get("preflight").last().into_iter().flatten().map(|row| obstacle(row)).collect();
+        if obstacles.is_empty() || fresh != *history {
+            return Ok(Attempt::Locked(fresh));
+        }
+        self.rollback()?;
+        let things = if obstacles.len() == 1 { "one thing stands" } else { "several things stand" };
+        Err(Failure {
+            findings: obstacles,
+            ..Failure::new(
+                Exit::Failure,
+                format!("{things} in the way in {}; nothing was changed", self.name),
+            )
+        })
     }
 
     /// Sends one message, and returns the rows of each statement that has any.
@@ -488,6 +506,12 @@ fn odd_ledger(failure: Failure) -> Failure {
         message: "authmig.schema_history is not the table that authmig made".to_owned(),
         ..failure
     }
+}
+
+/// A row of the preflight: what stands in the way, and below it what helps.
+fn obstacle(row: &[Option<String>]) -> String {
+    let text = |index: usize| row.get(index).cloned().flatten().unwrap_or_default();
+    format!("{}\n{}", text(1), text(2))
 }
 
 /// The errors of `lock.sql` in words.

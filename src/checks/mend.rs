@@ -67,7 +67,7 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
                     let _ = write!(text, "\ngrant {rights} on function {name} to {role};");
                 }
             }
-            if let Some(comment) = comment(kind, name, fact("comment")) {
+            if let Some(comment) = fact("comment").and_then(|text| comment(kind, name, Some(text))) {
                 text.push('\n');
                 text.push_str(&comment);
             }
@@ -84,7 +84,7 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
             let null = fact("null").map_or("", |_| " not null");
             let mut text =
                 format!("alter table {table} add column {column} {}{default}{null};", fact("type")?);
-            if let Some(comment) = comment(kind, name, fact("comment")) {
+            if let Some(comment) = fact("comment").and_then(|text| comment(kind, name, Some(text))) {
                 text.push('\n');
                 text.push_str(&comment);
             }

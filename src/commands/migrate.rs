@@ -16,7 +16,11 @@ use crate::secret::Secret;
 pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, Failure> {
     let wanted = |history: &History| {
         context.parameters(history)?;
-        Ok(!context.up(history, args.to)?.steps.is_empty())
+        let plan = context.up(history, args.to)?;
+        if plan.steps.is_empty() {
+            return Ok(None);
+        }
+        context.preflight(history, include_str!("../sql/preflight.sql"), &plan, args.adopt).map(Some)
     };
 
     let secret = match &args.jwt_secret_file {

@@ -23,7 +23,11 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     };
     let wanted = |history: &History| {
         context.parameters(history)?;
-        Ok(!context.down(history, until)?.steps.is_empty() || (args.purge && history.ledger))
+        let plan = context.down(history, until)?;
+        if plan.steps.is_empty() && !(args.purge && history.ledger) {
+            return Ok(None);
+        }
+        context.preflight(history, include_str!("../sql/preflight_down.sql"), &plan, false).map(Some)
     };
 
     let mut database = context.connect()?;

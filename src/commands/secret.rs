@@ -46,7 +46,9 @@ fn given(file: Option<&std::path::Path>) -> Result<Secret, Failure> {
 
 fn store(database: &mut Database, secret: &Secret, replace: bool) -> Result<SecretOutcome, Failure> {
     let history = database.history()?;
-    let installed = |history: &History| Ok(history.applied.iter().any(|row| row.name == AUTH_SCHEMA));
+    let installed = |history: &History| {
+        Ok(history.applied.iter().any(|row| row.name == AUTH_SCHEMA).then(Message::default))
+    };
     let Lock::Taken(mut locked) = database.lock(history, installed)? else {
         return Err(not_installed());
     };

@@ -72,7 +72,7 @@ pub(super) fn failure(failure: &Failure) -> String {
         let _ = writeln!(text, "   = {said}");
     }
     for finding in &failure.findings {
-        let _ = writeln!(text, "  - {finding}");
+        let _ = writeln!(text, "  - {}", finding.replace('\n', "\n      "));
     }
     for check in &failure.checks {
         text.push_str(&findings(check.name, &check.findings));

@@ -81,7 +81,7 @@ fn the_published_installation_is_adopted_with_its_live_sessions() {
                     insert into infra.schema_migrations values ('01-extensions.sql'), ('02-auth_schema.sql')",
             );
         }
-        let refused = db.authmig(&["migrate"]).exits(8);
+        let refused = db.authmig(&["migrate"]).exits(1);
         assert!(refused.stderr.contains("authmig migrate --adopt"), "{}", refused.stderr);
 
         let report = adopt(&db).exits(0).json();
@@ -93,7 +93,7 @@ fn the_published_installation_is_adopted_with_its_live_sessions() {
         // The old cookie is good once, for a new one; that goes on, and reuse is noticed.
         let alice = "11111111-1111-4111-8111-111111111111";
         let new = refresh(&db, alice).unwrap();
-        assert_eq!(new.len(), 36 + 1 + 43);
+        assert!(new.len() > 36 + 1 + 41, "{new}"); // a UUID and at least 244 bits
         assert_eq!(refresh(&db, alice).unwrap(), new, "a parallel request gets the same");
         let newer = refresh(&db, &new).unwrap();
         assert_ne!(newer, new);

@@ -38,10 +38,48 @@ fn a_role_that_may_nothing_is_told_so_and_changes_nothing() {
     let nobody = role(&db, "login");
     let before = db.dump(&[]);
     let db = db.run_by(&nobody);
-    let run = db.authmig(&["migrate"]);
-    assert!([1, 8].contains(&run.code), "{run:?}");
-    assert!(run.stderr.contains("permission denied"), "{}", run.stderr);
+    let own = own_roles();
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    // All at once, each with what helps.
+    for line in [
+        format!("  - {nobody} may not create schemas in this database: api, auth, auth_private, authmig\n"),
+        format!("      grant create on database {} to {nobody};\n", db.name),
+        format!(
+            "  - role {}_owner is missing, and {nobody} may not create it\n",
+            &own[0][12..own[0].len() - 5]
+        ),
+        "      create role o_".to_owned(),
+        "_authenticator login noinherit;\n".to_owned(),
+    ] {
+        assert!(run.stderr.contains(&line), "{line}\n{}", run.stderr);
+    }
+    assert_eq!(run.stderr.matches("\n  - ").count(), 6, "{}", run.stderr);
     assert_eq!(db.dump(&[]), before);
+}
+
+#[test]
+fn everything_that_stands_in_the_way_is_said_at_once_and_helps() {
+    let db = TestDb::new();
+    let stranger = role(&db, "");
+    let own = own_roles();
+    let name =
+        |role: &str| own.iter().find_map(|option| option.strip_prefix(&format!("--{role}-role="))).unwrap();
+    db.sql(&format!(
+        "create role {anon} superuser; create role {owner} login createdb; \
+         create schema auth authorization {stranger}; create schema auth_private; \
+         grant create on schema auth_private to public",
+        anon = name("anon"),
+        owner = name("owner"),
+    ));
+    let before = db.dump(&[]);
+    let run = db.authmig(&with_options(&["migrate", "--format", "json"], &own)).exits(1);
+    assert_eq!(db.dump(&[]), before);
+    let findings: Vec<String> = serde_json::from_value(run.json()["error"]["findings"].clone()).unwrap();
+    assert_eq!(findings.len(), 4, "{findings:#?}");
+    for finding in &findings {
+        db.sql(finding.split_once('\n').unwrap().1);
+    }
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
 }
 
 #[test]
