@@ -73,6 +73,12 @@ pub enum Command {
     /// what PostgREST is told in the database fits. What is wrong is shown with the
     /// statement that mends it. Exit code 4 if a check fails.
     Verify(VerifyArgs),
+    /// Show who may do what: roles against functions, tables and schemas
+    ///
+    /// Reads only. What a role really may do, by a grant of its own, through a role that
+    /// it is a member of, or because everybody may. `authmig verify --only grants` says
+    /// whether it should.
+    Grants,
     /// Set, make or look at the key that tokens are signed with
     ///
     /// It is kept in auth_private.config, which no request role may read, and reaches it
@@ -214,7 +220,7 @@ pub struct Common {
     #[command(flatten)]
     pub parameters: Parameters,
 
-    /// For people, or one JSON object on standard output
+    /// How results are written on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Human, env = "AUTHMIG_FORMAT", help_heading = "Output")]
     pub format: Format,
     /// More on standard error: -v what happens, -vv every message to the server
@@ -253,6 +259,23 @@ pub enum Format {
     Human,
     /// One object; the keys are in docs/schema.
     Json,
+    /// Text with annotations for GitHub Actions; of migrate, status and verify.
+    Github,
+    /// JUnit XML; of verify.
+    Junit,
+    /// SARIF 2.1.0; of verify.
+    Sarif,
+}
+
+impl Command {
+    /// Whether the results of this command can be written like that.
+    pub fn takes(&self, format: Format) -> bool {
+        match format {
+            Format::Human | Format::Json => true,
+            Format::Github => matches!(self, Command::Migrate(_) | Command::Status(_) | Command::Verify(_)),
+            Format::Junit | Format::Sarif => matches!(self, Command::Verify(_)),
+        }
+    }
 }
 
 impl Common {

@@ -1,5 +1,6 @@
 //! One file a command: take options, return a report.
 
+pub mod grants;
 pub mod migrate;
 pub mod rollback;
 pub mod secret;

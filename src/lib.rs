@@ -83,6 +83,10 @@ fn execute<E: Into<anyhow::Error>>(
 ) -> anyhow::Result<Report> {
     streams.log(cli.common.verbose);
     let verbose = cli.common.verbose > 0;
+    if !cli.command.takes(cli.common.format) {
+        let message = "this command has no such --format: github is for migrate, status and verify, junit and sarif for verify";
+        return Err(Failure::new(Exit::Usage, message).into());
+    }
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
     let url = cli.common.database_url.clone().or_else(|| std::env::var("DATABASE_URL").ok());
     let (told, asked) = (streams.clone(), streams.clone());
@@ -99,6 +103,7 @@ fn execute<E: Into<anyhow::Error>>(
         Command::Migrate(args) => Report::Migrate(commands::migrate::run(&context, args)?),
         Command::Status(args) => Report::Status(commands::status::run(&context, args)?),
         Command::Rollback(args) => Report::Rollback(commands::rollback::run(&context, args)?),
+        Command::Grants => Report::Grants(commands::grants::run(&context)?),
         Command::Secret(args) => Report::Secret(commands::secret::run(&context, args)?),
         Command::Verify(args) => Report::Verify(commands::verify::run(&context, args)?),
     })

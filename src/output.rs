@@ -1,8 +1,11 @@
 //! The only place that writes: results to standard output, everything else to
 //! standard error.
 
+mod github;
 mod human;
 mod json;
+mod junit;
+mod sarif;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +55,13 @@ impl Streams {
                 Ok(())
             }
             Format::Json => write(&self.out, &json::report(report)?),
+            Format::Github => write(&self.out, &github::report(report)),
+            Format::Junit | Format::Sarif => match report {
+                Report::Verify(report) if format == Format::Junit => write(&self.out, &junit::verify(report)),
+                Report::Verify(report) => write(&self.out, &sarif::verify(report)?),
+                // `Command::takes` has refused these.
+                _ => write(&self.out, &human::report(report)),
+            },
         }
     }
 
@@ -59,8 +69,9 @@ impl Streams {
     pub fn failure(&self, failure: &Failure, format: Format) -> io::Result<()> {
         write(&self.err, &self.paint(&human::failure(failure)))?;
         match format {
-            Format::Human => Ok(()),
+            Format::Human | Format::Junit | Format::Sarif => Ok(()),
             Format::Json => write(&self.out, &json::failure(failure)?),
+            Format::Github => write(&self.out, &github::failure(failure)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a command found or did, as data; and which exit code each outcome means.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,8 @@ pub enum Report {
     Verify(VerifyReport),
     /// `authmig secret`
     Secret(SecretReport),
+    /// `authmig grants`
+    Grants(GrantsReport),
 }
 
 impl Report {
@@ -100,6 +103,7 @@ impl Report {
             Report::Rollback(report) => report.exit,
             Report::Verify(report) => report.exit,
             Report::Secret(report) => report.exit,
+            Report::Grants(report) => report.exit,
         }
     }
 }
@@ -360,6 +364,34 @@ impl Finding {
             hint: None,
         }
     }
+}
+
+/// What `grants` found.
+#[derive(Debug, Serialize)]
+pub struct GrantsReport {
+    /// `authmig.grants/1`
+    pub schema: &'static str,
+    /// `user@host:port/dbname`
+    pub database: String,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// The roles of this installation, and `public`.
+    pub roles: Vec<String>,
+    /// One entry an object.
+    pub objects: Vec<ObjectRights>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+/// What the roles may do with one object.
+#[derive(Debug, Serialize)]
+pub struct ObjectRights {
+    /// `schema`, `table` or `function`.
+    pub kind: String,
+    /// Its name, as SQL writes it.
+    pub name: String,
+    /// By role: the privileges that it really has; none are left out.
+    pub privileges: BTreeMap<String, Vec<String>>,
 }
 
 /// What `secret` did.

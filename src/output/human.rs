@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::failure::Failure;
 use crate::report::{
-    Event, Finding, MigrateOutcome, MigrateReport, Report, RollbackOutcome, RollbackReport, SecretOutcome,
-    SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
+    Event, Finding, GrantsReport, MigrateOutcome, MigrateReport, Report, RollbackOutcome, RollbackReport,
+    SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
 };
 
 /// Lines of a script are cut to this many columns around the caret.
@@ -20,6 +20,7 @@ pub(super) fn report(report: &Report) -> String {
         Report::Rollback(report) => rollback(report),
         Report::Verify(report) => verify(report),
         Report::Secret(report) => secret(report),
+        Report::Grants(report) => grants(report),
     }
 }
 
@@ -320,6 +321,34 @@ fn findings(check: &str, findings: &[Finding]) -> String {
     text
 }
 
+fn grants(report: &GrantsReport) -> String {
+    let mut text = format!("{}\n", report.database);
+    let head = ["", "object"].into_iter().map(str::to_owned).chain(report.roles.iter().cloned()).collect();
+    // Helpers that nobody may use would bury the rest.
+    let shown = report.objects.iter().filter(|object| {
+        let is_helper = object.kind == "function" && object.name.starts_with("auth_private.");
+        !is_helper || object.privileges.len() > 1
+    });
+    let rows = shown.map(|object| {
+        let cells = report.roles.iter().map(|role| match object.privileges.get(role) {
+            Some(privileges) if object.kind == "table" && privileges.len() > 3 => "all".to_owned(),
+            Some(privileges) => privileges.join(" "),
+            None => "-".to_owned(),
+        });
+        [object.kind.clone(), object.name.clone()].into_iter().chain(cells).collect()
+    });
+    table(&mut text, &[head].into_iter().chain(rows).collect::<Vec<Vec<String>>>());
+    let hidden = report.objects.iter().filter(|object| {
+        object.kind == "function" && object.name.starts_with("auth_private.") && object.privileges.len() <= 1
+    });
+    let _ = writeln!(
+        text,
+        "and {} of auth_private that only their owner may call",
+        counted(hidden.count(), "function")
+    );
+    text
+}
+
 fn secret(report: &SecretReport) -> String {
     if let Some(secret) = &report.secret {
         // Alone, so that a pipe gets the secret and nothing else.
@@ -353,15 +382,16 @@ fn secret(report: &SecretReport) -> String {
 }
 
 /// Rows with aligned columns, indented by two.
-fn table<const N: usize>(text: &mut String, rows: &[[String; N]]) {
-    let widths: Vec<usize> =
-        (0..N).map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0)).collect();
+fn table<R: AsRef<[String]>>(text: &mut String, rows: &[R]) {
+    let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+    let cell = |row: &R, column: usize| row.as_ref().get(column).cloned().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().map(|row| cell(row, column).width()).max().unwrap_or(0))
+        .collect();
     for row in rows {
         let mut line = String::from(" ");
-        for (cell, width) in row.iter().zip(&widths) {
-            if *width > 0 {
-                let _ = write!(line, " {} ", padded(cell, *width));
-            }
+        for (column, width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
+            let _ = write!(line, " {} ", padded(&cell(row, column), *width));
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }

@@ -197,6 +197,7 @@ fn every_json_object_is_as_its_schema_says() {
         (db.authmig(&["migrate", "--format", "json"]), 0),
         (db.authmig(&["secret", "generate", "--print", "--format", "json"]), 0),
         (db.authmig(&["secret", "status", "--format", "json"]), 0),
+        (db.authmig(&["grants", "--format", "json"]), 0),
     ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
     let mut seen = std::collections::BTreeSet::new();
@@ -215,6 +216,34 @@ fn every_json_object_is_as_its_schema_says() {
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
     assert_eq!(seen, documented);
+}
+
+#[test]
+fn grants_shows_who_may_do_what() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.sql("grant execute on function auth.logout() to public");
+    let run = db.authmig(&["grants"]).exits(0);
+    let line = |start: &str| {
+        let line = run.stdout.lines().find(|line| line.trim_start().starts_with(start)).unwrap_or_default();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("object"), "object anon authenticated service authenticator auth_owner public");
+    assert_eq!(
+        line("function  auth.issue_tokens"),
+        "function auth.issue_tokens(text,text) - - execute - execute -"
+    );
+    assert_eq!(
+        line("function  auth.logout()"),
+        "function auth.logout() execute execute execute execute execute execute"
+    );
+    assert_eq!(line("table     auth.refresh_token"), "table auth.refresh_token - - - - all -");
+    assert_eq!(line("schema    auth "), "schema auth usage usage usage - create usage -");
+    assert_eq!(
+        line("function  auth_private.postgrest_config()"),
+        "function auth_private.postgrest_config() - - - execute execute -"
+    );
+    TestDb::new().authmig(&["grants"]).exits(0);
 }
 
 #[test]

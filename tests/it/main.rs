@@ -7,6 +7,7 @@ mod adopt;
 mod commands;
 mod concurrency;
 mod failures;
+mod formats;
 mod manifest;
 mod privileges;
 mod readme;

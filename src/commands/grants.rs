@@ -1,0 +1,46 @@
+//! `authmig grants`: who may do what.
+
+use std::collections::BTreeMap;
+
+use super::Context;
+use crate::checks;
+use crate::database::Sections;
+use crate::failure::Failure;
+use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
+
+/// Runs the command.
+pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
+    let mut database = context.connect()?;
+    let history = database.history()?;
+    if !history.ledger {
+        database.check_version()?;
+    }
+    let parameters = context.parameters(&history)?;
+    let mut message = checks::begin("begin read only;", &parameters);
+    message.push_section("grants", include_str!("../sql/grants.sql"));
+    let answers = Sections::new(database.send(&message)?);
+
+    let roles = parameters.iter().filter(|(name, _)| name.ends_with("_role")).map(|(_, value)| value.clone());
+    let mut objects: Vec<ObjectRights> = Vec::new();
+    for row in answers.get("grants").iter().flatten() {
+        let [Some(kind), Some(name), Some(role), Some(privilege)] = &row[..] else { continue };
+        if objects.last().is_none_or(|last| last.name != *name) {
+            objects.push(ObjectRights {
+                kind: kind.clone(),
+                name: name.clone(),
+                privileges: BTreeMap::new(),
+            });
+        }
+        if let Some(last) = objects.last_mut() {
+            last.privileges.entry(role.clone()).or_default().push(privilege.clone());
+        }
+    }
+    Ok(GrantsReport {
+        schema: "authmig.grants/1",
+        database: database.name().to_owned(),
+        authmig: VERSION,
+        roles: roles.chain(["public".to_owned()]).collect(),
+        objects,
+        exit: Exit::Success,
+    })
+}

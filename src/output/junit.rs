@@ -1,0 +1,83 @@
+//! JUnit XML, as CI servers read it: a test case a check, a failure a finding.
+
+use std::fmt::Write as _;
+
+use crate::report::{Finding, Severity, Verdict, VerifyReport};
+
+pub(super) fn verify(report: &VerifyReport) -> String {
+    let count = |verdict: Verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
+    let totals = format!(
+        "tests=\"{}\" failures=\"{}\" skipped=\"{}\"",
+        report.checks.len(),
+        count(Verdict::Failed),
+        count(Verdict::Skipped)
+    );
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"authmig\" {totals} errors=\"0\">\n  \
+         <testsuite name=\"{}\" {totals} errors=\"0\">\n",
+        escaped(&format!("authmig verify {}", report.database))
+    );
+    for check in &report.checks {
+        let _ =
+            writeln!(text, "    <testcase classname=\"authmig.verify\" name=\"{}\">", escaped(check.name));
+        match check.verdict {
+            Verdict::Failed => {
+                let message = check.findings.iter().map(sentence).collect::<Vec<_>>().join("; ");
+                let detail = check.findings.iter().map(detail).collect::<Vec<_>>().join("\n");
+                let _ = writeln!(
+                    text,
+                    "      <failure type=\"finding\" message=\"{}\">{}</failure>",
+                    escaped(&message),
+                    escaped(&detail)
+                );
+            }
+            Verdict::Skipped => {
+                let message = check.findings.iter().map(sentence).collect::<Vec<_>>().join("; ");
+                let _ = writeln!(text, "      <skipped message=\"{}\"/>", escaped(&message));
+            }
+            Verdict::Passed => {}
+        }
+        text.push_str("    </testcase>\n");
+    }
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+fn sentence(finding: &Finding) -> String {
+    format!("{}: {}", finding.subject, finding.message)
+}
+
+fn detail(finding: &Finding) -> String {
+    let mut text = sentence(finding);
+    if finding.severity == Severity::Advice {
+        text.insert_str(0, "advice: ");
+    }
+    for (word, part) in [
+        ("expected", &finding.expected),
+        ("found", &finding.found),
+        ("why", &finding.why),
+        ("mend", &finding.mend),
+        ("hint", &finding.hint),
+    ] {
+        if let Some(part) = part {
+            let _ = write!(text, "\n{word}: {part}");
+        }
+    }
+    text
+}
+
+/// Text for XML 1.0, which has no place for most control characters.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            '\n' => "&#10;".to_owned(),
+            '\t' => "&#9;".to_owned(),
+            c if c < ' ' || c == '\u{fffe}' || c == '\u{ffff}' => "\u{fffd}".to_owned(),
+            c => c.to_string(),
+        })
+        .collect()
+}

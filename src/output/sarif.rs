@@ -1,0 +1,49 @@
+//! SARIF 2.1.0, as code scanning reads it: a rule a check, a result a finding. Source:
+//! OASIS, "Static Analysis Results Interchange Format".
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use crate::report::{Check, Finding, Severity, VERSION, VerifyReport};
+
+pub(super) fn verify(report: &VerifyReport) -> io::Result<String> {
+    let rules: Vec<Value> = report
+        .checks
+        .iter()
+        .map(|check| json!({"id": check.name, "shortDescription": {"text": check.proves}}))
+        .collect();
+    let results: Vec<Value> = report
+        .checks
+        .iter()
+        .flat_map(|check| check.findings.iter().map(move |finding| result(report, check, finding)))
+        .collect();
+    let log = json!({
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "authmig", "version": VERSION, "rules": rules}},
+            "results": results,
+        }],
+    });
+    Ok(serde_json::to_string(&log)? + "\n")
+}
+
+fn result(report: &VerifyReport, check: &Check, finding: &Finding) -> Value {
+    let level = match finding.severity {
+        Severity::Error => "error",
+        Severity::Advice => "note",
+    };
+    let parts = [&finding.why, &finding.mend, &finding.hint].into_iter().flatten().cloned();
+    let text: Vec<_> =
+        [format!("{}: {}", finding.subject, finding.message)].into_iter().chain(parts).collect();
+    json!({
+        "ruleId": check.name,
+        "level": level,
+        "message": {"text": text.join("\n")},
+        "locations": [{"logicalLocations": [{
+            "name": finding.subject,
+            "fullyQualifiedName": format!("{}/{}", report.database, finding.subject),
+        }]}],
+    })
+}

@@ -1,0 +1,89 @@
+//! The formats for CI, each read by a parser of somebody else.
+
+use crate::support::{Files, TestDb};
+
+fn tampered() -> TestDb {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.sql(
+        "create function auth.\"<&\"\"'>\n\"() returns int language sql as 'select 1';
+            drop index auth.refresh_token_subject",
+    );
+    db
+}
+
+#[test]
+fn junit_is_xml_with_a_case_a_check() {
+    let db = tampered();
+    let run = db.authmig(&["verify", "--format", "junit"]).exits(4);
+    let document = roxmltree::Document::parse(&run.stdout).unwrap();
+    let cases: Vec<_> = document.descendants().filter(|node| node.has_tag_name("testcase")).collect();
+    let names: Vec<_> = cases.iter().map(|case| case.attribute("name").unwrap()).collect();
+    assert_eq!(names, authmig::checks::ALL);
+    let failed = |case: &roxmltree::Node<'_, '_>| case.children().any(|node| node.has_tag_name("failure"));
+    assert_eq!(cases.iter().map(failed).collect::<Vec<_>>(), [false, false, true, false, false, false]);
+    let suite = document.descendants().find(|node| node.has_tag_name("testsuite")).unwrap();
+    assert_eq!((suite.attribute("tests"), suite.attribute("failures")), (Some("6"), Some("1")));
+    let failure = document.descendants().find(|node| node.has_tag_name("failure")).unwrap();
+    assert!(
+        failure.attribute("message").unwrap().contains("function auth.\"<&\"\"'>\n\"()"),
+        "{}",
+        run.stdout
+    );
+    assert!(failure.text().unwrap().contains("CREATE INDEX refresh_token_subject"), "{}", run.stdout);
+}
+
+#[test]
+fn sarif_is_sarif() {
+    let db = tampered();
+    let run = db.authmig(&["verify", "--format", "sarif"]).exits(4);
+    let log: serde_sarif::sarif::Sarif = serde_json::from_str(&run.stdout).unwrap();
+    let results = log.runs[0].results.as_ref().unwrap();
+    let errors =
+        results.iter().filter(|result| result.level == Some(serde_sarif::sarif::ResultLevel::Error)).count();
+    assert_eq!((errors, results.len()), (2, 3), "{}", run.stdout);
+    assert!(results.iter().all(|result| result.rule_id.is_some()));
+}
+
+#[test]
+fn github_annotates_what_is_wrong() {
+    let db = tampered();
+    let run = db.authmig(&["verify", "--format", "github"]).exits(4);
+    assert!(
+        run.stdout.contains(
+            "::error title=authmig verify%3A objects::index auth.refresh_token_subject: is missing%0A"
+        ),
+        "{}",
+        run.stdout
+    );
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    let run = db.authmig_with(&files, &["status", "--format", "github", "--check"]).exits(3);
+    assert!(
+        run.stdout.contains("::warning title=authmig status::2 of 2 migrations are pending\n"),
+        "{}",
+        run.stdout
+    );
+    let broken = files.clone().append("02-t2.up.sql", "\nselect nonsense;");
+    let run = db.authmig_with(&broken, &["migrate", "--format", "github"]).exits(8);
+    assert_eq!(
+        run.stdout,
+        "::error title=authmig,file=migrations/02-t2.up.sql,line=3,col=8::02-t2 failed; nothing was changed%0A\
+         column \"nonsense\" does not exist\n"
+    );
+    let run = db.authmig_with(&files, &["migrate", "--format", "github"]).exits(0);
+    assert!(run.stdout.ends_with("::notice title=authmig migrate::01-t1, 02-t2\n"), "{}", run.stdout);
+}
+
+#[test]
+fn a_format_that_a_command_does_not_have_is_refused() {
+    let db = TestDb::new();
+    for arguments in [
+        &["migrate", "--format", "junit"][..],
+        &["status", "--format", "sarif"],
+        &["rollback", "--format", "github"],
+    ] {
+        db.authmig(arguments).exits(2);
+    }
+    assert_eq!(db.history(), [0; 0]);
+}
