@@ -6,6 +6,7 @@ mod support;
 mod adopt;
 mod commands;
 mod concurrency;
+mod docs;
 mod failures;
 mod formats;
 mod manifest;
