@@ -8,10 +8,11 @@ pub mod scripts;
 pub mod self_test;
 
 use crate::catalog::Catalog;
-use crate::database::{Database, Sections, mark, parameter_settings, settings};
-use crate::failure::{Failure, Message};
+use crate::database::Database;
+use crate::failure::Failure;
 use crate::history::History;
 use crate::manifest::Facts;
+use crate::message::{Message, Sections, mark, parameter_settings, settings};
 use crate::migration::{Migration, Script, Version};
 use crate::parameters::Values;
 use crate::report::{Check, Finding, Severity, Verdict};
@@ -43,7 +44,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The questions whose answers [`Scope::answered`] judges. They read only.
-    pub fn push_questions(&self, message: &mut Message) {
+    fn push_questions(&self, message: &mut Message) {
         if self.expected.is_none() {
             return;
         }
@@ -56,13 +57,23 @@ impl<'a> Scope<'a> {
     }
 
     /// The self-test, if there is something to test. It writes: roll it back.
-    pub fn push_self_test(&self, message: &mut Message) {
+    fn push_self_test(&self, message: &mut Message) {
         if self.opened {
             message.push_section("self-test", "");
             message.push(&mark(self_test::FILE, None));
             message.push_script(self_test::FILE, self_test::SQL);
             message.push_section("end", "");
         }
+    }
+
+    /// All of it, inside a transaction that goes on.
+    pub fn questions(&self) -> Message {
+        let mut message = Message::default();
+        self.push_questions(&mut message);
+        message.push("savepoint authmig_self_test;");
+        self.push_self_test(&mut message);
+        message.push("rollback to savepoint authmig_self_test;");
+        message
     }
 
     /// The checks that follow from the answers.

@@ -10,10 +10,11 @@ pub mod verify;
 use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
-use crate::database::{Database, Limits, Tell, parameter_settings, settings};
-use crate::failure::{Failure, Message};
+use crate::database::{Database, Limits, Tell};
+use crate::failure::Failure;
 use crate::history::History;
 use crate::interrupt::Interrupt;
+use crate::message::{Message, parameter_settings, settings};
 use crate::migration::Version;
 use crate::parameters::{self, Values};
 use crate::plan::{Entry, Obstacle, Plan, Until};

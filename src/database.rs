@@ -2,18 +2,19 @@
 
 mod locked;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::error::{DbError, Severity};
-use postgres::{Client, NoTls, SimpleQueryMessage};
+use postgres::{Client, NoTls};
 use tracing::debug;
 
-use crate::failure::{Failure, Message};
+use crate::failure::Failure;
 use crate::history::{self, History};
 use crate::interrupt::Interrupt;
+use crate::message::{Message, Rows, Sections, mark, parameter_settings, rows, settings};
 use crate::parameters::Values;
 use crate::report::{Event, Exit, Step};
 use crate::target::Target;
@@ -41,33 +42,6 @@ pub enum Lock<'a> {
     Taken(Locked<'a>),
     /// With this history there is nothing to do: no lock is held.
     NotWanted(History),
-}
-
-/// The rows of one statement, each column as text.
-pub type Rows = Vec<Vec<Option<String>>>;
-
-/// The answers to a message, by the section that asked for them.
-#[derive(Debug, Default)]
-pub struct Sections(BTreeMap<String, Vec<Rows>>);
-
-impl Sections {
-    /// Sorts the answers to a message with [`Message::push_section`] in it.
-    pub fn new(answers: Vec<Rows>) -> Sections {
-        let mut sections = Sections::default();
-        let mut current = String::new();
-        for rows in answers {
-            match rows.first().map(Vec::as_slice) {
-                Some([Some(mark), Some(name)]) if mark == "authmig section" => current.clone_from(name),
-                _ => sections.0.entry(current.clone()).or_default().push(rows),
-            }
-        }
-        sections
-    }
-
-    /// The result sets of this section; none if it was not asked.
-    pub fn get(&self, name: &str) -> &[Rows] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
-    }
 }
 
 /// A connection to one database.
@@ -418,50 +392,6 @@ impl Pauses {
     }
 }
 
-fn rows(messages: Vec<SimpleQueryMessage>) -> Vec<Rows> {
-    let mut answer: Vec<Rows> = Vec::new();
-    for message in messages {
-        match message {
-            SimpleQueryMessage::RowDescription(_) => answer.push(Rows::new()),
-            SimpleQueryMessage::Row(row) => {
-                if let Some(rows) = answer.last_mut() {
-                    rows.push((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect());
-                }
-            }
-            _ => {}
-        }
-    }
-    answer
-}
-
-/// A string literal. `standard_conforming_strings` is on wherever this goes.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// A statement that gives these settings their values until the transaction ends.
-pub(crate) fn settings(settings: &[(&str, &str)]) -> String {
-    let calls: Vec<_> = settings
-        .iter()
-        .map(|(name, value)| format!("pg_catalog.set_config({}, {}, true)", literal(name), literal(value)))
-        .collect();
-    format!("select {};", calls.join(", "))
-}
-
-pub(crate) fn parameter_settings(parameters: &Values) -> String {
-    let named: Vec<_> =
-        parameters.iter().map(|(name, value)| (format!("authmig.{name}"), value.as_str())).collect();
-    let named: Vec<_> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    settings(&named)
-}
-
-/// Announces a script; see `mark.sql`.
-pub(crate) fn mark(file: &str, sha256: Option<&str>) -> String {
-    let mut values = vec![("authmig.script", file)];
-    values.extend(sha256.map(|sha256| ("authmig.sha256", sha256)));
-    format!("{}\n{}", settings(&values), include_str!("sql/mark.sql"))
-}
-
 fn milliseconds(duration: Duration) -> String {
     // The server's limit; some 24 days.
     duration.as_millis().min(2_147_483_647).to_string()
@@ -590,14 +520,6 @@ fn reason(error: &postgres::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_are_quoted() {
-        assert_eq!(
-            settings(&[("a.b", "it's"), ("c", "\\")]),
-            "select pg_catalog.set_config('a.b', 'it''s', true), pg_catalog.set_config('c', '\\', true);"
-        );
-    }
 
     #[test]
     fn pauses_grow_to_a_second() {

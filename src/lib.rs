@@ -4,7 +4,7 @@
 //!
 //! - [`cli`] is what was asked for,
 //! - [`catalog`] what this binary has, [`migration`] by migration, each checked by [`scanner`], and the [`manifest`] of what they create,
-//! - [`target`] which database, [`database`] the connection to it,
+//! - [`target`] which database, [`database`] the connection to it, [`message`] what is said there,
 //! - [`history`] what the database has, [`parameters`] the names it was installed with,
 //! - [`plan`] what is to be done, a pure function of the two,
 //! - [`commands`] do it, and [`checks`] look at it,
@@ -22,6 +22,7 @@ pub mod failure;
 pub mod history;
 pub mod interrupt;
 pub mod manifest;
+pub mod message;
 pub mod migration;
 pub mod output;
 pub mod parameters;

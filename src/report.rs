@@ -5,8 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
-
 /// This binary's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -441,24 +439,4 @@ pub struct SecretSource {
     pub bytes: u64,
     /// The first eight hexadecimal digits of its SHA-256.
     pub fingerprint: String,
-}
-
-/// An error as JSON: what `--format json` writes instead of a report.
-#[derive(Debug, Serialize)]
-pub struct ErrorReport<'a> {
-    /// `authmig.error/1`
-    pub schema: &'static str,
-    /// This binary's version.
-    pub authmig: &'static str,
-    /// All that is known.
-    pub error: &'a Failure,
-    /// The exit code.
-    pub exit: Exit,
-}
-
-impl<'a> ErrorReport<'a> {
-    /// The report of this failure.
-    pub fn new(error: &'a Failure) -> ErrorReport<'a> {
-        ErrorReport { schema: "authmig.error/1", authmig: VERSION, error, exit: error.exit }
-    }
 }

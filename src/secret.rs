@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::database::Rows;
 use crate::failure::Failure;
+use crate::message::Rows;
 use crate::report::{Exit, SecretSource};
 
 /// The variable that holds a secret.

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::mend::mend;
-use crate::database::Rows;
 use crate::manifest::{Facts, Object};
+use crate::message::Rows;
 use crate::report::{Check, Finding, Severity};
 
 /// The question: [`names`] and then [`live`] read its two result sets.

@@ -1,7 +1,7 @@
 //! `postgrest`: what PostgREST needs to use the installation, as far as the database
 //! tells. Its environment and its files are out of sight.
 
-use crate::database::Rows;
+use crate::message::Rows;
 use crate::report::{Check, Finding, SecretSource, Severity};
 
 /// The question; one result set.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Context;
 use crate::checks;
-use crate::database::Sections;
 use crate::failure::Failure;
+use crate::message::Sections;
 use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
 
 /// Runs the command.

@@ -54,7 +54,8 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
     let history = locked.history().clone();
     let plan = context.up(&history, args.to)?;
     let scope = Scope::new(context.catalog, &plan.remaining);
-    let (applied, answers) = locked.apply(&plan, &context.parameters(&history)?, args.adopt, &scope)?;
+    let (applied, answers) =
+        locked.apply(&plan, &context.parameters(&history)?, args.adopt, &scope.questions())?;
     report.applied = applied;
     refuse_unsound(scope.answered(&answers))?;
     if args.adopt {

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use crate::cli::RollbackArgs;
-use crate::database::{Database, Lock, Locked, Rows};
-use crate::failure::{Failure, Message};
+use crate::database::{Database, Lock, Locked};
+use crate::failure::Failure;
 use crate::history::History;
+use crate::message::{Message, Rows, settings};
 use crate::plan::Until;
 use crate::report::{Dropped, Exit, RollbackOutcome, RollbackReport, VERSION};
 
@@ -145,7 +146,7 @@ fn count(database: &mut Database, tables: &[String], report: &mut RollbackReport
     let names = serde_json::Value::from(tables).to_string();
     let answer = database.send(&Message::new(&format!(
         "{}\n{}",
-        crate::database::settings(&[
+        settings(&[
             ("transaction_read_only", "on"),
             ("search_path", "pg_catalog, pg_temp"),
             ("authmig.tables", &names),

@@ -4,8 +4,9 @@
 use super::Context;
 use crate::cli::{SecretArgs, SecretCommand};
 use crate::database::{AUTH_SCHEMA, Database, Lock, Stored};
-use crate::failure::{Failure, Message};
+use crate::failure::Failure;
 use crate::history::History;
+use crate::message::{Message, settings};
 use crate::report::{Exit, SecretOutcome, SecretReport, SecretSource, VERSION};
 use crate::secret::{self, Secret};
 
@@ -70,7 +71,7 @@ fn store(database: &mut Database, secret: &Secret, replace: bool) -> Result<Secr
 fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
     let message = Message::new(&format!(
         "{}\n{}",
-        crate::database::settings(&[("transaction_read_only", "on"), ("search_path", "pg_catalog, pg_temp")]),
+        settings(&[("transaction_read_only", "on"), ("search_path", "pg_catalog, pg_temp")]),
         secret::SOURCES
     ));
     let answer = database.send(&message).map_err(|failure| match failure.sqlstate() {

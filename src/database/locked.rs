@@ -9,10 +9,10 @@ use refinery_core::traits::sync::{Migrate, Query, Transaction};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Database, Rows, Sections, literal, mark, parameter_settings, settings};
-use crate::checks::Scope;
-use crate::failure::{Failure, Message};
+use super::Database;
+use crate::failure::Failure;
 use crate::history::History;
+use crate::message::{Message, Rows, Sections, literal, mark, parameter_settings, settings};
 use crate::migration::{Migration, Part};
 use crate::parameters::Values;
 use crate::plan::Plan;
@@ -55,8 +55,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Applies the steps, records them, runs the verify script of everything that is
-    /// applied then, and asks what `scope` wants to know: all in one message. Nothing is
-    /// committed yet.
+    /// applied then, and asks `questions`: all in one message. Nothing is committed yet.
     ///
     /// With `adopt`, an installation of the published SQL is taken apart first, and its
     /// sessions are taken over at the end.
@@ -65,7 +64,7 @@ impl<'a> Locked<'a> {
         plan: &Plan<'_>,
         parameters: &Values,
         adopt: bool,
-        scope: &Scope<'_>,
+        questions: &Message,
     ) -> Result<(Vec<Step>, Sections), Failure> {
         let all =
             plan.remaining.iter().map(|migration| refinery(migration)).collect::<Result<Vec<_>, _>>()?;
@@ -76,7 +75,7 @@ impl<'a> Locked<'a> {
             plan,
             parameters,
             adopt,
-            scope,
+            questions,
             answers: Sections::default(),
             failure: None,
         };
@@ -267,8 +266,8 @@ struct Apply<'a, 'b> {
     plan: &'a Plan<'a>,
     parameters: &'a Values,
     adopt: bool,
-    scope: &'a Scope<'a>,
-    /// What the server answered to the questions of `scope`.
+    questions: &'a Message,
+    /// What the server answered to them.
     answers: Sections,
     /// What went wrong, since refinery gives errors back by reference only.
     failure: Option<Failure>,
@@ -310,10 +309,7 @@ impl Transaction for Apply<'_, '_> {
             push_own(&mut message, "adopt_finish.sql", include_str!("../sql/adopt_finish.sql"));
         }
         push_verify(&mut message, self.plan);
-        self.scope.push_questions(&mut message);
-        message.push("savepoint authmig_self_test;");
-        self.scope.push_self_test(&mut message);
-        message.push("rollback to savepoint authmig_self_test;");
+        message.push_message(self.questions);
         push_end(&mut message, self.plan, "migrate", false);
         self.answers = self
             .locked

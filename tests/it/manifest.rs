@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authmig::checks::facts;
-use authmig::database::{Database, Limits, Sections};
+use authmig::database::{Database, Limits};
 use authmig::interrupt::Interrupt;
 use authmig::manifest::Manifest;
+use authmig::message::Sections;
 use authmig::parameters;
 use authmig::target::Target;
 

@@ -1,0 +1,240 @@
+//! What is said to the server and what it answers: one message with many statements,
+//! its scripts findable by position, its answers by section.
+
+use std::collections::BTreeMap;
+
+use postgres::SimpleQueryMessage;
+use postgres::error::{DbError, ErrorPosition};
+
+use crate::failure::{Line, Place};
+use crate::parameters::Values;
+
+/// SQL on its way to the server: pieces of our own between scripts, in one message.
+///
+/// The server counts an error's position in characters of the whole message; the
+/// message knows which character belongs to which script.
+#[derive(Debug, Default)]
+pub struct Message {
+    text: String,
+    scripts: Vec<Span>,
+}
+
+#[derive(Debug)]
+struct Span {
+    file: String,
+    start: usize,
+    end: usize,
+}
+
+impl Message {
+    /// A message that starts with this.
+    pub fn new(sql: &str) -> Message {
+        let mut message = Message::default();
+        message.push(sql);
+        message
+    }
+
+    /// Adds statements of our own.
+    pub fn push(&mut self, sql: &str) {
+        self.text.push_str(sql);
+        self.text.push('\n');
+    }
+
+    /// Adds a script, and ends its last statement if it forgot to.
+    pub fn push_script(&mut self, file: &str, sql: &str) {
+        let start = self.text.len();
+        self.text.push_str(sql);
+        self.scripts.push(Span { file: file.to_owned(), start, end: self.text.len() });
+        self.text.push_str("\n;\n");
+    }
+
+    /// Adds statements whose answers [`Sections`] finds by this name.
+    pub fn push_section(&mut self, name: &str, sql: &str) {
+        self.push(&format!("select 'authmig section', '{name}';"));
+        self.push(sql);
+    }
+
+    /// Adds all of another message.
+    pub fn push_message(&mut self, other: &Message) {
+        let offset = self.text.len();
+        self.text.push_str(&other.text);
+        self.scripts.extend(other.scripts.iter().map(|span| Span {
+            file: span.file.clone(),
+            start: span.start + offset,
+            end: span.end + offset,
+        }));
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The place of this character (from 1, as the server counts), if it is in a script.
+    pub fn place(&self, position: u32) -> Option<Place> {
+        let index = usize::try_from(position).ok()?.checked_sub(1)?;
+        let mut offsets = self.text.char_indices().map(|(offset, _)| offset);
+        // An error at the end of input points behind the last character.
+        let offset = offsets.nth(index).unwrap_or(self.text.len());
+        let span = self.scripts.iter().find(|span| span.start <= offset && offset <= span.end + 2)?;
+        let sql = &self.text[span.start..span.end];
+        let offset = (offset - span.start).min(sql.len());
+        Some(Place { file: span.file.clone(), line: Some(line(sql, offset)) })
+    }
+
+    /// The place of this error: its position if it has one, else the script that
+    /// was running.
+    pub fn place_of(&self, error: &DbError, running: Option<&str>) -> Option<Place> {
+        if let Some(ErrorPosition::Original(position)) = error.position()
+            && let Some(place) = self.place(*position)
+        {
+            return Some(place);
+        }
+        Some(Place { file: running?.to_owned(), line: None })
+    }
+}
+
+/// The line of this byte offset.
+fn line(sql: &str, offset: usize) -> Line {
+    let before = &sql[..offset];
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let end = sql[offset..].find('\n').map_or(sql.len(), |newline| offset + newline);
+    Line {
+        number: before.matches('\n').count() + 1,
+        column: sql[start..offset].chars().count() + 1,
+        text: sql[start..end].to_owned(),
+    }
+}
+
+/// The rows of one statement, each column as text.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// The rows of each statement that has any.
+pub fn rows(messages: Vec<SimpleQueryMessage>) -> Vec<Rows> {
+    let mut answer: Vec<Rows> = Vec::new();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(_) => answer.push(Rows::new()),
+            SimpleQueryMessage::Row(row) => {
+                if let Some(rows) = answer.last_mut() {
+                    rows.push((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect());
+                }
+            }
+            _ => {}
+        }
+    }
+    answer
+}
+
+/// The answers to a message, by the section that asked for them.
+#[derive(Debug, Default)]
+pub struct Sections(BTreeMap<String, Vec<Rows>>);
+
+impl Sections {
+    /// Sorts the answers to a message with [`Message::push_section`] in it.
+    pub fn new(answers: Vec<Rows>) -> Sections {
+        let mut sections = Sections::default();
+        let mut current = String::new();
+        for rows in answers {
+            match rows.first().map(Vec::as_slice) {
+                Some([Some(mark), Some(name)]) if mark == "authmig section" => current.clone_from(name),
+                _ => sections.0.entry(current.clone()).or_default().push(rows),
+            }
+        }
+        sections
+    }
+
+    /// The result sets of this section; none if it was not asked.
+    pub fn get(&self, name: &str) -> &[Rows] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A string literal. `standard_conforming_strings` is on wherever this goes.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A statement that gives these settings their values until the transaction ends.
+pub fn settings(settings: &[(&str, &str)]) -> String {
+    let calls: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| format!("pg_catalog.set_config({}, {}, true)", literal(name), literal(value)))
+        .collect();
+    format!("select {};", calls.join(", "))
+}
+
+/// A statement that gives the install parameters their values until the transaction ends.
+pub fn parameter_settings(parameters: &Values) -> String {
+    let named: Vec<_> =
+        parameters.iter().map(|(name, value)| (format!("authmig.{name}"), value.as_str())).collect();
+    let named: Vec<_> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    settings(&named)
+}
+
+/// Announces a script; see `mark.sql`.
+pub fn mark(file: &str, sha256: Option<&str>) -> String {
+    let mut values = vec![("authmig.script", file)];
+    values.extend(sha256.map(|sha256| ("authmig.sha256", sha256)));
+    format!("{}\n{}", settings(&values), include_str!("sql/mark.sql"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(message: &Message, needle: &str) -> Option<(String, usize, usize)> {
+        let bytes = message.text().find(needle).unwrap();
+        let position = message.text()[..bytes].chars().count() + 1;
+        let place = message.place(u32::try_from(position).unwrap())?;
+        let line = place.line.unwrap();
+        Some((place.file, line.number, line.column))
+    }
+
+    #[test]
+    fn a_position_is_found_behind_multi_byte_text() {
+        let mut message = Message::new("select 'ünrelated 日本';");
+        message.push_script("01-a.up.sql", "select 'é';\n  sélect here;");
+        message.push("select 'between';");
+        message.push_script("02-b.up.sql", "-- 日本語\nselect '😀' there");
+        assert_eq!(at(&message, "here"), Some(("01-a.up.sql".to_owned(), 2, 10)));
+        assert_eq!(at(&message, "there"), Some(("02-b.up.sql".to_owned(), 2, 12)));
+        assert_eq!(at(&message, "between"), None);
+    }
+
+    #[test]
+    fn a_position_behind_the_end_is_the_end_of_the_last_script() {
+        let mut message = Message::default();
+        message.push_script("01-a.up.sql", "select (");
+        let end = u32::try_from(message.text().chars().count()).unwrap();
+        for position in [9, end, end + 1] {
+            let place = message.place(position).map(|place| (place.file, place.line.unwrap().column));
+            assert!(place.is_none() || place == Some(("01-a.up.sql".to_owned(), 9)), "{position}");
+        }
+        assert!(message.place(9).is_some());
+        assert_eq!(message.place(0), None);
+    }
+
+    #[test]
+    fn settings_are_quoted() {
+        assert_eq!(
+            settings(&[("a.b", "it's"), ("c", "\\")]),
+            "select pg_catalog.set_config('a.b', 'it''s', true), pg_catalog.set_config('c', '\\', true);"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_character_of_a_script_has_its_own_place(sql in "(?s).{1,40}", front in ".{0,10}") {
+            let mut message = Message::new(&front);
+            message.push_script("x", &sql);
+            let first = front.chars().count() + 2;
+            let mut seen = std::collections::BTreeSet::new();
+            for index in 0..sql.chars().count() {
+                let place = message.place(u32::try_from(first + index).unwrap()).unwrap();
+                let line = place.line.unwrap();
+                proptest::prop_assert!(seen.insert((line.number, line.column)));
+            }
+        }
+    }
+}
