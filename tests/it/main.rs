@@ -3,6 +3,7 @@
 
 mod support;
 
+mod auth;
 mod commands;
 mod concurrency;
 mod failures;
