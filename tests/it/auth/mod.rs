@@ -1,6 +1,7 @@
 //! The schema auth, asked as PostgREST asks it; beside it the published SQL, to show that what is
 //! tested for is there and not imagined.
 
+mod clock;
 mod defects_use;
 mod http;
 mod jwt;

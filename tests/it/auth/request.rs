@@ -225,11 +225,22 @@ impl Response {
         self.claims_by(SECRET)
     }
 
+    /// The same at another time.
+    #[track_caller]
+    pub(crate) fn claims_at(&self, now: i64) -> Claims {
+        jwt::verified_at(self.access_token(), SECRET, None, now).unwrap()
+    }
+
     /// The same with another secret.
     #[track_caller]
     pub(crate) fn claims_by(&self, secret: &str) -> Claims {
-        let token = self.cookie("access_token").unwrap_or_else(|| panic!("no access cookie: {self:#?}"));
-        jwt::verified(token, secret, None).unwrap()
+        jwt::verified(self.access_token(), secret, None).unwrap()
+    }
+
+    /// The value of the access cookie.
+    #[track_caller]
+    pub(crate) fn access_token(&self) -> &str {
+        self.cookie("access_token").unwrap_or_else(|| panic!("no access cookie: {self:#?}"))
     }
 
     /// Status, code and message, for comparing refusals.
