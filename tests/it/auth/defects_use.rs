@@ -116,7 +116,8 @@ fn d05_nobody_needs_execute_on_hmac() {
         Stack { db, roles: Roles::default() }
     };
     let issue = |sql| {
-        let response = stack(sql).login("u1", "authenticated");
+        let stack = stack(sql);
+        let response = stack.login("u1", &stack.roles.authenticated);
         (response.status, response.message)
     };
     assert_eq!(issue(Sql::Repaired), (403, "permission denied for function hmac".to_owned()));

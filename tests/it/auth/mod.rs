@@ -2,6 +2,8 @@
 //! tested for is there and not imagined.
 
 mod clock;
+mod defects_definer;
+mod defects_takeover;
 mod defects_use;
 mod http;
 mod jwt;
