@@ -3,6 +3,8 @@
 
 mod clock;
 mod defects_definer;
+mod defects_requests;
+mod defects_secret;
 mod defects_takeover;
 mod defects_use;
 mod http;
@@ -139,8 +141,8 @@ impl Stack {
     /// How many sessions there are, and how many of them live.
     pub(crate) fn sessions(&self) -> String {
         self.db.ask(
-            "select count(*) || ' sessions, ' || count(*) filter (where revoked_at is null \
-             and expires_at > clock_timestamp()) || ' live' from auth.refresh_token",
+            "select format('%s sessions, %s live', count(*), count(*) filter (where revoked_at is null \
+             and expires_at > clock_timestamp())) from auth.refresh_token",
         )
     }
 

@@ -152,6 +152,11 @@ impl PostgRest {
         transaction.query_one("select current_setting($1, true)", &[&name]).unwrap().get(0)
     }
 
+    /// The connection itself, for what else may have happened on it.
+    pub(crate) fn session(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
     /// Answers one request.
     pub(crate) fn send(&mut self, request: &Request) -> Response {
         let (role, claims) = match self.identity(request) {
