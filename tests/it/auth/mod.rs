@@ -3,8 +3,10 @@
 
 mod clock;
 mod defects_definer;
+mod defects_migration;
 mod defects_requests;
 mod defects_secret;
+mod defects_sessions;
 mod defects_takeover;
 mod defects_use;
 mod http;
