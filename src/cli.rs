@@ -88,6 +88,10 @@ pub struct MigrateArgs {
     /// With --dry-run, print the SQL that was run
     #[arg(long, requires = "dry_run")]
     pub show_sql: bool,
+    /// Upgrade an installation of the published SQL in place: sessions are kept, functions
+    /// replaced. What is not as published is named and refused
+    #[arg(long, env = "AUTHMIG_ADOPT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub adopt: bool,
     /// Store the JWT secret in this file, if none is stored yet; AUTHMIG_JWT_SECRET can
     /// hold the secret itself
     #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]

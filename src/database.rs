@@ -18,6 +18,7 @@ use crate::parameters::Values;
 use crate::report::{Event, Exit, Step};
 use crate::target::Target;
 
+pub(crate) use locked::AUTH_SCHEMA;
 pub use locked::{Locked, Stored};
 
 /// Who is told what happens while it happens.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
@@ -137,6 +137,9 @@ pub struct MigrateReport {
     pub outcome: MigrateOutcome,
     /// What was applied, in this order.
     pub applied: Vec<Step>,
+    /// The installation of the published SQL that was upgraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Adopted>,
     /// Whether the JWT secret that was given was stored.
     pub secret_stored: bool,
     /// How many migrations are applied now (after a dry run: would be).
@@ -148,6 +151,17 @@ pub struct MigrateReport {
     pub sql: Option<Vec<ShownScript>>,
     /// The exit code.
     pub exit: Exit,
+}
+
+/// An installation of the published SQL, as it was found.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Adopted {
+    /// How many rows its table had.
+    pub rows: u64,
+    /// How many of them were sessions that live; all of these go on.
+    pub sessions: u64,
+    /// The table in which the shell script kept its history, or `none`.
+    pub ledger: String,
 }
 
 /// What became of a `migrate`.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Context;
 use crate::cli::MigrateArgs;
-use crate::database::{Lock, Stored};
+use crate::database::{AUTH_SCHEMA, Lock, Stored};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::migration::Migration;
@@ -29,6 +29,7 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
         authmig: VERSION,
         outcome: MigrateOutcome::UpToDate,
         applied: Vec::new(),
+        adopted: None,
         secret_stored: false,
         total: 0,
         milliseconds: 0,
@@ -47,10 +48,13 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
     let start = Instant::now();
     let history = locked.history().clone();
     let plan = context.up(&history, args.to)?;
-    report.applied = locked.apply(&plan, &context.parameters(&history)?)?;
+    report.applied = locked.apply(&plan, &context.parameters(&history)?, args.adopt)?;
+    if args.adopt {
+        report.adopted = locked.adopted()?;
+    }
     report.total = plan.remaining.len();
     if let Some(secret) =
-        secret.filter(|_| plan.remaining.iter().any(|migration| migration.name == "auth_schema"))
+        secret.filter(|_| plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA))
     {
         report.secret_stored = locked.store_secret(&secret, false)? == Stored::Yes;
     }

@@ -3,7 +3,7 @@
 
 use super::Context;
 use crate::cli::{SecretArgs, SecretCommand};
-use crate::database::{Database, Lock, Stored};
+use crate::database::{AUTH_SCHEMA, Database, Lock, Stored};
 use crate::failure::{Failure, Message};
 use crate::history::History;
 use crate::report::{Exit, SecretOutcome, SecretReport, SecretSource, VERSION};
@@ -46,7 +46,7 @@ fn given(file: Option<&std::path::Path>) -> Result<Secret, Failure> {
 
 fn store(database: &mut Database, secret: &Secret, replace: bool) -> Result<SecretOutcome, Failure> {
     let history = database.history()?;
-    let installed = |history: &History| Ok(history.applied.iter().any(|row| row.name == "auth_schema"));
+    let installed = |history: &History| Ok(history.applied.iter().any(|row| row.name == AUTH_SCHEMA));
     let Lock::Taken(mut locked) = database.lock(history, installed)? else {
         return Err(not_installed());
     };

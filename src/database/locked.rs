@@ -15,8 +15,11 @@ use crate::history::History;
 use crate::migration::{Migration, Part};
 use crate::parameters::Values;
 use crate::plan::Plan;
-use crate::report::{Exit, Step, VERSION};
+use crate::report::{Adopted, Exit, Step, VERSION};
 use crate::secret::Secret;
+
+/// The migration that holds the table of sessions and the settings.
+pub(crate) const AUTH_SCHEMA: &str = "auth_schema";
 
 /// Where refinery keeps its history.
 const TABLE: &str = "authmig.schema_history";
@@ -52,12 +55,15 @@ impl<'a> Locked<'a> {
 
     /// Applies the steps, records them, and runs the verify script of everything
     /// that is applied then: all in one message. Nothing is committed yet.
-    pub fn apply(&mut self, plan: &Plan<'_>, parameters: &Values) -> Result<Vec<Step>, Failure> {
+    ///
+    /// With `adopt`, an installation of the published SQL is taken apart first, and its
+    /// sessions are taken over at the end.
+    pub fn apply(&mut self, plan: &Plan<'_>, parameters: &Values, adopt: bool) -> Result<Vec<Step>, Failure> {
         let all =
             plan.remaining.iter().map(|migration| refinery(migration)).collect::<Result<Vec<_>, _>>()?;
         let mut runner = Runner::new(&all).set_grouped(true);
         runner.set_migration_table_name(TABLE);
-        let mut apply = Apply { locked: self, plan, parameters, failure: None };
+        let mut apply = Apply { locked: self, plan, parameters, adopt, failure: None };
         let result = runner.run(&mut apply);
         if let Some(failure) = apply.failure {
             return Err(failure);
@@ -125,6 +131,19 @@ impl<'a> Locked<'a> {
             (false, true) => Stored::WasThere,
             (false, false) => Stored::AnotherIsThere,
         })
+    }
+
+    /// What [`Locked::apply`] has adopted, if anything.
+    pub fn adopted(&mut self) -> Result<Option<Adopted>, Failure> {
+        let answer =
+            self.send(&Message::new("select pg_catalog.current_setting('authmig.adopted', true);"))?;
+        let text = answer.into_iter().flatten().flatten().flatten().next().unwrap_or_default();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| Failure::new(Exit::Failure, format!("the adoption left no report: {error}")))
     }
 
     /// Records a run that changed something, but no version.
@@ -207,6 +226,12 @@ fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
     message.push(include_str!("../sql/notify.sql"));
 }
 
+/// A script of the engine that can fail for reasons of the user's.
+fn push_own(message: &mut Message, file: &str, sql: &str) {
+    message.push(&mark(file, None));
+    message.push_script(file, sql);
+}
+
 fn refinery(migration: &Migration) -> Result<RefineryMigration, Failure> {
     let name = format!("V{}__{}", migration.version.number(), migration.name);
     RefineryMigration::unapplied(&name, &migration.up.sql)
@@ -219,6 +244,7 @@ struct Apply<'a, 'b> {
     locked: &'a mut Locked<'b>,
     plan: &'a Plan<'a>,
     parameters: &'a Values,
+    adopt: bool,
     /// What went wrong, since refinery gives errors back by reference only.
     failure: Option<Failure>,
 }
@@ -235,6 +261,10 @@ impl Transaction for Apply<'_, '_> {
             message.push(include_str!("../sql/ledger.sql"));
         }
         message.push(include_str!("../sql/parameters.sql"));
+        let adopt = self.adopt && self.plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA);
+        if adopt {
+            push_own(&mut message, "adopt_prepare.sql", include_str!("../sql/adopt_prepare.sql"));
+        }
         let mut count = 0;
         for migration in &self.plan.steps {
             let (Some(script), Some(row)) = (queries.next(), queries.next()) else {
@@ -250,6 +280,9 @@ impl Transaction for Apply<'_, '_> {
             message.push(row);
             message.push(";");
             count += 1;
+        }
+        if adopt {
+            push_own(&mut message, "adopt_finish.sql", include_str!("../sql/adopt_finish.sql"));
         }
         push_end(&mut message, self.plan, "migrate", false);
         self.locked.send(&message).inspect_err(|failure| self.failure = Some(failure.clone()))?;

@@ -129,6 +129,14 @@ fn migrate(report: &MigrateReport) -> String {
     }
     let _ = writeln!(text, "{}", report.database);
     steps(&mut text, &report.applied);
+    if let Some(adopted) = &report.adopted {
+        let _ = writeln!(
+            text,
+            "  adopted the published installation: {} of {} kept",
+            counted_u64(adopted.sessions, "live session"),
+            counted_u64(adopted.rows, "row")
+        );
+    }
     if report.secret_stored {
         text.push_str("  the JWT secret that was given is stored\n");
     }

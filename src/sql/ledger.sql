@@ -31,7 +31,8 @@ create table authmig.journal (
     action          text not null check (action in ('migrate', 'rollback', 'adopt', 'secret')),
     versions        int4[] not null,
     authmig_version text not null default current_setting('authmig.version'),
-    duration        interval not null
+    duration        interval not null,
+    detail          jsonb
 );
 comment on table authmig.journal is 'One row per run that changed something. A rollback deletes none';
 comment on column authmig.journal.id is 'The order of the runs';
@@ -41,6 +42,7 @@ comment on column authmig.journal.client is 'The address it came from; null for 
 comment on column authmig.journal.action is 'migrate, rollback, adopt or secret';
 comment on column authmig.journal.versions is 'The versions applied or reverted, in that order';
 comment on column authmig.journal.authmig_version is 'The authmig that ran';
+comment on column authmig.journal.detail is 'What an adoption found, and how many sessions it kept';
 comment on column authmig.journal.duration is 'From taking the lock to the commit';
 
 create table authmig.created (

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod adopt;
 mod auth;
 mod commands;
 mod concurrency;

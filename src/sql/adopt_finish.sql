@@ -1,0 +1,33 @@
+-- Gives every session that lives a row of the new shape. Its cookie, a plain UUID,
+-- finds it by its hash and proves itself by being the one that was hashed: the next
+-- refresh exchanges it for a cookie of the new kind, and nobody is logged out.
+do $$
+declare
+    kept bigint;
+    had bigint;
+begin
+    if to_regclass('authmig.adopted') is null then
+        return;
+    end if;
+    select count(*) into had from authmig.adopted;
+    insert into auth.refresh_token
+        (selector, subject, role, verifier_hash, created_at, rotated_at, expires_at)
+    select encode(substring(sha256(convert_to(a.token, 'UTF8')) from 1 for 16), 'hex')::uuid,
+           a.subject,
+           -- The published table does not say; its refresh gave everybody this role.
+           current_setting('authmig.authenticated_role'),
+           sha256(convert_to(a.token, 'UTF8')),
+           a.created_at,
+           a.created_at,
+           a.created_at + interval '30 days'
+      from authmig.adopted as a
+     where a.created_at > clock_timestamp() - interval '30 days'
+       and a.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+       and a.subject <> ''
+     order by a.created_at
+        on conflict (selector) do nothing;
+    get diagnostics kept = row_count;
+    drop table authmig.adopted;
+    perform set_config('authmig.adopted', (current_setting('authmig.adopted')::jsonb
+        || jsonb_build_object('rows', had, 'sessions', kept))::text, true);
+end $$;

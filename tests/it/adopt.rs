@@ -1,0 +1,203 @@
+//! An installation of the published SQL is upgraded in place, and nobody is logged out.
+
+use crate::support::{Run, TestDb};
+
+const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
+const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
+const GRANTS: &str = include_str!("published/05-grants.sql");
+
+/// The published SQL, its two bugs repaired as people did by hand.
+fn repaired() -> String {
+    let broken =
+        "select subject into subject\nfrom refresh_token\nwhere token = refresh_cookie\nand created_at";
+    assert!(AUTH_SCHEMA.contains(broken));
+    AUTH_SCHEMA.replace(
+        broken,
+        "select t.subject into subject\nfrom refresh_token as t\nwhere t.token = refresh_cookie\nand t.created_at",
+    )
+}
+
+/// What a stack has before the published SQL, and that SQL, with three sessions: two
+/// that live and one that has expired.
+fn installed(db: &TestDb, auth_schema: &str) {
+    // The roles are the server's; another test may be making them at this moment.
+    for role in ["anon", "authenticated", "service"] {
+        db.sql(&format!(
+            "do $$ begin create role {role}; exception when duplicate_object or unique_violation then null; end $$"
+        ));
+    }
+    db.sql("create schema api");
+    db.sql(&format!("{EXTENSIONS};"));
+    db.sql(auth_schema);
+    db.sql(&GRANTS.replace("issue_tokens(text)", "issue_tokens(text, text)"));
+    db.sql(
+        "insert into auth.refresh_token (subject, token, created_at) values
+        ('alice', '11111111-1111-4111-8111-111111111111', now() - interval '1 day'),
+        ('bob', '22222222-2222-4222-8222-222222222222', now() - interval '29 days'),
+        ('carol', '33333333-3333-4333-8333-333333333333', now() - interval '31 days')",
+    );
+}
+
+/// A refresh with this cookie: the new cookie, or the error's SQLSTATE.
+fn refresh(db: &TestDb, cookie: &str) -> Result<String, String> {
+    let mut client = db.client();
+    let mut request = client.transaction().unwrap();
+    let cookies = serde_json::json!({ "refresh_token": cookie }).to_string();
+    request
+        .execute(
+            "select set_config('request.cookies', $1, true), set_config('request.method', 'POST', true), \
+             set_config('app.settings.jwt_secret', encode(sha256('x'), 'base64'), true)",
+            &[&cookies],
+        )
+        .unwrap();
+    request.batch_execute("set local role anon").unwrap();
+    request
+        .batch_execute("select auth.refresh_tokens()")
+        .map_err(|error| error.code().unwrap().code().to_owned())?;
+    let headers: String =
+        request.query_one("select current_setting('response.headers')", &[]).unwrap().get(0);
+    request.commit().unwrap();
+    let headers: Vec<serde_json::Value> = serde_json::from_str(&headers).unwrap();
+    let cookie = headers
+        .iter()
+        .find_map(|header| header["Set-Cookie"].as_str()?.strip_prefix("refresh_token="))
+        .unwrap();
+    Ok(cookie.split(';').next().unwrap().to_owned())
+}
+
+fn adopt(db: &TestDb) -> Run {
+    db.authmig(&["migrate", "--adopt", "--format", "json"])
+}
+
+#[test]
+fn the_published_installation_is_adopted_with_its_live_sessions() {
+    for (auth_schema, ledger) in [(AUTH_SCHEMA.to_owned(), "none"), (repaired(), "infra.schema_migrations")] {
+        let db = TestDb::new();
+        installed(&db, &auth_schema);
+        if ledger != "none" {
+            db.sql(
+                "create schema infra; create table infra.schema_migrations (version text primary key, \
+                    applied_at timestamptz not null default now()); \
+                    insert into infra.schema_migrations values ('01-extensions.sql'), ('02-auth_schema.sql')",
+            );
+        }
+        let refused = db.authmig(&["migrate"]).exits(8);
+        assert!(refused.stderr.contains("authmig migrate --adopt"), "{}", refused.stderr);
+
+        let report = adopt(&db).exits(0).json();
+        assert_eq!(report["adopted"], serde_json::json!({"rows": 3, "sessions": 2, "ledger": ledger}));
+        db.authmig(&["verify"]).exits(0);
+        assert_eq!(db.ask("select action || versions::text from authmig.journal"), "adopt{1,2,3,4,5}");
+        assert_eq!(db.ask("select detail ->> 'sessions' from authmig.journal"), "2");
+
+        // The old cookie is good once, for a new one; that goes on, and reuse is noticed.
+        let alice = "11111111-1111-4111-8111-111111111111";
+        let new = refresh(&db, alice).unwrap();
+        assert_eq!(new.len(), 36 + 1 + 43);
+        assert_eq!(refresh(&db, alice).unwrap(), new, "a parallel request gets the same");
+        let newer = refresh(&db, &new).unwrap();
+        assert_ne!(newer, new);
+        db.sql("update auth.refresh_token set rotated_at = rotated_at - interval '1 minute'");
+        assert!(refresh(&db, &newer).is_ok());
+        assert_eq!(refresh(&db, "33333333-3333-4333-8333-333333333333"), Err("PT401".to_owned()));
+        assert_eq!(
+            db.ask(
+                "select subject || ' ' || role || ' ' || (expires_at < now() + interval '2 days') \
+                    from auth.refresh_token where subject = 'bob'"
+            ),
+            "bob authenticated true"
+        );
+        assert_eq!(adopt(&db).exits(0).json()["outcome"], "up_to_date");
+        assert_eq!(db.ask("select to_regclass('authmig.adopted') is null"), "true");
+    }
+}
+
+#[test]
+fn an_old_cookie_that_is_used_again_later_ends_the_session() {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    adopt(&db).exits(0);
+    let bob = "22222222-2222-4222-8222-222222222222";
+    let new = refresh(&db, bob).unwrap();
+    db.sql("update auth.refresh_token set rotated_at = rotated_at - interval '1 minute'");
+    let mut client = db.client();
+    client
+        .batch_execute(&format!(
+            "begin; select set_config('request.cookies', '{{\"refresh_token\":\"{bob}\"}}', true), \
+             set_config('request.method', 'POST', true); select auth.refresh_tokens(); commit"
+        ))
+        .unwrap();
+    assert_eq!(refresh(&db, &new), Err("PT401".to_owned()));
+    assert_eq!(db.ask("select revoked_why from auth.refresh_token where subject = 'bob'"), "reuse");
+}
+
+#[test]
+fn what_is_not_recognised_is_named_and_nothing_is_changed() {
+    for (change, named) in [
+        ("alter table auth.refresh_token add column device text", "column device text"),
+        (
+            "alter table auth.refresh_token alter column token type varchar(40)",
+            "column token character varying(40)",
+        ),
+        ("alter table auth.refresh_token drop column created_at", "a column is missing"),
+        ("create function auth.logout() returns void language sql as ''", "auth.logout()"),
+        (
+            "create function auth.issue_tokens(subject uuid) returns void language sql as ''",
+            "auth.issue_tokens(uuid)",
+        ),
+        (
+            "create or replace function auth.url_encode(data bytea) returns text language sql as $$ select 'x' $$ immutable",
+            "the body of auth.url_encode(bytea)",
+        ),
+        (
+            "create or replace function auth.refresh_tokens() returns void language sql as $$ $$",
+            "the body of auth.refresh_tokens()",
+        ),
+        ("drop function auth.refresh_tokens()", "function auth.refresh_tokens() is missing"),
+        (
+            "create function auth.spy() returns trigger language plpgsql as 'begin return new; end'; \
+          create trigger spy after insert on auth.refresh_token for each row execute function auth.spy()",
+            "trigger spy on auth.refresh_token",
+        ),
+    ] {
+        let db = TestDb::new();
+        installed(&db, &repaired());
+        db.sql(change);
+        let before = db.dump(&[]);
+        let run = db.authmig(&["migrate", "--adopt"]).exits(8);
+        assert!(run.stderr.contains("holds what authmig does not recognise: "), "{change}: {}", run.stderr);
+        assert!(run.stderr.contains(named), "{change}: {}", run.stderr);
+        assert_eq!(db.dump(&[]), before, "{change}");
+    }
+}
+
+#[test]
+fn what_hangs_on_the_old_objects_is_named_and_nothing_is_changed() {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    db.sql("create view public.sessions as select * from auth.refresh_token");
+    let before = db.dump(&[]);
+    let run = db.authmig(&["migrate", "--adopt"]).exits(8);
+    assert!(run.stderr.contains("public.sessions"), "{}", run.stderr);
+    assert_eq!(db.dump(&[]), before);
+}
+
+#[test]
+fn where_there_is_nothing_to_adopt_it_is_a_plain_migrate() {
+    let db = TestDb::new();
+    let run = adopt(&db).exits(0);
+    assert_eq!(run.json()["adopted"], serde_json::Value::Null);
+    assert_eq!(db.ask("select action from authmig.journal"), "migrate");
+}
+
+#[test]
+fn the_human_report_says_what_was_kept() {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    let run = db.authmig(&["migrate", "--adopt"]).exits(0);
+    assert!(
+        run.stdout.contains("  adopted the published installation: 2 live sessions of 3 rows kept\n"),
+        "{}",
+        run.stdout
+    );
+}
