@@ -84,8 +84,8 @@ begin
                 raise exception 'role % is missing, and % may not create it',
                         quote_ident(owner_role), quote_ident(current_user)
                     using errcode = 'insufficient_privilege',
-                        hint = format('As a superuser: create role %1$I nologin; grant %1$I to %2$I;',
-                            owner_role, current_user);
+                        hint = format('As a superuser: create role %I nologin; grant %I to %I;',
+                            owner_role, owner_role, current_user);
         end;
     end if;
 
