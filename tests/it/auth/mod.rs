@@ -14,6 +14,7 @@ mod jwt;
 mod postgrest;
 mod published;
 mod request;
+mod rotation;
 
 use postgres::Config;
 

@@ -4,9 +4,9 @@
 use super::jwt::SECRET;
 use crate::support::TestDb;
 
-pub(crate) const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
-pub(crate) const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
-pub(crate) const GRANTS: &str = include_str!("published/05-grants.sql");
+pub(crate) const EXTENSIONS: &str = concat!(include_str!("../published/01-extensions.sql"), "\n");
+pub(crate) const AUTH_SCHEMA: &str = include_str!("../published/02-auth_schema.sql");
+pub(crate) const GRANTS: &str = include_str!("../published/05-grants.sql");
 pub(crate) const PREREQUISITES: &str = include_str!("published/prerequisites.sql");
 pub(crate) const REPAIRED: &str = include_str!("published/repaired.sql");
 

@@ -1,2 +1,0 @@
--- pgcrypto adds public.crypt and public.hmac, used by auth
-create extension pgcrypto;
