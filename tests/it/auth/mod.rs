@@ -11,10 +11,12 @@ mod defects_takeover;
 mod defects_use;
 mod http;
 mod jwt;
+mod login;
 mod postgrest;
 mod published;
 mod request;
 mod rotation;
+mod signature;
 
 use postgres::Config;
 
@@ -124,6 +126,13 @@ impl Stack {
     /// One request on a connection of its own.
     pub(crate) fn send(&self, request: &Request) -> Response {
         self.postgrest().send(request)
+    }
+
+    /// Stores a secret that no other test has, so that it can be looked for.
+    pub(crate) fn unique_secret(&self) -> String {
+        let secret = format!("{:A<43}=", self.db.name.replace('_', "/"));
+        self.db.sql(&format!("update auth_private.config set jwt_secret = '{secret}'"));
+        secret
     }
 
     /// What the service gets when it logs this subject in.
