@@ -2,6 +2,8 @@
 //! tested for is there and not imagined.
 
 mod clock;
+mod contract;
+mod contract_answers;
 mod defects_definer;
 mod defects_migration;
 mod defects_requests;
