@@ -939,7 +939,8 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    config auth_private.config;
+    -- No row type: if the table is missing, compiling that would raise outside the block.
+    config record;
 begin
     select * into config from auth_private.config;
     if config.jwt_secret is not null then
