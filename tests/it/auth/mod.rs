@@ -11,6 +11,7 @@ mod defects_secret;
 mod defects_sessions;
 mod defects_takeover;
 mod defects_use;
+mod environments;
 mod http;
 mod jwt;
 mod login;
@@ -18,6 +19,7 @@ mod postgrest;
 mod published;
 mod request;
 mod rotation;
+mod settings;
 mod signature;
 
 use postgres::Config;
