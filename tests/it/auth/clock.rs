@@ -33,11 +33,6 @@ impl<'a> Clock<'a> {
         Clock(stack)
     }
 
-    /// Sets it to this time.
-    pub(crate) fn set(&self, time: &str) {
-        self.0.db.sql(&format!("update clock.hand set at = '{time}'"));
-    }
-
     /// Sets it forward.
     pub(crate) fn advance(&self, interval: &str) {
         self.0.db.sql(&format!("update clock.hand set at = at + interval '{interval}'"));

@@ -5,14 +5,14 @@
 //!  9, 10   `line_09`, `line_10`
 //! 11       http.rs (`status_of`), `line_11`
 //! 12       http.rs (`headers`, `status`)
-//! 13, 14   `line_13`, `line_14`; D25 in defects_requests.rs
+//! 13, 14   `line_13`, `line_14`; D25 in `defects_requests.rs`
 //! 15, 16   `line_15`, `line_16`
 //! 17, 18   `line_17`, `line_18`
 //! 19, 20   `line_19`, `line_20`; deadlocks in rotation.rs and D29
 //! 21       jwt.rs, by which every access token of these tests is opened
 //! 22       settings.rs for what is stored; `authmig secret` in secret.rs
-//! 23, 24   D23 in defects_requests.rs; `line_23`, `line_24`
-//! 25       D9 in defects_takeover.rs; `line_25`
+//! 23, 24   D23 in `defects_requests.rs`; `line_23`, `line_24`
+//! 25       D9 in `defects_takeover.rs`; `line_25`
 //! 26, 27   `line_26`, `line_27`
 //! 28       scripts.rs (`postgrest_is_told_by_the_commit_and_only_by_it`); `line_28` for the settings
 //! 29       rollback.rs (`the_embedded_set_counts_live_sessions_and_the_exposed_schema`)

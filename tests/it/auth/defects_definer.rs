@@ -1,4 +1,4 @@
-//! D10 of the audit: SECURITY DEFINER without a pinned search_path. The five take-overs and the two
+//! D10 of the audit: SECURITY DEFINER without a pinned path. The five take-overs and the two
 //! half-fixes that do not hold, each as an attack by a role that may do no more than anon, but in a
 //! session of its own: with it, an injection in any application function becomes a superuser.
 
@@ -95,7 +95,7 @@ impl Attacker<'_> {
         match super::Response::answered(
             true,
             String::new(),
-            Some(&headers).filter(|h| !h.is_empty()).map(|h| h.as_str()),
+            Some(&headers).filter(|h| !h.is_empty()).map(String::as_str),
             None,
         ) {
             response if response.cookie("access_token").is_some_and(|token| !token.is_empty()) => {
@@ -182,15 +182,13 @@ fn d10_operators_of_the_same_name_do_not_run_as_the_owner() {
         ("<>", "text", "text"),
     ];
     let operators = operators.map(|(name, left, right)| {
+        let function = format!("{{evil}}.op_{left}_{right}");
         format!(
-            "create function {{evil}}.op({left}, {right}) returns text language sql as 'select {{evil}}.pwn()';
-             create operator {{evil}}.{name} (leftarg = {left}, rightarg = {right}, function = {{evil}}.op);"
+            "create or replace function {function}({left}, {right}) returns text language sql as 'select {{evil}}.pwn()';
+             create operator {{evil}}.{name} (leftarg = {left}, rightarg = {right}, function = {function});"
         )
-        .replace("{evil}.op(", &format!("{{evil}}.op_{}_{}(", left, right))
-        .replace("function = {evil}.op)", &format!("function = {{evil}}.op_{}_{})", left, right))
     });
-    // Functions that two operators would share are created once.
-    let attack = operators.concat().replacen("create function", "create or replace function", 99);
+    let attack = operators.concat();
     let attack = &format!("{attack} set search_path = {{evil}}, pg_catalog, auth, public;");
     assert_eq!(loot(Sql::Repaired, attack, ISSUE), Loot::Superuser);
     assert_eq!(loot(Sql::Ours, attack, ISSUE), Loot::Token("mallory".to_owned()));

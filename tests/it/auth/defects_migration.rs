@@ -7,7 +7,6 @@
 
 use authmig::catalog::Catalog;
 
-use super::Stack;
 use super::published::{AUTH_SCHEMA, EXTENSIONS, GRANTS, PREREQUISITES};
 use crate::support::{Files, TestDb, role};
 

@@ -126,15 +126,14 @@ fn d05_nobody_needs_execute_on_hmac() {
 
 #[test]
 fn d06_service_reads_and_writes_the_api_of_today_and_of_tomorrow() {
-    let rights = |sql| {
+    let rights = |sql: Sql| {
         let db = TestDb::new();
         db.sql("create schema if not exists api; create table api.before (id bigserial)");
-        let stack = match sql {
-            Sql::Ours => Stack::ours_in(db),
-            _ => {
-                db.sql("drop schema api cascade");
-                Stack { db: sql.install(db), roles: Roles::default() }
-            }
+        let stack = if sql == Sql::Ours {
+            Stack::ours_in(db)
+        } else {
+            db.sql("drop schema api cascade");
+            Stack { db: sql.install(db), roles: Roles::default() }
         };
         stack.db.sql("create table api.after (id bigserial)");
         stack.db.ask(

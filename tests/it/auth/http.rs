@@ -32,11 +32,12 @@ pub(crate) fn headers(setting: Option<&str>) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// The status of `response.status`: its leading digits, or nothing but 500 `PGRST112`.
-pub(crate) fn status(setting: Option<&str>) -> Option<Option<u16>> {
-    let Some(setting) = setting else { return Some(None) };
+/// The status of `response.status`, its leading digits; this one if it is not set; or nothing but
+/// 500 `PGRST112`.
+pub(crate) fn status(setting: Option<&str>, unset: u16) -> Option<u16> {
+    let Some(setting) = setting else { return Some(unset) };
     let digits = setting.find(|c: char| !c.is_ascii_digit()).map_or(setting, |end| &setting[..end]);
-    digits.parse().ok().map(Some)
+    digits.parse().ok()
 }
 
 /// The status of an error of the database (`pgErrorStatus` in PostgREST.Error).
@@ -88,6 +89,6 @@ fn headers_and_status_are_parsed_as_strictly_as_in_postgrest() {
     for wrong in [r#"{"A":"b"}"#, r#"[{"A":"b","C":"d"}]"#, r#"[{"A":1}]"#, "[{}]", "x"] {
         assert_eq!(headers(Some(wrong)), None, "{wrong}");
     }
-    assert_eq!([status(None), status(Some("401 x"))], [Some(None), Some(Some(401))]);
-    assert_eq!([status(Some("x")), status(Some(" 401")), status(Some("-1"))], [None, None, None]);
+    assert_eq!([status(None, 204), status(Some("401 x"), 204)], [Some(204), Some(401)]);
+    assert_eq!(["x", " 401", "-1"].map(|setting| status(Some(setting), 204)), [None; 3]);
 }

@@ -180,10 +180,9 @@ impl Response {
         let Some(headers) = http::headers(headers) else {
             return Response::refused(500, "PGRST111", "response.headers guc must be a JSON array");
         };
-        let Some(status) = http::status(status) else {
+        let Some(status) = http::status(status, if void { 204 } else { 200 }) else {
             return Response::refused(500, "PGRST112", "response.status guc must be a valid status code");
         };
-        let status = status.unwrap_or(if void { 204 } else { 200 });
         Response {
             headers,
             body: if void { String::new() } else { body },
