@@ -87,8 +87,8 @@ begin
                 raise exception 'role % is missing, and % may not create it',
                         quote_ident(owner_role), quote_ident(current_user)
                     using errcode = 'insufficient_privilege',
-                        hint = format('As a superuser: create role %1$I nologin; grant %1$I to %2$I;',
-                            owner_role, current_user);
+                        hint = format('As a superuser: create role %I nologin; grant %I to %I;',
+                            owner_role, owner_role, current_user);
         end;
     end if;
 
@@ -935,7 +935,8 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    config auth_private.config;
+    -- No row type: if the table is missing, compiling that would raise outside the block.
+    config record;
 begin
     select * into config from auth_private.config;
     if config.jwt_secret is not null then

@@ -1,6 +1,7 @@
--- The install parameters as SQL writes them, by their placeholders in the manifest;
+-- The install parameters as PostgreSQL writes them in definitions (a backslash in a
+-- literal is one character there), by their placeholders in the manifest;
 -- and the schemas that authmig created.
-select '{' || v.name || '}', quote_ident(current_setting('authmig.' || v.name)), quote_literal(current_setting('authmig.' || v.name))
+select '{' || v.name || '}', quote_ident(current_setting('authmig.' || v.name)), '''' || replace(current_setting('authmig.' || v.name), '''', '''''') || ''''
   from (values ('anon_role'), ('authenticated_role'), ('service_role'), ('authenticator_role'), ('owner_role'),
                ('api_schema')) as v (name)
  order by length(current_setting('authmig.' || v.name)) desc;

@@ -40,7 +40,8 @@ begin
             end;
         end if;
     end loop;
-    update auth_private.config as c set jwt_secret = secret
+    -- A grace period, so that there is one to try.
+    update auth_private.config as c set jwt_secret = secret, grace_seconds = 10
      returning case when c.cookie_host_prefix then '__Host-' else '' end into prefix;
     if prefix is null then
         raise exception using errcode = 'AMK02', message = 'auth_private.config has no row';
@@ -78,7 +79,7 @@ begin
     if cookies[1] = cookies[0] or coalesce(cookies[1], '') = '' then
         raise exception using errcode = 'AMK02', message = 'refresh_tokens did not replace the refresh token';
     end if;
-    if cookies[2] <> cookies[1] and (select c.grace_seconds from auth_private.config as c) > 0 then
+    if cookies[2] <> cookies[1] then
         raise exception using errcode = 'AMK02', message = 'a parallel refresh got another successor';
     end if;
 

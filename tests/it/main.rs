@@ -1,9 +1,16 @@
 //! One integration binary, against real PostgreSQL. `bin/test` starts the servers.
-#![allow(clippy::unwrap_used, clippy::needless_raw_string_hashes, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_raw_string_hashes,
+    clippy::needless_pass_by_value,
+    clippy::format_collect,
+    reason = "tests"
+)]
 
 mod support;
 
 mod adopt;
+mod auth;
 mod commands;
 mod concurrency;
 mod docs;
