@@ -107,7 +107,9 @@ fn url(text: &str) -> Result<Vec<Setting>, Wrong> {
                 // For JDBC's sake.
                 ("ssl", "true") => settings.push((named("sslmode")?, "require".to_owned())),
                 ("ssl", _) => {
-                    return Err(Wrong::new("has ssl with another value than true").hint("sslmode says it all"));
+                    return Err(
+                        Wrong::new("has ssl with another value than true").hint("sslmode says it all")
+                    );
                 }
                 (name, value) => settings.push((named(name)?, value.to_owned())),
             }

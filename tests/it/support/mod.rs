@@ -1,6 +1,7 @@
 //! A database for each test, toy migrations, and ways to run authmig.
 
 pub(crate) mod proxy;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,6 +19,14 @@ use postgres::{Client, Config, NoTls};
 /// The environment that `bin/test` prepares.
 pub(crate) fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with bin/test"))
+}
+
+/// Says that this machine lacks a tool, and that what needs it is not tested; fails where
+/// everything has to be there.
+#[expect(clippy::print_stderr, reason = "the test would pass in silence")]
+pub(crate) fn missing(tool: &str) {
+    assert!(std::env::var_os("AUTHMIG_TEST_REQUIRE_TOOLS").is_none(), "not on this machine: {tool}");
+    eprintln!("skipped: not on this machine: {tool}");
 }
 
 /// The server's major version.
