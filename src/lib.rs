@@ -58,6 +58,7 @@ pub fn run<E: Into<anyhow::Error>>(
         Err(error) => return usage(&error, streams),
     };
     let format = cli.common.format;
+    let log = cli.common.log_format;
     match execute(&cli, catalog, streams, interrupt) {
         Ok(report) => match streams.report(&report, format) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failure,
@@ -70,7 +71,7 @@ pub fn run<E: Into<anyhow::Error>>(
                 .downcast::<Failure>()
                 .unwrap_or_else(|error| Failure::new(Exit::Failure, format!("{error:#}")));
             // If this cannot be written, there is nowhere to say so.
-            let _ = streams.failure(&failure, format);
+            let _ = streams.failure(&failure, format, log);
             failure.exit
         }
     }
@@ -82,7 +83,8 @@ fn execute<E: Into<anyhow::Error>>(
     streams: &Streams,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Report> {
-    streams.log(cli.common.verbose);
+    let log = cli.common.log_format;
+    streams.log(cli.common.verbose, cli.common.log.clone(), log);
     let verbose = cli.common.verbose > 0;
     if !cli.command.takes(cli.common.format) {
         let message = "this command has no such --format: github is for migrate, status and verify, junit and sarif for verify";
@@ -97,7 +99,7 @@ fn execute<E: Into<anyhow::Error>>(
         limits: cli.common.limits(),
         given: cli.common.parameters.given(),
         interrupt: interrupt.clone(),
-        tell: Arc::new(move |event| told.event(&event, verbose)),
+        tell: Arc::new(move |event| told.event(&event, verbose, log)),
         ask: &move |report| asked.ask(report),
     };
     Ok(match &cli.command {

@@ -17,6 +17,14 @@ do $$
 declare
     stranger text;
 begin
+    -- A run that was killed, or whose network is gone, must not hold the lock until its
+    -- statement ends. Not every system can look whether the client is still there.
+    begin
+        perform set_config('client_connection_check_interval', '1000', true);
+    exception
+        when others then
+            null;
+    end;
     if current_setting('server_version_num')::int4 < 140000 then
         raise exception using errcode = 'AMV01', message = current_setting('server_version');
     end if;
