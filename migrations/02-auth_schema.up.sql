@@ -821,10 +821,13 @@ begin
     end loop;
 end $$;
 
+-- The functions from here on change rows that others may be changing, and say what
+-- isolation they want: PostgREST begins the transaction with it. Where a role's own is
+-- stricter, whoever comes second to a row would fail with 40001, and PostgREST up to 14
+-- would repeat that without end.
+
 -- Rotation with detection of reuse, RFC 9700 section 4.14.2. Only one row is ever
--- locked, so there is nothing to deadlock with. PostgREST begins the transaction with
--- the isolation that it finds here: where a role's own is stricter, parallel refreshes
--- would fail with 40001.
+-- locked, so there is nothing to deadlock with.
 create function auth.refresh_tokens() returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -938,6 +941,7 @@ comment on function auth.logout() is
 create function auth.revoke_subject(subject text) returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set default_transaction_isolation = 'read committed'
 as $$
 declare
     ended bigint;
@@ -968,6 +972,7 @@ comment on function auth.revoke_subject(text) is
 create function auth.purge_expired(batch int default 1000) returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set default_transaction_isolation = 'read committed'
 as $$
 declare
     purged bigint;

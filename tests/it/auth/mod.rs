@@ -13,6 +13,7 @@ mod defects_takeover;
 mod defects_use;
 mod environments;
 mod http;
+mod isolation;
 mod jwt;
 mod login;
 mod postgrest;
