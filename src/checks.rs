@@ -96,7 +96,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Makes all checks: in one message, unless a script raises.
+/// Makes all checks: in one message, unless something in it fails.
 pub fn run(
     database: &mut Database,
     catalog: &Catalog,
@@ -120,13 +120,24 @@ pub fn run(
             checks.push(scripts::run(applied.len(), Vec::new()));
             checks.extend(scope.answered(&Sections::new(answer)));
         }
-        Err(failure) if failure.place.is_some() => {
-            // A script has ended the message, and with it went the answers of the others.
+        Err(failure) if failure.server.is_some() => {
+            // One part has ended the message, and with it went the answers of the others.
             database.rollback()?;
             checks.push(scripts::run(applied.len(), database.run_read_only(&scope.scripts, parameters)?));
             let mut message = look(&scope, parameters);
             message.push("rollback;");
-            checks.extend(scope.answered(&Sections::new(database.send(&message)?)));
+            match database.send(&message) {
+                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))),
+                Err(failure) => {
+                    // The facts can be had where what the other questions need is gone.
+                    database.rollback()?;
+                    checks.push(postgrest::raised(failure)?);
+                    let facts = Scope { scripts: Vec::new(), opened: false, ..scope };
+                    let mut message = look(&facts, parameters);
+                    message.push("rollback;");
+                    checks.extend(facts.answered(&Sections::new(database.send(&message)?)));
+                }
+            }
             match database.send(&try_out(&scope, parameters)) {
                 Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))),
                 Err(failure) => {

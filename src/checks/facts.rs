@@ -113,6 +113,14 @@ fn split(facts: Facts) -> (Facts, Facts) {
 
 fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Finding> {
     let everything: BTreeSet<&Object> = expected.keys().chain(found.keys()).collect();
+    let mut everything: Vec<_> = everything.into_iter().collect();
+    // In the order in which they can be mended: what the others stand in comes first.
+    everything.sort_by_key(|object| match &*object.0 {
+        "role" => 0,
+        "schema" => 1,
+        "table" => 2,
+        _ => 3,
+    });
     let mut findings = Vec::new();
     for object in everything {
         let none = std::collections::BTreeMap::new();

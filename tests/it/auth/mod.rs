@@ -169,6 +169,11 @@ impl Stack {
     }
 }
 
+/// A call of this function of the schema auth.
+pub(crate) fn post(function: &str) -> Request {
+    Request::post("auth", function)
+}
+
 /// The request of a browser with this cookie header.
 pub(crate) fn refresh(cookie: &str) -> Request {
     Request::post("auth", "refresh_tokens").cookie(cookie)
