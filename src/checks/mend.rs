@@ -39,11 +39,14 @@ pub(super) fn mend(
             _ => format!("alter table {name} disable row level security;"),
         },
         ("table", "persistence", None) => format!("alter table {name} set logged;"),
-        ("column", ..) => column(name, property, wanted)?,
-        ("function", "definition", Some(wanted)) => function(name, wanted, found, objects),
-        ("constraint" | "index", _, Some(_)) | ("trigger", "definition", Some(_)) => {
+        // What a generated column holds follows from the others.
+        ("constraint" | "index", _, Some(_))
+        | ("trigger", "definition", Some(_))
+        | ("column", "generated", Some(_)) => {
             format!("{}\n{}", drop(kind, name)?, create(object, objects)?)
         }
+        ("column", ..) => column(name, property, wanted)?,
+        ("function", "definition", Some(wanted)) => function(name, wanted, found, objects),
         ("trigger", "enabled", Some(_)) => {
             let (trigger, table) = name.rsplit_once(" on ")?;
             format!("alter table {table} enable trigger {trigger};")

@@ -92,6 +92,12 @@ const OBJECTS: &[Change] = &[
         "operator auth.||(text,text)",
     ),
     ("create collation auth.evil from \"C\"", "objects", "collation auth.evil"),
+    (
+        "create function auth_private.evil(uuid) returns bigint language sql as 'select 1::bigint'; \
+      create cast (uuid as bigint) with function auth_private.evil(uuid)",
+        "objects",
+        "cast uuid as bigint",
+    ),
     // Tables and columns.
     ("alter table auth.refresh_token disable row level security", "objects", "table auth.refresh_token"),
     ("alter table auth.refresh_token force row level security", "objects", "table auth.refresh_token"),
@@ -138,6 +144,11 @@ const OBJECTS: &[Change] = &[
         "alter table auth_private.config alter column cookie_secure drop default",
         "objects",
         "column auth_private.config.cookie_secure",
+    ),
+    (
+        "alter table auth_private.config alter column cookie_prefix drop expression",
+        "objects",
+        "column auth_private.config.cookie_prefix",
     ),
     // Constraints, indexes, triggers, rules.
     (
