@@ -78,10 +78,9 @@ impl<'a> Scope<'a> {
 
     /// The checks that follow from the answers.
     pub fn answered(&self, answers: &Sections) -> Vec<Check> {
-        let (Some(expected), [names, created, found]) = (self.expected, answers.get("facts")) else {
+        let (Some(expected), Some(live)) = (self.expected, facts::live(answers.get("facts"))) else {
             return Vec::new();
         };
-        let live = facts::live(names, created, found);
         let mut checks = Vec::from(facts::run(expected, &live));
         if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
             let authenticator = live.name("{authenticator_role}");
