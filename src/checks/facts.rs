@@ -89,6 +89,10 @@ pub fn with_placeholders(live: &Live) -> Facts {
 
 fn expand(facts: &Facts, names: &Names) -> Facts {
     let show = |text: &str| {
+        // Most texts name nobody.
+        if !text.contains('{') {
+            return text.to_owned();
+        }
         names.iter().fold(text.to_owned(), |text, (placeholder, name, literal)| {
             text.replace(&format!("'{placeholder}'"), literal).replace(placeholder, name)
         })
