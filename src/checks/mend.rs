@@ -167,6 +167,7 @@ fn drop(kind: &str, name: &str) -> Option<String> {
             format!("alter table {table} drop column {column};")
         }
         "cast" => format!("drop cast ({name});"),
+        "statistics object" => format!("drop statistics {name};"),
         "window function" => format!("drop function {name};"),
         "index" => format!("drop index if exists {name};"),
         "trigger" => format!("drop trigger if exists {name};"),

@@ -98,6 +98,17 @@ const OBJECTS: &[Change] = &[
         "objects",
         "cast uuid as bigint",
     ),
+    ("create domain auth.evil as int[]", "objects", "domain auth.evil"),
+    (
+        "create statistics auth.evil on subject, role from auth.refresh_token",
+        "objects",
+        "statistics object auth.evil",
+    ),
+    (
+        "create text search dictionary auth.evil (template = simple)",
+        "objects",
+        "text search dictionary auth.evil",
+    ),
     // Tables and columns.
     ("alter table auth.refresh_token disable row level security", "objects", "table auth.refresh_token"),
     ("alter table auth.refresh_token force row level security", "objects", "table auth.refresh_token"),
@@ -293,7 +304,9 @@ impl Installed {
     fn try_out(&self, (change, check, subject): Change) {
         let (change, subject) = (self.named(change), self.named(subject));
         self.db.sql(&change);
-        let report = self.db.authmig(&["verify", "--format", "json"]).exits(4).json();
+        let run = self.db.authmig(&["verify", "--format", "json"]);
+        assert_eq!(run.code, 4, "{change}: {}", run.stdout);
+        let report = run.json();
         let findings: Vec<&serde_json::Value> = report["checks"]
             .as_array()
             .unwrap()
