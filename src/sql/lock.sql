@@ -10,6 +10,7 @@ select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
        pg_catalog.set_config('standard_conforming_strings', 'on', true),
        pg_catalog.set_config('check_function_bodies', 'on', true),
        pg_catalog.set_config('row_security', 'on', true),
+       pg_catalog.set_config('jit', 'off', true),
        pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
        pg_catalog.set_config('datestyle', 'ISO', true),
        pg_catalog.set_config('timezone', 'UTC', true);
@@ -31,6 +32,9 @@ begin
     -- "auth" and "mig" in ASCII.
     if not pg_try_advisory_xact_lock(1635087464, 7170407) then
         raise exception using errcode = 'AML01', message = 'locked';
+    end if;
+    if to_regnamespace('authmig') is null then
+        return;
     end if;
     select r.rolname into stranger
       from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'

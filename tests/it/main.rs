@@ -19,6 +19,7 @@ mod failures;
 mod formats;
 mod manifest;
 mod privileges;
+mod quiet;
 mod readme;
 mod rollback;
 mod scripts;
