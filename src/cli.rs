@@ -86,6 +86,49 @@ pub enum Command {
     /// there with db-pre-config = "auth_private.postgrest_config", or is given the same
     /// one with jwt-secret-is-base64.
     Secret(SecretArgs),
+    /// Write the SQL as files for another tool, or for reading
+    ///
+    /// For those who must run SQL by other means: psql, SuperStack's script, dbmate,
+    /// Sqitch, refinery. Needs no database. The files take the same lock, record the same
+    /// history and verify the same as `authmig migrate`, so `authmig status` and `authmig
+    /// verify` accept the result. The names of roles and schemas are those that are given
+    /// here. The folder must be new or empty.
+    Export(ExportArgs),
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The folder to write to; made if it is missing
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The tool that the files are for
+    #[arg(long = "format", id = "format", value_name = "TOOL", default_value = "plain", value_parser = layouts())]
+    pub layout: Format,
+    /// Write the result as one JSON object, as --format json does elsewhere
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
+
+/// What an export is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// SQL as any client runs it, a file a direction.
+    Plain,
+    /// For `bin/postgres migrate` of SuperStack.
+    Superstack,
+    /// dbmate.
+    Dbmate,
+    /// Sqitch, a project with plan.
+    Sqitch,
+    /// refinery, its library or its command.
+    Refinery,
+}
+
+/// The words for a [`Layout`], as what the option of the same name is everywhere else.
+fn layouts() -> impl clap::builder::TypedValueParser<Value = Format> {
+    use clap::builder::TypedValueParser as _;
+    clap::builder::EnumValueParser::<Layout>::new().map(Format::Files)
 }
 
 /// Options of `migrate`.
@@ -265,6 +308,21 @@ pub enum Format {
     Junit,
     /// SARIF 2.1.0; of verify.
     Sarif,
+    /// Not results, but files: what `--format` means to export.
+    #[value(skip)]
+    Files(Layout),
+}
+
+impl Cli {
+    /// How the result is written. export takes its layout from `--format`, and says
+    /// `--json` for this.
+    pub fn format(&self) -> Format {
+        match (&self.command, self.common.format) {
+            (Command::Export(args), _) if args.json => Format::Json,
+            (_, Format::Files(_)) => Format::Human,
+            (_, format) => format,
+        }
+    }
 }
 
 impl Command {
@@ -272,6 +330,7 @@ impl Command {
     pub fn takes(&self, format: Format) -> bool {
         match format {
             Format::Human | Format::Json => true,
+            Format::Files(_) => matches!(self, Command::Export(_)),
             Format::Github => matches!(self, Command::Migrate(_) | Command::Status(_) | Command::Verify(_)),
             Format::Junit | Format::Sarif => matches!(self, Command::Verify(_)),
         }

@@ -1,5 +1,6 @@
 //! One file a command: take options, return a report.
 
+pub mod export;
 pub mod grants;
 pub mod migrate;
 pub mod rollback;
@@ -10,6 +11,7 @@ pub mod verify;
 use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
+use crate::cli::{Cli, Command};
 use crate::database::{Database, Limits, Tell};
 use crate::failure::Failure;
 use crate::history::History;
@@ -18,7 +20,7 @@ use crate::message::{Message, parameter_settings, settings};
 use crate::migration::Version;
 use crate::parameters::{self, Values};
 use crate::plan::{Entry, Obstacle, Plan, Until};
-use crate::report::{Exit, MigrationStatus};
+use crate::report::{Exit, MigrationStatus, Report};
 use crate::target::Target;
 
 /// What every command works with.
@@ -103,6 +105,14 @@ impl<'a> Context<'a> {
         };
         Failure { findings, ..Failure::new(exit, message) }.hint(hint)
     }
+}
+
+/// What the command does, if it needs no database for that.
+pub fn without_database(cli: &Cli, catalog: &Catalog) -> Result<Option<Report>, Failure> {
+    Ok(match &cli.command {
+        Command::Export(args) => Some(Report::Export(export::run(cli, args, catalog)?)),
+        _ => None,
+    })
 }
 
 /// A line of `status`.

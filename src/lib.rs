@@ -8,6 +8,7 @@
 //! - [`history`] what the database has, [`parameters`] the names it was installed with,
 //! - [`plan`] what is to be done, a pure function of the two,
 //! - [`commands`] do it, and [`checks`] look at it,
+//! - [`export`] writes it for other tools,
 //! - [`report`] is what came of it, or a [`failure`],
 //! - [`output`] writes that, and nobody else writes anything.
 //!
@@ -18,6 +19,7 @@ pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod database;
+pub mod export;
 pub mod failure;
 pub mod history;
 pub mod interrupt;
@@ -57,7 +59,7 @@ pub fn run<E: Into<anyhow::Error>>(
         Ok(cli) => cli,
         Err(error) => return usage(&error, streams),
     };
-    let format = cli.common.format;
+    let format = cli.format();
     match execute(&cli, catalog, streams, interrupt) {
         Ok(report) => match streams.report(&report, format) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failure,
@@ -84,11 +86,14 @@ fn execute<E: Into<anyhow::Error>>(
 ) -> anyhow::Result<Report> {
     streams.log(cli.common.verbose);
     let verbose = cli.common.verbose > 0;
-    if !cli.command.takes(cli.common.format) {
+    if !cli.command.takes(cli.format()) {
         let message = "this command has no such --format: github is for migrate, status and verify, junit and sarif for verify";
         return Err(Failure::new(Exit::Usage, message).into());
     }
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
+    if let Some(report) = commands::without_database(cli, &catalog)? {
+        return Ok(report);
+    }
     let url = cli.common.database_url.clone().or_else(|| std::env::var("DATABASE_URL").ok());
     let (told, asked) = (streams.clone(), streams.clone());
     let context = Context {
@@ -107,6 +112,7 @@ fn execute<E: Into<anyhow::Error>>(
         Command::Grants => Report::Grants(commands::grants::run(&context)?),
         Command::Secret(args) => Report::Secret(commands::secret::run(&context, args)?),
         Command::Verify(args) => Report::Verify(commands::verify::run(&context, args)?),
+        Command::Export(_) => unreachable!("needs no database"),
     })
 }
 

@@ -100,6 +100,13 @@ impl Migration {
         }
         hex
     }
+
+    /// refinery's checksum of the up script, as recorded in the history beside it.
+    pub fn checksum(&self) -> u64 {
+        let name = format!("V{}__{}", self.version.number(), self.name);
+        // What it refuses, the grammar of file names has refused before.
+        refinery::Migration::unapplied(&name, &self.up.sql).map_or(0, |migration| migration.checksum())
+    }
 }
 
 impl fmt::Display for Migration {

@@ -46,7 +46,7 @@ impl Streams {
     /// Writes a result.
     pub fn report(&self, report: &Report, format: Format) -> io::Result<()> {
         match format {
-            Format::Human => {
+            Format::Human | Format::Files(_) => {
                 let text = human::report(report);
                 write(&self.out, &text)?;
                 if let Some(refusal) = human::refusal(report) {
@@ -69,7 +69,7 @@ impl Streams {
     pub fn failure(&self, failure: &Failure, format: Format) -> io::Result<()> {
         write(&self.err, &self.paint(&human::failure(failure)))?;
         match format {
-            Format::Human | Format::Junit | Format::Sarif => Ok(()),
+            Format::Human | Format::Files(_) | Format::Junit | Format::Sarif => Ok(()),
             Format::Json => write(&self.out, &json::failure(failure)?),
             Format::Github => write(&self.out, &github::failure(failure)),
         }

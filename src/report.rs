@@ -90,6 +90,8 @@ pub enum Report {
     Secret(SecretReport),
     /// `authmig grants`
     Grants(GrantsReport),
+    /// `authmig export`
+    Export(ExportReport),
 }
 
 impl Report {
@@ -102,6 +104,7 @@ impl Report {
             Report::Verify(report) => report.exit,
             Report::Secret(report) => report.exit,
             Report::Grants(report) => report.exit,
+            Report::Export(report) => report.exit,
         }
     }
 }
@@ -439,4 +442,21 @@ pub struct SecretSource {
     pub bytes: u64,
     /// The first eight hexadecimal digits of its SHA-256.
     pub fingerprint: String,
+}
+
+/// What `export` wrote.
+#[derive(Debug, Serialize)]
+pub struct ExportReport {
+    /// `authmig.export/1`
+    pub schema: &'static str,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// The tool that the files are for.
+    pub format: String,
+    /// The folder, as it was given.
+    pub folder: String,
+    /// The paths of the files in it.
+    pub files: Vec<String>,
+    /// The exit code.
+    pub exit: Exit,
 }

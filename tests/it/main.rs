@@ -14,6 +14,7 @@ mod auth;
 mod commands;
 mod concurrency;
 mod docs;
+mod export;
 mod failures;
 mod formats;
 mod manifest;
