@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::database::Limits;
+use crate::database::{Limits, Patience};
 use crate::migration::Version;
 
 /// Token management for PostgREST, in your database.
@@ -159,9 +159,6 @@ pub struct StatusArgs {
     /// Exit with 3 if migrations are pending, 4 on drift, 9 if the database is newer
     #[arg(long, env = "AUTHMIG_CHECK", value_parser = clap::builder::FalseyValueParser::new())]
     pub check: bool,
-    /// Wait until everything is applied, for as long as this (30s, 5m); 3 if it is not by then
-    #[arg(long, value_name = "DURATION", value_parser = duration, env = "AUTHMIG_STATUS_WAIT")]
-    pub wait: Option<Duration>,
 }
 
 /// Options of `rollback`.
@@ -249,6 +246,14 @@ pub struct Common {
     /// How long to wait for the server to accept a connection
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "10s", env = "AUTHMIG_CONNECT_TIMEOUT")]
     pub connect_timeout: Duration,
+    /// Wait up to this long (30s, 5m) for what can come by itself: a server that is
+    /// starting, a name that does not resolve yet; in status, also for the migrations of
+    /// another run (exit code 3 if they do not come)
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, env = "AUTHMIG_WAIT")]
+    pub wait: Option<Duration>,
+    /// With --wait, also for a database that does not exist yet
+    #[arg(long, global = true, requires = "wait", env = "AUTHMIG_WAIT_FOR_DATABASE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub wait_for_database: bool,
     /// How long to wait while another authmig is at work
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "60s", env = "AUTHMIG_LOCK_WAIT")]
     pub lock_wait: Duration,
@@ -338,6 +343,14 @@ impl Command {
 }
 
 impl Common {
+    /// How long to try to connect, from now on.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            until: self.wait.and_then(|wait| Instant::now().checked_add(wait)),
+            missing_database: self.wait_for_database,
+        }
+    }
+
     /// The limits of a run.
     pub fn limits(&self) -> Limits {
         Limits {

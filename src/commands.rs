@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
 use crate::cli::{Cli, Command};
-use crate::database::{Database, Limits, Tell};
+use crate::database::{Database, Limits, Patience, Tell};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::interrupt::Interrupt;
@@ -29,6 +29,8 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// The database.
     pub target: Target,
+    /// How long to try to connect.
+    pub patience: Patience,
     /// How long to wait for what.
     pub limits: Limits,
     /// The install parameters that were given.
@@ -47,7 +49,7 @@ pub type Ask<'a> = &'a dyn Fn(&crate::report::RollbackReport) -> Option<bool>;
 impl<'a> Context<'a> {
     /// Connects to the database.
     pub fn connect(&self) -> Result<Database, Failure> {
-        Database::connect(&self.target, self.limits, &self.interrupt, &self.tell)
+        Database::connect(&self.target, self.patience, self.limits, &self.interrupt, &self.tell)
     }
 
     /// The install parameters for a database with this history.

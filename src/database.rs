@@ -1,5 +1,6 @@
 //! The connection: one for a run, one message a step, every error with its place.
 
+mod connect;
 mod locked;
 
 use std::collections::BTreeSet;
@@ -7,8 +8,8 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use postgres::Client;
 use postgres::error::{DbError, Severity};
-use postgres::{Client, NoTls};
 use tracing::debug;
 
 use crate::failure::Failure;
@@ -19,6 +20,7 @@ use crate::parameters::Values;
 use crate::report::{Event, Exit, Step};
 use crate::target::Target;
 
+pub use connect::Patience;
 pub(crate) use locked::AUTH_SCHEMA;
 pub use locked::{Locked, Stored};
 
@@ -64,6 +66,7 @@ impl Database {
     /// Connects.
     pub fn connect(
         target: &Target,
+        patience: Patience,
         limits: Limits,
         interrupt: &Interrupt,
         tell: &Tell,
@@ -91,9 +94,7 @@ impl Database {
                 }
             }
         });
-        let client =
-            interrupt.blocked(|| config.connect(NoTls)).map_err(|error| unreachable(&target.name, &error))?;
-        debug!(database = target.name, "connected");
+        let client = connect::connect(target, &config, patience, interrupt, tell)?;
         Ok(Database {
             client,
             name: target.name.clone(),
@@ -340,10 +341,8 @@ impl Database {
         }
         let Some(error) = error.as_db_error().filter(|error| !self.is_lost(error)) else {
             let reason = reason(error);
-            return Failure::new(
-                Exit::Unreachable,
-                format!("the connection to {} was lost: {reason}; nothing was changed", self.name),
-            );
+            let message = format!("the connection to {} was lost: {reason}; nothing was changed", self.name);
+            return Failure { heals: true, ..Failure::new(Exit::Unreachable, message) };
         };
         let running = self.lock_marks().last().map(|(file, _)| file.clone());
         let place = message.place_of(error, running.as_deref());
@@ -482,21 +481,6 @@ fn holder(rows: Option<&Rows>) -> String {
         let _ = write!(holder, ", since {since}");
     }
     holder
-}
-
-fn unreachable(name: &str, error: &postgres::Error) -> Failure {
-    let message = format!("cannot connect to {name}: {}", reason(error));
-    let failure = Failure::new(Exit::Unreachable, message);
-    match error.code().map(postgres::error::SqlState::code) {
-        Some("28P01" | "28000") => failure.hint("check user and password, and the server's pg_hba.conf"),
-        Some("3D000") => failure.hint("create the database first: authmig makes schemas, not databases"),
-        Some("53300") => {
-            failure.hint("the server has no free connection; try again, or raise max_connections")
-        }
-        Some("57P03") => failure.hint("the server is starting up or shutting down; try again"),
-        Some(_) => failure,
-        None => failure.hint("is the server running there, and does it accept connections from here?"),
-    }
 }
 
 /// The innermost cause, without what the operating system adds in brackets.

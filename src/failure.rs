@@ -15,6 +15,9 @@ pub struct Failure {
     /// The status with which the process ends.
     #[serde(skip)]
     pub exit: Exit,
+    /// Whether the same run may succeed later, with nobody doing anything about it.
+    #[serde(skip)]
+    pub heals: bool,
     /// One sentence: what failed, and in what state that leaves the database.
     pub message: String,
     /// Where in which script.
@@ -80,6 +83,7 @@ impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
         Failure {
             exit,
+            heals: false,
             message: message.into(),
             place: None,
             server: None,

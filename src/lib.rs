@@ -99,6 +99,7 @@ fn execute<E: Into<anyhow::Error>>(
     let context = Context {
         catalog: &catalog,
         target: Target::parse(url.as_deref(), cli.common.connect_timeout)?,
+        patience: cli.common.patience(),
         limits: cli.common.limits(),
         given: cli.common.parameters.given(),
         interrupt: interrupt.clone(),

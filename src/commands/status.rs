@@ -13,10 +13,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
-    let Some(wait) = args.wait else {
+    let Some(until) = context.patience.until else {
         return look(context, args);
     };
-    let end = Instant::now() + wait;
     let mut told = false;
     loop {
         let result = look(context, args);
@@ -25,9 +24,10 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
                 report.pending > 0 && report.drift.is_empty(),
                 format!("{} of {} migrations are pending", report.pending, report.migrations.len()),
             ),
-            Err(failure) => (failure.exit == Exit::Unreachable, failure.message.clone()),
+            // Connecting has waited by itself; but the server can go in between.
+            Err(failure) => (failure.heals, failure.message.clone()),
         };
-        if !again || Instant::now() >= end {
+        if !again || Instant::now() >= until {
             return result.map(|report| StatusReport {
                 exit: if again { Exit::Pending } else { report.exit },
                 ..report
@@ -37,7 +37,7 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
             (context.tell)(Event::Waiting(why));
             told = true;
         }
-        context.interrupt.sleep(PAUSE.min(end.saturating_duration_since(Instant::now())))?;
+        context.interrupt.sleep(PAUSE.min(until.saturating_duration_since(Instant::now())))?;
     }
 }
 
@@ -51,7 +51,7 @@ fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failur
     let count = |state: State| entries.iter().filter(|entry| entry.state == state).count();
     let drift: Vec<_> = entries.iter().filter_map(Entry::drift).collect();
     let pending = count(State::Pending);
-    let exit = if !args.check && args.wait.is_none() {
+    let exit = if !args.check && context.patience.until.is_none() {
         Exit::Success
     } else if count(State::Newer) > 0 {
         Exit::Newer

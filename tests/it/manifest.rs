@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authmig::checks::facts;
-use authmig::database::{Database, Limits};
+use authmig::database::{Database, Limits, Patience};
 use authmig::interrupt::Interrupt;
 use authmig::manifest::Manifest;
 use authmig::message::Sections;
@@ -31,8 +31,14 @@ fn generate() -> Manifest {
             statement_timeout: Duration::ZERO,
         };
         let target = Target::parse(Some(&db.url()), Duration::from_secs(10)).unwrap();
-        let mut database =
-            Database::connect(&target, limits, &Interrupt::default(), &(Arc::new(|_| ()) as _)).unwrap();
+        let mut database = Database::connect(
+            &target,
+            Patience::default(),
+            limits,
+            &Interrupt::default(),
+            &(Arc::new(|_| ()) as _),
+        )
+        .unwrap();
         let history = database.history().unwrap();
         let values = parameters::resolve(&std::collections::BTreeMap::new(), &history.parameters).unwrap();
         let mut message = authmig::checks::begin("begin read only;", &values);
