@@ -94,7 +94,34 @@ pub enum Command {
     /// verify` accept the result. The names of roles and schemas are those that are given
     /// here. The folder must be new or empty.
     Export(ExportArgs),
+    /// Print the completions for a shell
+    ///
+    /// bash: authmig completions bash > /etc/bash_completion.d/authmig
+    /// zsh: authmig completions zsh > /usr/local/share/zsh/site-functions/_authmig
+    /// fish: authmig completions fish > ~/.config/fish/completions/authmig.fish
+    /// PowerShell: authmig completions powershell >> $PROFILE
+    #[command(verbatim_doc_comment, help_template = TEXT_ONLY)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    ///
+    /// Into a folder, one for each command: authmig.1, authmig-migrate.1, … Without one,
+    /// the page of authmig itself goes to standard output: authmig man | man -l -
+    #[command(help_template = TEXT_ONLY)]
+    Man {
+        /// The folder; made if it is missing
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// What each exit code means, and what to do
+    #[command(long_about = crate::report::EXIT_CODES, help_template = "{about-with-newline}")]
+    ExitCodes,
 }
+
+/// Help of what takes no options.
+const TEXT_ONLY: &str = "{about-with-newline}\n{usage-heading} {usage}\n\nArguments:\n{positionals}\n";
 
 /// Options of `export`.
 #[derive(Debug, Args)]
@@ -334,7 +361,10 @@ impl Command {
     /// Whether the results of this command can be written like that.
     pub fn takes(&self, format: Format) -> bool {
         match format {
-            Format::Human | Format::Json => true,
+            Format::Human => true,
+            Format::Json => {
+                !matches!(self, Command::Completions { .. } | Command::Man { .. } | Command::ExitCodes)
+            }
             Format::Files(_) => matches!(self, Command::Export(_)),
             Format::Github => matches!(self, Command::Migrate(_) | Command::Status(_) | Command::Verify(_)),
             Format::Junit | Format::Sarif => matches!(self, Command::Verify(_)),

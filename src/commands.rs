@@ -2,6 +2,7 @@
 
 pub mod export;
 pub mod grants;
+pub mod manual;
 pub mod migrate;
 pub mod rollback;
 pub mod secret;
@@ -20,7 +21,7 @@ use crate::message::{Message, parameter_settings, settings};
 use crate::migration::Version;
 use crate::parameters::{self, Values};
 use crate::plan::{Entry, Obstacle, Plan, Until};
-use crate::report::{Exit, MigrationStatus, Report};
+use crate::report::{EXIT_CODES, Exit, MigrationStatus, Report};
 use crate::target::Target;
 
 /// What every command works with.
@@ -113,6 +114,9 @@ impl<'a> Context<'a> {
 pub fn without_database(cli: &Cli, catalog: &Catalog) -> Result<Option<Report>, Failure> {
     Ok(match &cli.command {
         Command::Export(args) => Some(Report::Export(export::run(cli, args, catalog)?)),
+        Command::Completions { shell } => Some(Report::Text(manual::completions(*shell)?)),
+        Command::Man { folder } => Some(Report::Text(manual::pages(folder.as_deref())?)),
+        Command::ExitCodes => Some(Report::Text(EXIT_CODES.to_owned())),
         _ => None,
     })
 }

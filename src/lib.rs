@@ -87,7 +87,7 @@ fn execute<E: Into<anyhow::Error>>(
     streams.log(cli.common.verbose);
     let verbose = cli.common.verbose > 0;
     if !cli.command.takes(cli.format()) {
-        let message = "this command has no such --format: github is for migrate, status and verify, junit and sarif for verify";
+        let message = "this command has no such --format: json is for all that work with a database, github for migrate, status and verify, junit and sarif for verify";
         return Err(Failure::new(Exit::Usage, message).into());
     }
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
@@ -113,14 +113,32 @@ fn execute<E: Into<anyhow::Error>>(
         Command::Grants => Report::Grants(commands::grants::run(&context)?),
         Command::Secret(args) => Report::Secret(commands::secret::run(&context, args)?),
         Command::Verify(args) => Report::Verify(commands::verify::run(&context, args)?),
-        Command::Export(_) => unreachable!("needs no database"),
+        Command::Export(_) | Command::Completions { .. } | Command::Man { .. } | Command::ExitCodes => {
+            unreachable!("needs no database")
+        }
     })
 }
 
 /// Help and version go to standard output, complaints to standard error.
 fn usage(error: &clap::Error, streams: &Streams) -> Exit {
+    if error.kind() == clap::error::ErrorKind::DisplayVersion {
+        return output::write(&streams.out, &version()).map_or(Exit::Failure, |()| Exit::Success);
+    }
     let text = if streams.colour { error.render().ansi().to_string() } else { error.render().to_string() };
     let (sink, exit) =
         if error.use_stderr() { (&streams.err, Exit::Usage) } else { (&streams.out, Exit::Success) };
     output::write(sink, &text).map_or(Exit::Failure, |()| exit)
+}
+
+/// What `--version` says. The digest is that of `LC_ALL=C sha256sum * | sha256sum` in
+/// the folder of the migrations, so anybody can compare it with a clone.
+fn version() -> String {
+    let count = Catalog::embedded().map_or(0, |catalog| catalog.migrations().len());
+    format!(
+        "authmig {}\ncommit      {}\ntarget      {}\nmigrations  {count}, sha256 {}\n",
+        report::VERSION,
+        env!("AUTHMIG_COMMIT"),
+        env!("AUTHMIG_TARGET"),
+        catalog::embedded_digest()
+    )
 }

@@ -61,6 +61,9 @@ impl Serialize for Exit {
     }
 }
 
+/// What each exit code means, and what to do.
+pub const EXIT_CODES: &str = include_str!("exit_codes.txt");
+
 /// What happens while a command runs; written to standard error at once.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -92,6 +95,8 @@ pub enum Report {
     Grants(GrantsReport),
     /// `authmig export`
     Export(ExportReport),
+    /// What is text already: `authmig completions`, `man`, `exit-codes`.
+    Text(String),
 }
 
 impl Report {
@@ -105,6 +110,7 @@ impl Report {
             Report::Secret(report) => report.exit,
             Report::Grants(report) => report.exit,
             Report::Export(report) => report.exit,
+            Report::Text(_) => Exit::Success,
         }
     }
 }

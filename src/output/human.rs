@@ -22,6 +22,7 @@ pub(super) fn report(report: &Report) -> String {
         Report::Secret(report) => secret(report),
         Report::Grants(report) => grants(report),
         Report::Export(report) => export(report),
+        Report::Text(text) => text.clone(),
     }
 }
 

@@ -18,6 +18,7 @@ mod export;
 mod failures;
 mod formats;
 mod manifest;
+mod manual;
 mod privileges;
 mod readme;
 mod rollback;
