@@ -266,13 +266,15 @@ pub enum SecretCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Common {
-    /// The database; before DATABASE_URL. A password on the command line is visible to
-    /// others: use the variable
-    #[arg(long, global = true, value_name = "URL", env = "AUTHMIG_DATABASE_URL", hide_env_values = true)]
+    /// The database: a URL or key=value, as psql takes it. Before AUTHMIG_DATABASE_URL,
+    /// DATABASE_URL (both also with _FILE, for the name of a file) and psql's variables,
+    /// PGHOST and so on. A password on the command line is visible to others
+    #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
-    /// How long to wait for the server to accept a connection
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "10s", env = "AUTHMIG_CONNECT_TIMEOUT")]
-    pub connect_timeout: Duration,
+    /// How long each server may take to let us in, TLS and login included; 0s: for ever
+    /// [default: connect_timeout of the URL, or else 10s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, env = "AUTHMIG_CONNECT_TIMEOUT")]
+    pub connect_timeout: Option<Duration>,
     /// Wait up to this long (30s, 5m) for what can come by itself: a server that is
     /// starting, a name that does not resolve yet; in status, also for the migrations of
     /// another run (exit code 3 if they do not come)
@@ -376,6 +378,7 @@ impl Common {
     /// How long to try to connect, from now on.
     pub fn patience(&self) -> Patience {
         Patience {
+            attempt: self.connect_timeout,
             until: self.wait.and_then(|wait| Instant::now().checked_add(wait)),
             missing_database: self.wait_for_database,
         }

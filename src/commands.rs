@@ -90,7 +90,7 @@ impl<'a> Context<'a> {
 
     /// Why there is no plan, in words.
     fn obstacle(&self, obstacle: Obstacle) -> Failure {
-        let name = &self.target.name;
+        let name = self.target.name();
         let (exit, message, findings, hint) = match obstacle {
             Obstacle::Target(message) => return Failure::new(Exit::Usage, message),
             Obstacle::Drift(findings) => (

@@ -2,24 +2,27 @@
 
 mod connect;
 mod locked;
+mod refusal;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use postgres::Client;
 use postgres::error::{DbError, Severity};
+use postgres::{Client, Config};
 use tracing::debug;
 
 use crate::failure::Failure;
 use crate::history::{self, History};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Cancel, Interrupt};
 use crate::message::{Message, Rows, Sections, mark, parameter_settings, rows, settings};
 use crate::parameters::Values;
 use crate::report::{Event, Exit, Step};
 use crate::target::Target;
 
+use connect::Connected;
 pub use connect::Patience;
 pub(crate) use locked::AUTH_SCHEMA;
 pub use locked::{Locked, Stored};
@@ -50,6 +53,7 @@ pub enum Lock<'a> {
 pub struct Database {
     client: Client,
     name: String,
+    cancel: Cancel,
     limits: Limits,
     interrupt: Interrupt,
     tell: Tell,
@@ -72,7 +76,7 @@ impl Database {
         tell: &Tell,
     ) -> Result<Database, Failure> {
         let marks = Marks::default();
-        let mut config = target.config.clone();
+        let mut config = Config::new();
         config.notice_callback({
             let (marks, tell) = (marks.clone(), tell.clone());
             let said = Mutex::new(BTreeSet::new());
@@ -94,15 +98,9 @@ impl Database {
                 }
             }
         });
-        let client = connect::connect(target, &config, patience, interrupt, tell)?;
-        Ok(Database {
-            client,
-            name: target.name.clone(),
-            limits,
-            interrupt: interrupt.clone(),
-            tell: tell.clone(),
-            marks,
-        })
+        let Connected { client, name, cancel } =
+            connect::connect(target, &config, patience, interrupt, tell)?;
+        Ok(Database { client, name, cancel, limits, interrupt: interrupt.clone(), tell: tell.clone(), marks })
     }
 
     /// `user@host:port/dbname`
@@ -242,9 +240,8 @@ impl Database {
         self.interrupt.check()?;
         self.lock_marks().clear();
         debug!(characters = message.text().len(), "message to the server");
-        let token = self.client.cancel_token();
         let client = &mut self.client;
-        let answer = self.interrupt.running(token, || client.simple_query(message.text()));
+        let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
         answer.map(rows).map_err(|error| self.failure(&error, message))
     }
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use postgres::{CancelToken, NoTls};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -19,6 +18,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A cancel request may come just before the statement that it is for: it is
 /// repeated for as long as a statement runs.
 const CANCEL_EVERY: Duration = Duration::from_millis(200);
+
+/// Asks the server to end what it is doing.
+pub type Cancel = Arc<dyn Fn() + Send + Sync>;
 
 /// Whether the process was asked to end, and how that reaches the main thread.
 #[derive(Clone, Default)]
@@ -45,7 +47,7 @@ enum Phase {
     #[default]
     Blocked,
     /// Waiting for the server to answer.
-    Running(CancelToken),
+    Running(Cancel),
     /// About to look.
     Attentive,
 }
@@ -76,14 +78,17 @@ impl Interrupt {
         }
         let this = self.clone();
         thread::spawn(move || {
-            let end = Instant::now() + GRACE;
-            while Instant::now() < end {
+            loop {
+                // The request may hang, as the server may: it is not to hold up the end.
                 let phase = this.state().phase.clone();
-                if let Phase::Running(token) = phase {
-                    let _ = token.cancel_query(NoTls);
+                if let Phase::Running(cancel) = phase {
+                    cancel();
                 }
                 thread::sleep(CANCEL_EVERY);
             }
+        });
+        thread::spawn(move || {
+            thread::sleep(GRACE);
             std::process::exit(i32::from(Exit::Signal(signal).code()));
         });
     }
@@ -96,9 +101,9 @@ impl Interrupt {
         }
     }
 
-    /// Runs `work` while a signal cancels through `token`.
-    pub fn running<T>(&self, token: CancelToken, work: impl FnOnce() -> T) -> T {
-        self.during(Phase::Running(token), Phase::Attentive, work)
+    /// Runs `work` while a signal calls `cancel`.
+    pub fn running<T>(&self, cancel: Cancel, work: impl FnOnce() -> T) -> T {
+        self.during(Phase::Running(cancel), Phase::Attentive, work)
     }
 
     /// Runs `work` while a signal ends the process at once.

@@ -45,7 +45,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Streams;
 use crate::report::{Exit, Report};
-use crate::target::Target;
+use crate::target::{Surroundings, Target};
 
 /// Takes the command line, does what it says, writes the result, and returns the
 /// status to exit with. `catalog` is asked for the migrations only if they are needed.
@@ -94,11 +94,10 @@ fn execute<E: Into<anyhow::Error>>(
     if let Some(report) = commands::without_database(cli, &catalog)? {
         return Ok(report);
     }
-    let url = cli.common.database_url.clone().or_else(|| std::env::var("DATABASE_URL").ok());
     let (told, asked) = (streams.clone(), streams.clone());
     let context = Context {
         catalog: &catalog,
-        target: Target::parse(url.as_deref(), cli.common.connect_timeout)?,
+        target: Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process())?,
         patience: cli.common.patience(),
         limits: cli.common.limits(),
         given: cli.common.parameters.given(),

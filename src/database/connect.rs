@@ -1,44 +1,82 @@
-//! From a target to a connection: what can heal is waited for.
+//! From a target to a connection: every place, every address, with and without TLS, as
+//! libpq would try them. What can heal is waited for.
 
+use std::cell::OnceCell;
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use postgres::{Client, Config, NoTls};
-use tracing::debug;
+use postgres::config::{SslMode as DriverMode, SslNegotiation};
+use postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::{debug, info};
 
-use super::{Pauses, Tell, reason};
+use super::refusal::Refusal;
+use super::{Pauses, Tell, tls};
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Cancel, Interrupt};
 use crate::report::{Event, Exit};
-use crate::target::Target;
+use crate::target::{Address, ChannelBinding, Negotiation, Place, SessionAttrs, SslMode, Target, Tls};
 
 /// How long to try to connect.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience {
+    /// How long each address may take, to the end of the login; zero is for ever, and
+    /// `None` leaves it to the target.
+    pub attempt: Option<Duration>,
     /// Until when what can heal is tried again; without it, there is one try.
     pub until: Option<Instant>,
     /// Whether a database that does not exist counts among that.
     pub missing_database: bool,
 }
 
-/// Connects; while `patience` lasts, again and again if it may yet succeed.
+/// How long an address may take if nobody says.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// A connection that stands.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    /// `user@host:port/dbname` of the place that it leads to.
+    pub(super) name: String,
+    /// Asks the server to end what it is doing.
+    pub(super) cancel: Cancel,
+}
+
+/// Connects; while `patience` lasts, again and again if it may yet succeed. `config` has
+/// what is not the target's.
 pub(super) fn connect(
     target: &Target,
     config: &Config,
     patience: Patience,
     interrupt: &Interrupt,
     tell: &Tell,
-) -> Result<Client, Failure> {
+) -> Result<Connected, Failure> {
+    for line in target.origins() {
+        info!("{line}");
+    }
+    for warning in &target.warnings {
+        tell(Event::Notice("warning".to_owned(), warning.clone()));
+    }
+    let mut round = Round { target, config: with_target(config, target), tls: OnceCell::new(), limit: None };
     let mut pauses = Pauses::new();
     let mut told = false;
     loop {
-        let error = match interrupt.blocked(|| config.connect(NoTls)) {
-            Ok(client) => {
-                debug!(database = target.name, "connected");
-                return Ok(client);
+        let left =
+            patience.until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        let attempt = patience.attempt.or(target.connect_timeout).unwrap_or(ATTEMPT);
+        // A server that says nothing must not outlast the patience by much.
+        let attempt = if attempt.is_zero() { left } else { attempt.min(left.max(Duration::from_secs(1))) };
+        round.limit = (attempt < Duration::MAX).then_some(attempt);
+        let failure = match interrupt.blocked(|| round.run())? {
+            Ok(connected) => {
+                debug!(database = connected.name, "connected");
+                return Ok(connected);
             }
-            Err(error) => error,
+            Err(tried) => failure(target, &tried, patience),
         };
-        let failure = Failure { heals: heals(&error, patience), ..unreachable(&target.name, &error) };
         let left =
             patience.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
         if left.is_zero() || !failure.heals {
@@ -52,27 +90,291 @@ pub(super) fn connect(
     }
 }
 
-/// Whether the same try may succeed later, with nobody doing anything about it.
-fn heals(error: &postgres::Error, patience: Patience) -> bool {
-    match error.code().map(postgres::error::SqlState::code) {
-        // Starting up or shutting down, no connection free; nothing heard of a server.
-        Some("57P01" | "57P02" | "57P03" | "53300") | None => true,
-        Some("3D000") => patience.missing_database,
-        Some(_) => false,
+/// What the driver is told in every attempt.
+fn with_target(config: &Config, target: &Target) -> Config {
+    let mut config = config.clone();
+    config.user(&target.user).dbname(&target.dbname).application_name(&target.application_name);
+    if let Some(options) = &target.options {
+        config.options(options);
+    }
+    let keepalives = &target.keepalives;
+    config.keepalives(keepalives.on);
+    if let Some(idle) = keepalives.idle {
+        config.keepalives_idle(idle);
+    }
+    if let Some(interval) = keepalives.interval {
+        config.keepalives_interval(interval);
+    }
+    if let Some(count) = keepalives.count {
+        config.keepalives_retries(count);
+    }
+    if let Some(timeout) = keepalives.user_timeout {
+        config.tcp_user_timeout(timeout);
+    }
+    config.channel_binding(match target.channel_binding {
+        ChannelBinding::Disable => postgres::config::ChannelBinding::Disable,
+        ChannelBinding::Prefer => postgres::config::ChannelBinding::Prefer,
+        ChannelBinding::Require => postgres::config::ChannelBinding::Require,
+    });
+    config.ssl_negotiation(match target.tls.negotiation {
+        Negotiation::Postgres => SslNegotiation::Postgres,
+        Negotiation::Direct => SslNegotiation::Direct,
+    });
+    config
+}
+
+/// One round through all places.
+struct Round<'a> {
+    target: &'a Target,
+    config: Config,
+    /// Made when it is needed: it reads files.
+    tls: OnceCell<MakeRustlsConnect>,
+    limit: Option<Duration>,
+}
+
+/// What came of one attempt.
+struct Tried {
+    place: String,
+    address: Option<SocketAddr>,
+    /// With or without TLS, where both were tried.
+    how: &'static str,
+    refusal: Refusal,
+}
+
+impl Round<'_> {
+    fn run(&self) -> Result<Result<Connected, Vec<Tried>>, Failure> {
+        let mut tried = Vec::new();
+        let wishes: &[SessionAttrs] = match self.target.session {
+            SessionAttrs::PreferStandby => &[SessionAttrs::Standby, SessionAttrs::Any],
+            other => &[other],
+        };
+        for wish in wishes {
+            tried.clear();
+            let mut places: Vec<_> = self.target.places.iter().collect();
+            if self.target.shuffled {
+                shuffle(&mut places);
+            }
+            for place in places {
+                if let Some(connected) = self.place(place, *wish, &mut tried)? {
+                    return Ok(Ok(connected));
+                }
+            }
+        }
+        Ok(Err(tried))
+    }
+
+    /// All addresses of a place.
+    fn place(
+        &self,
+        place: &Place,
+        wish: SessionAttrs,
+        tried: &mut Vec<Tried>,
+    ) -> Result<Option<Connected>, Failure> {
+        let addresses = match &place.address {
+            Address::Socket(_) => vec![None],
+            Address::Ip(address) => vec![Some(SocketAddr::new(*address, place.port))],
+            Address::Name(name) => match self.resolve(name, place.port) {
+                Ok(addresses) => addresses.into_iter().map(Some).collect(),
+                Err(refusal) => {
+                    tried.push(Tried { place: place.to_string(), address: None, how: "", refusal });
+                    return Ok(None);
+                }
+            },
+        };
+        for address in addresses {
+            // A socket stays on this machine: there is nothing to encrypt.
+            let mode = if address.is_some() { self.target.tls.mode } else { SslMode::Disable };
+            let ways: &[(DriverMode, &str)] = match mode {
+                SslMode::Disable => &[(DriverMode::Disable, "")],
+                SslMode::Allow => &[(DriverMode::Disable, "without TLS"), (DriverMode::Require, "with TLS")],
+                SslMode::Prefer => &[(DriverMode::Prefer, "with TLS"), (DriverMode::Disable, "without TLS")],
+                SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[(DriverMode::Require, "")],
+            };
+            for (index, (driver_mode, how)) in ways.iter().enumerate() {
+                let refusal = match self.attempt(place, address, *driver_mode, wish)? {
+                    Ok(connected) => return Ok(Some(connected)),
+                    Err(refusal) => refusal,
+                };
+                let again = index + 1 < ways.len() && refusal.depends_on_tls();
+                let how = if again || index > 0 { how } else { "" };
+                tried.push(Tried { place: place.to_string(), address, how, refusal });
+                if !again {
+                    break;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn resolve(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
+        let host = (name.to_owned(), port);
+        let found = in_time(self.limit, move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        let mut addresses = match found {
+            None => return Err(Refusal::Silent(self.limit.unwrap_or_default())),
+            Some(Ok(addresses)) if !addresses.is_empty() => addresses,
+            Some(Ok(_)) => return Err(Refusal::Unresolved("it has no address".to_owned())),
+            Some(Err(error)) => return Err(Refusal::Unresolved(plain(&error.to_string()))),
+        };
+        addresses.dedup();
+        if self.target.shuffled {
+            shuffle(&mut addresses);
+        }
+        Ok(addresses)
+    }
+
+    fn attempt(
+        &self,
+        place: &Place,
+        address: Option<SocketAddr>,
+        mode: DriverMode,
+        wish: SessionAttrs,
+    ) -> Result<Result<Connected, Refusal>, Failure> {
+        let mut config = self.config.clone();
+        config.port(place.port).ssl_mode(mode);
+        match (&place.address, address) {
+            (Address::Socket(folder), _) => {
+                config.host_path(folder);
+            }
+            (_, Some(address)) => {
+                // The name is what the certificate has to have.
+                config.host(place.host.as_deref().unwrap_or(&address.ip().to_string()));
+                config.hostaddr(address.ip());
+            }
+            (_, None) => {}
+        }
+        if let Some(password) = &place.password {
+            config.password(&password.secret);
+        }
+        if let Some(limit) = self.limit {
+            config.connect_timeout(limit);
+        }
+        Ok(self.connect(config, self.tls(mode)?, place, wish))
+    }
+
+    fn tls(&self, mode: DriverMode) -> Result<MakeRustlsConnect, Failure> {
+        if mode == DriverMode::Disable {
+            // The driver wants one, and does not use it.
+            return tls::connector(&Tls::OFF);
+        }
+        if let Some(tls) = self.tls.get() {
+            return Ok(tls.clone());
+        }
+        let tls = tls::connector(&self.target.tls)?;
+        Ok(self.tls.get_or_init(|| tls).clone())
+    }
+
+    fn connect(
+        &self,
+        config: Config,
+        tls: MakeRustlsConnect,
+        place: &Place,
+        wish: SessionAttrs,
+    ) -> Result<Connected, Refusal> {
+        let for_cancel = tls.clone();
+        let connected = in_time(self.limit, move || {
+            let mut client = config.connect(tls)?;
+            let unwanted = if wish == SessionAttrs::Any { None } else { unwanted(&mut client, wish)? };
+            Ok((client, unwanted))
+        });
+        match connected {
+            None => Err(Refusal::Silent(self.limit.unwrap_or_default())),
+            Some(Ok((_, Some(unwanted)))) => Err(Refusal::Unwanted(unwanted)),
+            Some(Ok((client, None))) => {
+                let token = client.cancel_token();
+                Ok(Connected {
+                    client,
+                    name: self.target.name_at(&place.to_string()),
+                    cancel: Arc::new(move || {
+                        // A request that does not arrive is made again.
+                        let _ = token.cancel_query(for_cancel.clone());
+                    }),
+                })
+            }
+            Some(Err(error)) => {
+                let host = place.host.clone().unwrap_or_else(|| place.to_string());
+                Err(Refusal::new(error, &host, &self.target.tls.roots))
+            }
+        }
     }
 }
 
-fn unreachable(name: &str, error: &postgres::Error) -> Failure {
-    let message = format!("cannot connect to {name}: {}", reason(error));
-    let failure = Failure::new(Exit::Unreachable, message);
-    match error.code().map(postgres::error::SqlState::code) {
-        Some("28P01" | "28000") => failure.hint("check user and password, and the server's pg_hba.conf"),
-        Some("3D000") => failure.hint("create the database first: authmig makes schemas, not databases"),
-        Some("53300") => {
-            failure.hint("the server has no free connection; try again, or raise max_connections")
+/// What `work` returns, unless it takes longer than this: then it is left behind, in a
+/// thread that ends when the network lets it.
+fn in_time<T: Send + 'static>(
+    limit: Option<Duration>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let Some(limit) = limit else { return Some(work()) };
+    let (sender, receiver) = mpsc::channel();
+    let spawned = thread::Builder::new().name("connect".to_owned()).spawn(move || {
+        // If nobody waits any more, what came of it does not matter.
+        let _ = sender.send(work());
+    });
+    spawned.ok()?;
+    receiver.recv_timeout(limit).ok()
+}
+
+/// Why this server is not the one that was wished for, if it is not.
+fn unwanted(client: &mut Client, wish: SessionAttrs) -> Result<Option<&'static str>, postgres::Error> {
+    let question =
+        "select pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
+    let answer = client.simple_query(question)?;
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some((row.get(0) == Some("t"), row.get(1) == Some("on"))),
+        _ => None,
+    });
+    let (standby, read_only) = row.unwrap_or_default();
+    Ok(match wish {
+        SessionAttrs::ReadWrite if read_only => Some("it only reads"),
+        SessionAttrs::ReadOnly if !read_only => Some("it does not only read"),
+        SessionAttrs::Primary if standby => Some("it is a standby"),
+        SessionAttrs::Standby if !standby => Some("it is no standby"),
+        _ => None,
+    })
+}
+
+/// The text of a system's error, without what it adds about itself.
+fn plain(text: &str) -> String {
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)?;
+        if let Some(address) = self.address.filter(|address| !self.place.contains(&address.ip().to_string()))
+        {
+            write!(f, " ({})", address.ip())?;
         }
-        Some("57P03") => failure.hint("the server is starting up or shutting down; try again"),
-        Some(_) => failure,
-        None => failure.hint("is the server running there, and does it accept connections from here?"),
+        if !self.how.is_empty() {
+            write!(f, " {}", self.how)?;
+        }
+        write!(f, ": {}", self.refusal.why())
+    }
+}
+
+/// Everything that was tried, as one error.
+fn failure(target: &Target, tried: &[Tried], patience: Patience) -> Failure {
+    let name = target.name();
+    let mut whys: Vec<_> = tried.iter().map(|tried| tried.refusal.why()).collect();
+    whys.dedup();
+    let heals = tried.iter().any(|tried| tried.refusal.heals(patience));
+    let last = tried.last();
+    let place = last.and_then(|tried| target.places.iter().find(|place| place.to_string() == tried.place));
+    let password = place.and_then(|place| place.password.as_ref());
+    let hint = last.and_then(|tried| tried.refusal.hint(target, password));
+    let (message, findings) = match (&whys[..], target.places.len()) {
+        ([why], 1) => (format!("cannot connect to {name}: {why}"), Vec::new()),
+        _ => (format!("cannot connect to {name}"), tried.iter().map(ToString::to_string).collect()),
+    };
+    Failure { heals, findings, hint, ..Failure::new(Exit::Unreachable, message) }
+}
+
+/// Fisher and Yates.
+fn shuffle<T>(items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        let random = getrandom::u32().unwrap_or_default();
+        items.swap(last, random as usize % (last + 1));
     }
 }

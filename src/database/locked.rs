@@ -123,9 +123,8 @@ impl<'a> Locked<'a> {
     /// statement, in no view of what runs, and in no log of the server.
     pub fn store_secret(&mut self, secret: &Secret, replace: bool) -> Result<Stored, Failure> {
         self.send(&Message::new("create table authmig.secret_in_transit (secret text);"))?;
-        let token = self.database.client.cancel_token();
         let client = &mut self.database.client;
-        let copied = self.database.interrupt.running(token, || {
+        let copied = self.database.interrupt.running(self.database.cancel.clone(), || {
             let mut writer = client.copy_in("copy authmig.secret_in_transit from stdin")?;
             let written = writer.write_all(secret.reveal().as_bytes());
             writer.finish().map(|_| written)
@@ -183,9 +182,9 @@ impl<'a> Locked<'a> {
     pub fn commit(mut self) -> Result<(), Failure> {
         self.database.interrupt.check()?;
         self.open = false;
-        let token = self.database.client.cancel_token();
         let client = &mut self.database.client;
-        let result = self.database.interrupt.running(token, || client.batch_execute("commit"));
+        let result =
+            self.database.interrupt.running(self.database.cancel.clone(), || client.batch_execute("commit"));
         result.map_err(|error| {
             let name = &self.database.name;
             match error.as_db_error().filter(|error| !self.database.is_lost(error)) {

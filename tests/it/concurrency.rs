@@ -58,7 +58,7 @@ fn a_second_run_says_who_holds_the_lock_waits_and_finds_nothing_to_do() {
             "{}",
             second.stderr
         );
-        assert!(second.stderr.contains("of postgres from 127.0.0.1 (authmig 0."), "{}", second.stderr);
+        assert!(second.stderr.contains("of postgres from 127.0.0.1 (authmig), since 2"), "{}", second.stderr);
         assert!(second.stderr.contains(", since 2"), "{}", second.stderr);
         assert_eq!(second.stderr.lines().count(), 1, "{}", second.stderr);
         first.join().unwrap().exits(0);

@@ -10,7 +10,7 @@ use authmig::interrupt::Interrupt;
 use authmig::manifest::Manifest;
 use authmig::message::Sections;
 use authmig::parameters;
-use authmig::target::Target;
+use authmig::target::{Surroundings, Target};
 
 use crate::support::{Files, TestDb, own_roles, with_options};
 
@@ -30,7 +30,7 @@ fn generate() -> Manifest {
             lock_timeout: Duration::ZERO,
             statement_timeout: Duration::ZERO,
         };
-        let target = Target::parse(Some(&db.url()), Duration::from_secs(10)).unwrap();
+        let target = Target::resolve(Some(&db.url()), &Surroundings::default()).unwrap();
         let mut database = Database::connect(
             &target,
             Patience::default(),

@@ -8,7 +8,7 @@ fn every_command_takes_one_connection_and_few_turns() {
     let db = TestDb::new();
     let proxy = Proxy::to(db.port());
     let run = |arguments: &[&str], code: i32| {
-        let url = db.url_at(proxy.port);
+        let url = format!("{}?sslmode=disable", db.url_at(proxy.port));
         db.authmig(&[arguments, &["--database-url", &url]].concat()).exits(code);
         proxy.counts()
     };

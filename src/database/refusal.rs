@@ -1,0 +1,150 @@
+//! Why a server did not let us in: in words, with advice, and whether that can heal.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use super::connect::Patience;
+use super::{reason, tls};
+use crate::target::{Password, Roots, Target};
+
+/// Why an attempt did not end in a connection.
+pub(super) enum Refusal {
+    /// It took too long.
+    Silent(Duration),
+    /// The name has no address.
+    Unresolved(String),
+    /// The server is of the wrong kind.
+    Unwanted(&'static str),
+    /// The server refused, and said why.
+    Server(Box<postgres::Error>),
+    /// The certificate is not accepted, or TLS fails otherwise: what is wrong, what may help.
+    Tls(String, Option<&'static str>),
+    /// The connection could not be made, or broke.
+    Network(String),
+    /// It broke while TLS was being opened.
+    Handshake(String),
+    /// What does not change by itself: what is wrong, what may help.
+    Other(String, Option<&'static str>),
+}
+
+impl Refusal {
+    /// What this error of the driver means.
+    pub(super) fn new(error: postgres::Error, host: &str, roots: &Roots) -> Refusal {
+        if error.as_db_error().is_some() {
+            return Refusal::Server(Box::new(error));
+        }
+        if let Some(error) = rustls_error(&error) {
+            let (why, hint) = tls::explain(error, host, roots);
+            return Refusal::Tls(why, hint);
+        }
+        // The driver's kinds of error can be told apart by their texts alone.
+        let kind = error.to_string();
+        let reason = reason(&error);
+        match (kind.split(": ").next().unwrap_or_default(), &*reason) {
+            ("error performing TLS handshake", "server does not support TLS") => Refusal::Other(
+                "it does not do TLS".to_owned(),
+                Some("sslmode=prefer goes on without it; `ssl = on` turns it on at the server"),
+            ),
+            ("error performing TLS handshake", _) => Refusal::Handshake(format!("TLS fails: {reason}")),
+            ("connection closed", _) => Refusal::Network("it closed the connection".to_owned()),
+            ("error connecting to server" | "error communicating with the server", _) => {
+                Refusal::Network(reason)
+            }
+            ("unexpected message from server" | "error parsing response from server", _) => {
+                Refusal::Other("what answers there is no PostgreSQL server".to_owned(), None)
+            }
+            (_, "password missing") => Refusal::Other(
+                "it asks for a password, and none was given".to_owned(),
+                Some("set PGPASSWORD, or use a password file, ~/.pgpass"),
+            ),
+            _ => Refusal::Other(reason, None),
+        }
+    }
+
+    /// The SQLSTATE, if the server said something.
+    fn code(&self) -> Option<&str> {
+        match self {
+            Refusal::Server(error) => Some(error.code()?.code()),
+            _ => None,
+        }
+    }
+
+    /// Whether the server may say something else with TLS, or without.
+    pub(super) fn depends_on_tls(&self) -> bool {
+        matches!(self, Refusal::Tls(..) | Refusal::Handshake(_))
+            || self.code().is_some_and(|code| code.starts_with("28"))
+    }
+
+    /// Whether the same attempt may succeed later, with nobody doing anything about it.
+    pub(super) fn heals(&self, patience: Patience) -> bool {
+        match self {
+            Refusal::Silent(_)
+            | Refusal::Unresolved(_)
+            | Refusal::Unwanted(_)
+            | Refusal::Network(_)
+            | Refusal::Handshake(_) => true,
+            Refusal::Tls(..) | Refusal::Other(..) => false,
+            // Starting up or shutting down, no connection free.
+            Refusal::Server(_) => match self.code() {
+                Some("57P01" | "57P02" | "57P03" | "53300") => true,
+                code => code == Some("3D000") && patience.missing_database,
+            },
+        }
+    }
+
+    pub(super) fn why(&self) -> String {
+        match self {
+            Refusal::Silent(limit) => format!("no answer within {}", humantime::format_duration(*limit)),
+            Refusal::Unresolved(why) => format!("the name does not resolve: {why}"),
+            Refusal::Unwanted(why) => format!("{why}, and target_session_attrs wants another one"),
+            Refusal::Server(error) => reason(error),
+            Refusal::Tls(why, _)
+            | Refusal::Network(why)
+            | Refusal::Handshake(why)
+            | Refusal::Other(why, _) => why.clone(),
+        }
+    }
+
+    pub(super) fn hint(&self, target: &Target, password: Option<&Password>) -> Option<String> {
+        Some(match (self, self.code()) {
+            (Refusal::Tls(_, hint) | Refusal::Other(_, hint), _) => (*hint)?.to_owned(),
+            (Refusal::Silent(_), _) => "--connect-timeout 30s waits longer for an answer".to_owned(),
+            (Refusal::Network(_) | Refusal::Unresolved(_), _) => {
+                let origin = target.origin("host").or(target.origin("hostaddr"));
+                let origin = origin.map_or_else(String::new, |origin| format!(", as {origin} says"));
+                format!(
+                    "is the server there{origin}, and may it be reached from here? --wait 60s waits for it"
+                )
+            }
+            (_, Some("28P01")) => match password {
+                Some(password) => {
+                    format!("check user and password; the password came from {}", password.origin)
+                }
+                None => "check user and password".to_owned(),
+            },
+            (_, Some("28000")) => "check the user, and the server's pg_hba.conf".to_owned(),
+            (_, Some("3D000")) => {
+                "create the database first, or wait for it with --wait 60s --wait-for-database".to_owned()
+            }
+            (_, Some("53300")) => {
+                "--wait 60s waits for a free connection; max_connections allows more".to_owned()
+            }
+            (_, Some("57P03")) => "--wait 60s waits for a server that is starting".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// What rustls said, if it is among the causes.
+fn rustls_error(error: &postgres::Error) -> Option<&rustls::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = inner.and_then(|inner| inner.downcast_ref()) {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
