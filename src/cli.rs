@@ -40,7 +40,10 @@ Exit codes:
   7  refused: it would lose data, or the answer was no
   8  a script failed; everything was rolled back
   9  the database is newer than this binary
-  130, 143  interrupted by SIGINT, SIGTERM; everything was rolled back";
+  126, 127  the command of install is not executable, or not there
+  130, 143  interrupted by SIGINT, SIGTERM; everything was rolled back
+
+authmig help exit-codes says what to do about each.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -73,6 +76,16 @@ pub enum Command {
     /// what PostgREST is told in the database fits. What is wrong is shown with the
     /// statement that mends it. Exit code 4 if a check fails.
     Verify(VerifyArgs),
+    /// Wait for the server, migrate, verify, then become another command
+    ///
+    /// For the entrypoint of a container: authmig install -- postgrest. Waits for the
+    /// server (--wait, 60 seconds unless told otherwise), does what migrate and verify do,
+    /// and then runs the command behind -- in its own place: same process, so signals and
+    /// exit code are the command's. Of many copies that start at once, one migrates. If
+    /// anything fails, the command is not started. With a command, what authmig says goes
+    /// to standard error. Its own variables, those that may hold a secret among them, do
+    /// not reach the command: AUTHMIG_*, DATABASE_URL, DATABASE_URL_FILE, PGPASSWORD.
+    Install(InstallArgs),
     /// Show who may do what: roles against functions, tables and schemas
     ///
     /// Reads only. What a role really may do, by a grant of its own, through a role that
@@ -122,6 +135,30 @@ pub enum Command {
 
 /// Help of what takes no options.
 const TEXT_ONLY: &str = "{about-with-newline}\n{usage-heading} {usage}\n\nArguments:\n{positionals}\n";
+
+/// Options of `install`.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// Upgrade an installation of the published SQL in place, as migrate does
+    #[arg(long, env = "AUTHMIG_ADOPT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub adopt: bool,
+    /// Store the JWT secret in this file, if none is stored yet; AUTHMIG_JWT_SECRET can
+    /// hold the secret itself
+    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
+    pub jwt_secret_file: Option<PathBuf>,
+    /// Do not start the command if verify has advice
+    #[arg(long, env = "AUTHMIG_STRICT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub strict: bool,
+    /// Give the command authmig's own variables as well
+    #[arg(long, env = "AUTHMIG_KEEP_ENV", value_parser = clap::builder::FalseyValueParser::new())]
+    pub keep_env: bool,
+    /// What to run when the database is ready, and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// How long `install` waits for the server unless it is told.
+const INSTALL_WAIT: Duration = Duration::from_secs(60);
 
 /// Options of `export`.
 #[derive(Debug, Args)]
@@ -348,6 +385,15 @@ pub enum Format {
 }
 
 impl Cli {
+    /// How long to try to connect, from now on. install waits without being told.
+    pub fn patience(&self) -> Patience {
+        let mut patience = self.common.patience();
+        if matches!(self.command, Command::Install(_)) && patience.until.is_none() {
+            patience.until = Instant::now().checked_add(INSTALL_WAIT);
+        }
+        patience
+    }
+
     /// How the result is written. export takes its layout from `--format`, and says
     /// `--json` for this.
     pub fn format(&self) -> Format {
@@ -360,6 +406,11 @@ impl Cli {
 }
 
 impl Command {
+    /// Whether another command takes the place of this one in the end.
+    pub fn hands_over(&self) -> bool {
+        matches!(self, Command::Install(args) if !args.command.is_empty())
+    }
+
     /// Whether the results of this command can be written like that.
     pub fn takes(&self, format: Format) -> bool {
         match format {

@@ -2,6 +2,7 @@
 
 pub mod export;
 pub mod grants;
+pub mod install;
 pub mod manual;
 pub mod migrate;
 pub mod rollback;

@@ -60,7 +60,12 @@ pub fn run<E: Into<anyhow::Error>>(
         Err(error) => return usage(&error, streams),
     };
     let format = cli.format();
-    match execute(&cli, catalog, streams, interrupt) {
+    let mut streams = streams.clone();
+    if cli.command.hands_over() {
+        // Standard output is that of the command which comes after.
+        streams.out = streams.err.clone();
+    }
+    let exit = match execute(&cli, catalog, &streams, interrupt) {
         Ok(report) => match streams.report(&report, format) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failure,
             // Done is done, also if the reader has left, as in `authmig status | head -1`.
@@ -75,6 +80,14 @@ pub fn run<E: Into<anyhow::Error>>(
             let _ = streams.failure(&failure, format);
             failure.exit
         }
+    };
+    match &cli.command {
+        Command::Install(args) if exit == Exit::Success && cli.command.hands_over() => {
+            let failure = commands::install::hand_over(args, interrupt);
+            let _ = streams.failure(&failure, format);
+            failure.exit
+        }
+        _ => exit,
     }
 }
 
@@ -98,7 +111,7 @@ fn execute<E: Into<anyhow::Error>>(
     let context = Context {
         catalog: &catalog,
         target: Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process())?,
-        patience: cli.common.patience(),
+        patience: cli.patience(),
         limits: cli.common.limits(),
         given: cli.common.parameters.given(),
         interrupt: interrupt.clone(),
@@ -112,6 +125,7 @@ fn execute<E: Into<anyhow::Error>>(
         Command::Grants => Report::Grants(commands::grants::run(&context)?),
         Command::Secret(args) => Report::Secret(commands::secret::run(&context, args)?),
         Command::Verify(args) => Report::Verify(commands::verify::run(&context, args)?),
+        Command::Install(args) => Report::Install(commands::install::run(&context, args)?),
         Command::Export(_) | Command::Completions { .. } | Command::Man { .. } | Command::ExitCodes => {
             unreachable!("needs no database")
         }

@@ -21,6 +21,7 @@ pub(super) fn report(report: &Report) -> String {
         Report::Verify(report) => verify(report),
         Report::Secret(report) => secret(report),
         Report::Grants(report) => grants(report),
+        Report::Install(report) => format!("{}{}", migrate(&report.migrate), found(&report.verify)),
         Report::Export(report) => export(report),
         Report::Text(text) => text.clone(),
     }
@@ -278,6 +279,13 @@ fn verify(report: &VerifyReport) -> String {
         })
         .collect();
     table(&mut text, &rows);
+    text.push_str(&found(report));
+    text
+}
+
+/// What a verification has found, without what it has looked at.
+fn found(report: &VerifyReport) -> String {
+    let mut text = String::new();
     for check in &report.checks {
         text.push_str(&findings(check.name, &check.findings));
     }

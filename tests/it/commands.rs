@@ -199,6 +199,7 @@ fn every_json_object_is_as_its_schema_says() {
         (db.authmig(&["secret", "generate", "--print", "--format", "json"]), 0),
         (db.authmig(&["secret", "status", "--format", "json"]), 0),
         (db.authmig(&["grants", "--format", "json"]), 0),
+        (db.authmig(&["install", "--format", "json"]), 0),
         (db.authmig(&["export", folder.path().to_str().unwrap(), "--json"]), 0),
     ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");

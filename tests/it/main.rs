@@ -17,6 +17,7 @@ mod docs;
 mod export;
 mod failures;
 mod formats;
+mod install;
 mod manifest;
 mod manual;
 mod privileges;

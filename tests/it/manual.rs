@@ -15,11 +15,12 @@ fn authmig(arguments: &[&str]) -> Run {
     finish(command.env_remove("DATABASE_URL").spawn().unwrap())
 }
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "migrate",
     "status",
     "rollback",
     "verify",
+    "install",
     "grants",
     "secret",
     "export",

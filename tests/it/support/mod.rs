@@ -1,6 +1,7 @@
 //! A database for each test, toy migrations, and ways to run authmig.
 
 pub(crate) mod proxy;
+pub(crate) mod server;
 pub(crate) mod tools;
 
 use std::collections::BTreeMap;
