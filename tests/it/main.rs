@@ -22,6 +22,7 @@ mod manifest;
 mod manual;
 mod privileges;
 mod readme;
+mod release;
 mod rollback;
 mod scripts;
 mod secret;
