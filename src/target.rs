@@ -413,12 +413,8 @@ fn gather(option: Option<&str>, around: &Surroundings) -> Result<Given, Failure>
             given.0.insert(keyword.name, (value, Origin::Given(origin)));
         }
     }
-    // Before the variables: a service is stronger.
-    for keyword in ["service", "servicefile"] {
-        if let Some(variable) = keyword::find(keyword).and_then(|keyword| keyword.variable) {
-            from_variable(&mut given, keyword, variable, around);
-        }
-    }
+    // Before the other variables: a service is stronger.
+    from_variable(&mut given, "service", "PGSERVICE", around);
     if let Some(name) = given.get("service").map(str::to_owned) {
         let (path, settings) = service(&given, around, &name)?;
         for (keyword, value) in settings {
@@ -472,10 +468,9 @@ fn service(
 ) -> Result<(PathBuf, Vec<conninfo::Setting>), Failure> {
     let system = around.variable("PGSYSCONFDIR").unwrap_or(SYSTEM_SERVICES);
     let system = Path::new(system).join("pg_service.conf");
-    let own = given.path("servicefile");
+    let own = around.variable("PGSERVICEFILE").map(PathBuf::from);
     if let Some(path) = own.as_ref().filter(|path| !path.exists()) {
-        let place = given.place("servicefile");
-        return Err(wrong(format!("service file {}{place} is not there", path.display())));
+        return Err(wrong(format!("service file {} (PGSERVICEFILE) is not there", path.display())));
     }
     for path in [own.or_else(|| around.home_file(".pg_service.conf")), Some(system)].into_iter().flatten() {
         if let Some(settings) = files::service(&path, name).map_err(wrong)? {

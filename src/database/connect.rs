@@ -158,6 +158,9 @@ impl Round<'_> {
                 if let Some(connected) = self.place(place, *wish, &mut tried)? {
                     return Ok(Ok(connected));
                 }
+                if tried.last().is_some_and(|tried| tried.refusal.ends_the_round()) {
+                    return Ok(Err(tried));
+                }
             }
         }
         Ok(Err(tried))
@@ -201,6 +204,9 @@ impl Round<'_> {
                 if !again {
                     break;
                 }
+            }
+            if tried.last().is_some_and(|tried| tried.refusal.ends_the_round()) {
+                break;
             }
         }
         Ok(None)

@@ -76,6 +76,15 @@ impl Refusal {
             || self.code().is_some_and(|code| code.starts_with("28"))
     }
 
+    /// Whether no other place is tried: a server that was found has said no.
+    pub(super) fn ends_the_round(&self) -> bool {
+        match self {
+            Refusal::Silent(_) | Refusal::Unresolved(_) | Refusal::Unwanted(_) | Refusal::Network(_) => false,
+            Refusal::Tls(..) | Refusal::Handshake(_) | Refusal::Other(..) => true,
+            Refusal::Server(_) => self.code() != Some("57P03"),
+        }
+    }
+
     /// Whether the same attempt may succeed later, with nobody doing anything about it.
     pub(super) fn heals(&self, patience: Patience) -> bool {
         match self {

@@ -125,7 +125,7 @@ fn settings(text: &str, name: &str) -> Result<Option<Vec<Setting>>, (usize, Stri
         };
         match keyword::find(keyword) {
             None => return Err(wrong("there is no such option")),
-            Some(keyword) if keyword.name.starts_with("service") => {
+            Some(keyword) if keyword.name == "service" => {
                 return Err(wrong("a service cannot name another one"));
             }
             Some(keyword) => settings.push((keyword, value.to_owned())),

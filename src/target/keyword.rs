@@ -36,7 +36,6 @@ const SCRAM: Treatment = Refused(&[], "SCRAM with stored keys is not supported: 
 /// All of them, in the order of libpq.
 pub(super) const ALL: &[Keyword] = &[
     keyword("service", "PGSERVICE", Same),
-    keyword("servicefile", "PGSERVICEFILE", Same),
     keyword("user", "PGUSER", Same),
     keyword("password", "PGPASSWORD", Same),
     keyword("passfile", "PGPASSFILE", Same),

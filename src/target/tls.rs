@@ -104,7 +104,7 @@ impl Tls {
         if negotiation == Negotiation::Direct && mode < SslMode::Require {
             return Err(wrong("sslnegotiation=direct wants sslmode=require or more"));
         }
-        let sni = given.word("sslsni", &[("0", false), ("1", true)])?.unwrap_or(true);
+        let sni = given.get("sslsni").is_none_or(|value| value.starts_with('1'));
         let versions = versions(given)?;
         if mode == SslMode::Disable {
             return Ok(Tls::OFF);

@@ -13,6 +13,7 @@ mod adopt;
 mod auth;
 mod commands;
 mod concurrency;
+mod connecting;
 mod docs;
 mod export;
 mod failures;

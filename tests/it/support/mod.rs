@@ -22,6 +22,14 @@ pub(crate) fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with bin/test"))
 }
 
+/// Says that this machine lacks a tool, and that what needs it is not tested; fails where
+/// everything has to be there.
+#[expect(clippy::print_stderr, reason = "the test would pass in silence")]
+pub(crate) fn missing(tool: &str) {
+    assert!(std::env::var_os("AUTHMIG_TEST_REQUIRE_TOOLS").is_none(), "not on this machine: {tool}");
+    eprintln!("skipped: not on this machine: {tool}");
+}
+
 /// The server's major version.
 pub(crate) fn major() -> u32 {
     setting("AUTHMIG_TEST_MAJOR").parse().unwrap()

@@ -1,0 +1,4 @@
+//! authmig connects to what psql connects to.
+
+mod certificates;
+mod table;
