@@ -15,6 +15,7 @@ mod commands;
 mod concurrency;
 mod connecting;
 mod docs;
+mod examples;
 mod export;
 mod failures;
 mod formats;
