@@ -10,13 +10,22 @@ use std::sync::OnceLock;
 use include_dir::{Dir, include_dir};
 
 use crate::manifest::Manifest;
-use crate::migration::{FileName, Migration, Part, Script, Version, parse_file_name};
+use crate::migration::{FileName, Migration, Part, Script, Version, parse_file_name, sha256};
 use crate::scanner;
 
 /// The file that says what the migrations create.
 pub const MANIFEST: &str = "manifest.txt";
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
+
+/// SHA-256 over the embedded files: that of the lines of `sha256sum`.
+pub fn embedded_digest() -> String {
+    let mut files: Vec<_> = EMBEDDED.files().collect();
+    files.sort_by_key(|file| file.path());
+    let lines: Vec<_> =
+        files.iter().map(|file| format!("{}  {}", sha256(file.contents()), file.path().display())).collect();
+    sha256(format!("{}\n", lines.join("\n")).as_bytes())
+}
 
 /// All migrations, in the order of their versions, each with its three scripts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -41,7 +41,10 @@ Exit codes:
   7  refused: it would lose data, or the answer was no
   8  a script failed; everything was rolled back
   9  the database is newer than this binary
-  130, 143  interrupted by SIGINT, SIGTERM; everything was rolled back";
+  126, 127  the command of install is not executable, or not there
+  130, 143  interrupted by SIGINT, SIGTERM; everything was rolled back
+
+authmig help exit-codes says what to do about each.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -74,6 +77,16 @@ pub enum Command {
     /// what PostgREST is told in the database fits. What is wrong is shown with the
     /// statement that mends it. Exit code 4 if a check fails.
     Verify(VerifyArgs),
+    /// Wait for the server, migrate, verify, then become another command
+    ///
+    /// For the entrypoint of a container: authmig install -- postgrest. Waits for the
+    /// server (--wait, 60 seconds unless told otherwise), does what migrate and verify do,
+    /// and then runs the command behind -- in its own place: same process, so signals and
+    /// exit code are the command's. Of many copies that start at once, one migrates. If
+    /// anything fails, the command is not started. With a command, what authmig says goes
+    /// to standard error. Its own variables, those that may hold a secret among them, do
+    /// not reach the command: AUTHMIG_*, DATABASE_URL, DATABASE_URL_FILE, PGPASSWORD.
+    Install(InstallArgs),
     /// Show who may do what: roles against functions, tables and schemas
     ///
     /// Reads only. What a role really may do, by a grant of its own, through a role that
@@ -87,6 +100,100 @@ pub enum Command {
     /// there with db-pre-config = "auth_private.postgrest_config", or is given the same
     /// one with jwt-secret-is-base64.
     Secret(SecretArgs),
+    /// Write the SQL as files for another tool, or for reading
+    ///
+    /// For those who must run SQL by other means: psql, SuperStack's script, dbmate,
+    /// Sqitch, refinery. Needs no database. The files take the same lock, record the same
+    /// history and verify the same as `authmig migrate`, so `authmig status` and `authmig
+    /// verify` accept the result. The names of roles and schemas are those that are given
+    /// here. The folder must be new or empty.
+    Export(ExportArgs),
+    /// Print the completions for a shell
+    ///
+    /// bash: authmig completions bash > /etc/bash_completion.d/authmig
+    /// zsh: authmig completions zsh > /usr/local/share/zsh/site-functions/_authmig
+    /// fish: authmig completions fish > ~/.config/fish/completions/authmig.fish
+    /// PowerShell: authmig completions powershell >> $PROFILE
+    #[command(verbatim_doc_comment, help_template = TEXT_ONLY)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    ///
+    /// Into a folder, one for each command: authmig.1, authmig-migrate.1, … Without one,
+    /// the page of authmig itself goes to standard output: authmig man | man -l -
+    #[command(help_template = TEXT_ONLY)]
+    Man {
+        /// The folder; made if it is missing
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
+    /// What each exit code means, and what to do
+    #[command(long_about = crate::report::EXIT_CODES, help_template = "{about-with-newline}")]
+    ExitCodes,
+}
+
+/// Help of what takes no options.
+const TEXT_ONLY: &str = "{about-with-newline}\n{usage-heading} {usage}\n\nArguments:\n{positionals}\n";
+
+/// Options of `install`.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// Upgrade an installation of the published SQL in place, as migrate does
+    #[arg(long, env = "AUTHMIG_ADOPT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub adopt: bool,
+    /// Store the JWT secret in this file, if none is stored yet; AUTHMIG_JWT_SECRET can
+    /// hold the secret itself
+    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
+    pub jwt_secret_file: Option<PathBuf>,
+    /// Do not start the command if verify has advice
+    #[arg(long, env = "AUTHMIG_STRICT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub strict: bool,
+    /// Give the command authmig's own variables as well
+    #[arg(long, env = "AUTHMIG_KEEP_ENV", value_parser = clap::builder::FalseyValueParser::new())]
+    pub keep_env: bool,
+    /// What to run when the database is ready, and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// How long `install` waits for the server unless it is told.
+const INSTALL_WAIT: Duration = Duration::from_secs(60);
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The folder to write to; made if it is missing
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The tool that the files are for
+    #[arg(long = "format", id = "format", value_name = "TOOL", default_value = "plain", value_parser = layouts())]
+    pub layout: Format,
+    /// Write the result as one JSON object, as --format json does elsewhere
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
+
+/// What an export is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// SQL as any client runs it, a file a direction.
+    Plain,
+    /// For `bin/postgres migrate` of SuperStack.
+    Superstack,
+    /// dbmate.
+    Dbmate,
+    /// Sqitch, a project with plan.
+    Sqitch,
+    /// refinery, its library or its command.
+    Refinery,
+}
+
+/// The words for a [`Layout`], as what the option of the same name is everywhere else.
+fn layouts() -> impl clap::builder::TypedValueParser<Value = Format> {
+    use clap::builder::TypedValueParser as _;
+    clap::builder::EnumValueParser::<Layout>::new().map(Format::Files)
 }
 
 /// Options of `migrate`.
@@ -281,6 +388,30 @@ pub enum Format {
     Junit,
     /// SARIF 2.1.0; of verify.
     Sarif,
+    /// Not results, but files: what `--format` means to export.
+    #[value(skip)]
+    Files(Layout),
+}
+
+impl Cli {
+    /// How long to try to connect, from now on. install waits without being told.
+    pub fn patience(&self) -> Patience {
+        let mut patience = self.common.patience();
+        if matches!(self.command, Command::Install(_)) && patience.until.is_none() {
+            patience.until = Instant::now().checked_add(INSTALL_WAIT);
+        }
+        patience
+    }
+
+    /// How the result is written. export takes its layout from `--format`, and says
+    /// `--json` for this.
+    pub fn format(&self) -> Format {
+        match (&self.command, self.common.format) {
+            (Command::Export(args), _) if args.json => Format::Json,
+            (_, Format::Files(_)) => Format::Human,
+            (_, format) => format,
+        }
+    }
 }
 
 /// How standard error is written.
@@ -293,10 +424,19 @@ pub enum LogFormat {
 }
 
 impl Command {
+    /// Whether another command takes the place of this one in the end.
+    pub fn hands_over(&self) -> bool {
+        matches!(self, Command::Install(args) if !args.command.is_empty())
+    }
+
     /// Whether the results of this command can be written like that.
     pub fn takes(&self, format: Format) -> bool {
         match format {
-            Format::Human | Format::Json => true,
+            Format::Human => true,
+            Format::Json => {
+                !matches!(self, Command::Completions { .. } | Command::Man { .. } | Command::ExitCodes)
+            }
+            Format::Files(_) => matches!(self, Command::Export(_)),
             Format::Github => matches!(self, Command::Migrate(_) | Command::Status(_) | Command::Verify(_)),
             Format::Junit | Format::Sarif => matches!(self, Command::Verify(_)),
         }

@@ -1,11 +1,14 @@
 //! SIGINT and SIGTERM: cancel what the server is doing, roll back, exit 130 or 143.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::failure::Failure;
@@ -32,6 +35,10 @@ pub struct Interrupt {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// The last signal that came, set before any thread knows of it.
+    arrived: Arc<AtomicUsize>,
+    /// Whether a signal ends the process where it stands.
+    leaving: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -56,11 +63,23 @@ impl Interrupt {
     /// Listens for the signals from now on. Call it once in a process.
     pub fn listen() -> std::io::Result<Interrupt> {
         let interrupt = Interrupt::default();
+        for signal in [SIGINT, SIGTERM] {
+            let number = usize::try_from(signal).unwrap_or(0);
+            flag::register_usize(signal, interrupt.shared.arrived.clone(), number)?;
+            flag::register_conditional_shutdown(signal, 128 + signal, interrupt.shared.leaving.clone())?;
+        }
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let listener = interrupt.clone();
+        if std::process::id() == 1 {
+            signals.add_signal(SIGCHLD)?;
+            reap();
+        }
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
-                listener.raise(u8::try_from(signal).unwrap_or(0));
+                match signal {
+                    SIGCHLD => reap(),
+                    signal => listener.raise(u8::try_from(signal).unwrap_or(0)),
+                }
             }
         })?;
         Ok(interrupt)
@@ -92,6 +111,16 @@ impl Interrupt {
             let _ = writeln!(std::io::stderr(), "error: {}", interrupted(signal));
             std::process::exit(i32::from(Exit::Signal(signal).code()));
         });
+    }
+
+    /// The last thing before another program takes over: from now on a signal ends the
+    /// process where it stands, since nobody would hear of it; an error if one has come.
+    pub fn leave(&self) -> Result<(), Failure> {
+        self.shared.leaving.store(true, Ordering::SeqCst);
+        match u8::try_from(self.shared.arrived.load(Ordering::SeqCst)).unwrap_or(0) {
+            0 => Ok(()),
+            signal => Err(Failure::new(Exit::Signal(signal), format!("interrupted by {}", name(signal)))),
+        }
     }
 
     /// An error if a signal has come.
@@ -143,10 +172,23 @@ impl Interrupt {
 }
 
 fn interrupted(signal: u8) -> Failure {
-    let name = match i32::from(signal) {
+    Failure::new(Exit::Signal(signal), format!("interrupted by {}; nothing was changed", name(signal)))
+}
+
+fn name(signal: u8) -> &'static str {
+    match i32::from(signal) {
         SIGINT => "SIGINT",
         SIGTERM => "SIGTERM",
         _ => "a signal",
-    };
-    Failure::new(Exit::Signal(signal), format!("interrupted by {name}; nothing was changed"))
+    }
+}
+
+/// Takes note of the orphans that have ended. To process 1 of a container they all fall,
+/// and it has no children of its own.
+fn reap() {
+    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        if status == WaitStatus::StillAlive {
+            break;
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! - [`history`] what the database has, [`parameters`] the names it was installed with,
 //! - [`plan`] what is to be done, a pure function of the two,
 //! - [`commands`] do it, and [`checks`] look at it,
+//! - [`export`] writes it for other tools,
 //! - [`report`] is what came of it, or a [`failure`],
 //! - [`output`] writes that, and nobody else writes anything.
 //!
@@ -18,6 +19,7 @@ pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod database;
+pub mod export;
 pub mod failure;
 pub mod history;
 pub mod interrupt;
@@ -57,9 +59,14 @@ pub fn run<E: Into<anyhow::Error>>(
         Ok(cli) => cli,
         Err(error) => return usage(&error, streams),
     };
-    let format = cli.common.format;
+    let format = cli.format();
     let log = cli.common.log_format;
-    match execute(&cli, catalog, streams, interrupt) {
+    let mut streams = streams.clone();
+    if cli.command.hands_over() {
+        // Standard output is that of the command which comes after.
+        streams.out = streams.err.clone();
+    }
+    let exit = match execute(&cli, catalog, &streams, interrupt) {
         Ok(report) => match streams.report(&report, format) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failure,
             // Done is done, also if the reader has left, as in `authmig status | head -1`.
@@ -74,6 +81,14 @@ pub fn run<E: Into<anyhow::Error>>(
             let _ = streams.failure(&failure, format, log);
             failure.exit
         }
+    };
+    match &cli.command {
+        Command::Install(args) if exit == Exit::Success && cli.command.hands_over() => {
+            let failure = commands::install::hand_over(args, interrupt);
+            let _ = streams.failure(&failure, format, log);
+            failure.exit
+        }
+        _ => exit,
     }
 }
 
@@ -86,16 +101,19 @@ fn execute<E: Into<anyhow::Error>>(
     let log = cli.common.log_format;
     streams.log(cli.common.verbose, cli.common.log.clone(), log);
     let verbose = cli.common.verbose > 0;
-    if !cli.command.takes(cli.common.format) {
-        let message = "this command has no such --format: github is for migrate, status and verify, junit and sarif for verify";
+    if !cli.command.takes(cli.format()) {
+        let message = "this command has no such --format: json is for all that work with a database, github for migrate, status and verify, junit and sarif for verify";
         return Err(Failure::new(Exit::Usage, message).into());
     }
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
+    if let Some(report) = commands::without_database(cli, &catalog)? {
+        return Ok(report);
+    }
     let (told, asked) = (streams.clone(), streams.clone());
     let context = Context {
         catalog: &catalog,
         target: Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process())?,
-        patience: cli.common.patience(),
+        patience: cli.patience(),
         limits: cli.common.limits(),
         given: cli.common.parameters.given(),
         interrupt: interrupt.clone(),
@@ -109,13 +127,33 @@ fn execute<E: Into<anyhow::Error>>(
         Command::Grants => Report::Grants(commands::grants::run(&context)?),
         Command::Secret(args) => Report::Secret(commands::secret::run(&context, args)?),
         Command::Verify(args) => Report::Verify(commands::verify::run(&context, args)?),
+        Command::Install(args) => Report::Install(commands::install::run(&context, args)?),
+        Command::Export(_) | Command::Completions { .. } | Command::Man { .. } | Command::ExitCodes => {
+            unreachable!("needs no database")
+        }
     })
 }
 
 /// Help and version go to standard output, complaints to standard error.
 fn usage(error: &clap::Error, streams: &Streams) -> Exit {
+    if error.kind() == clap::error::ErrorKind::DisplayVersion {
+        return output::write(&streams.out, &version()).map_or(Exit::Failure, |()| Exit::Success);
+    }
     let text = if streams.colour { error.render().ansi().to_string() } else { error.render().to_string() };
     let (sink, exit) =
         if error.use_stderr() { (&streams.err, Exit::Usage) } else { (&streams.out, Exit::Success) };
     output::write(sink, &text).map_or(Exit::Failure, |()| exit)
+}
+
+/// What `--version` says. The digest is that of `LC_ALL=C sha256sum * | sha256sum` in
+/// the folder of the migrations, so anybody can compare it with a clone.
+fn version() -> String {
+    let count = Catalog::embedded().map_or(0, |catalog| catalog.migrations().len());
+    format!(
+        "authmig {}\ncommit      {}\ntarget      {}\nmigrations  {count}, sha256 {}\n",
+        report::VERSION,
+        env!("AUTHMIG_COMMIT"),
+        env!("AUTHMIG_TARGET"),
+        catalog::embedded_digest()
+    )
 }

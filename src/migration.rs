@@ -93,12 +93,14 @@ pub struct Migration {
 impl Migration {
     /// SHA-256 of the up script in hexadecimal, as recorded in the history.
     pub fn sha256(&self) -> String {
-        use fmt::Write as _;
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(self.up.sql.as_bytes()) {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+        sha256(self.up.sql.as_bytes())
+    }
+
+    /// refinery's checksum of the up script, as recorded in the history beside it.
+    pub fn checksum(&self) -> u64 {
+        let name = format!("V{}__{}", self.version.number(), self.name);
+        // What it refuses, the grammar of file names has refused before.
+        refinery::Migration::unapplied(&name, &self.up.sql).map_or(0, |migration| migration.checksum())
     }
 }
 
@@ -107,6 +109,16 @@ impl fmt::Display for Migration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&label(self.version, &self.name))
     }
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 /// How a migration is called: `02-auth_schema`.

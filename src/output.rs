@@ -53,7 +53,7 @@ impl Streams {
     /// Writes a result.
     pub fn report(&self, report: &Report, format: Format) -> io::Result<()> {
         match format {
-            Format::Human => {
+            Format::Human | Format::Files(_) => {
                 let text = human::report(report);
                 write(&self.out, &text)?;
                 if let Some(refusal) = human::refusal(report) {
@@ -82,7 +82,7 @@ impl Streams {
             }
         }
         match format {
-            Format::Human | Format::Junit | Format::Sarif => Ok(()),
+            Format::Human | Format::Files(_) | Format::Junit | Format::Sarif => Ok(()),
             Format::Json => write(&self.out, &json::failure(failure)?),
             Format::Github => write(&self.out, &github::failure(failure)),
         }

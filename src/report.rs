@@ -31,6 +31,10 @@ pub enum Exit {
     ScriptFailed,
     /// The database is newer than this binary.
     Newer,
+    /// The command that was to be started is not executable.
+    NotExecutable,
+    /// It is not there.
+    NotFound,
     /// Ended by this signal.
     Signal(u8),
 }
@@ -49,6 +53,9 @@ impl Exit {
             Exit::Refused => 7,
             Exit::ScriptFailed => 8,
             Exit::Newer => 9,
+            // As a shell says it.
+            Exit::NotExecutable => 126,
+            Exit::NotFound => 127,
             // As a shell reports it.
             Exit::Signal(number) => 128_u8.saturating_add(number),
         }
@@ -60,6 +67,9 @@ impl Serialize for Exit {
         serializer.serialize_u8(self.code())
     }
 }
+
+/// What each exit code means, and what to do.
+pub const EXIT_CODES: &str = include_str!("exit_codes.txt");
 
 /// What happens while a command runs; written to standard error at once.
 #[derive(Clone, Debug)]
@@ -90,6 +100,12 @@ pub enum Report {
     Secret(SecretReport),
     /// `authmig grants`
     Grants(GrantsReport),
+    /// `authmig install`
+    Install(InstallReport),
+    /// `authmig export`
+    Export(ExportReport),
+    /// What is text already: `authmig completions`, `man`, `exit-codes`.
+    Text(String),
 }
 
 impl Report {
@@ -102,6 +118,9 @@ impl Report {
             Report::Verify(report) => report.exit,
             Report::Secret(report) => report.exit,
             Report::Grants(report) => report.exit,
+            Report::Install(report) => report.exit,
+            Report::Export(report) => report.exit,
+            Report::Text(_) => Exit::Success,
         }
     }
 }
@@ -439,4 +458,38 @@ pub struct SecretSource {
     pub bytes: u64,
     /// The first eight hexadecimal digits of its SHA-256.
     pub fingerprint: String,
+}
+
+/// What `install` did, before it hands over.
+#[derive(Debug, Serialize)]
+pub struct InstallReport {
+    /// `authmig.install/1`
+    pub schema: &'static str,
+    /// `user@host:port/dbname`
+    pub database: String,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// What `migrate` did.
+    pub migrate: MigrateReport,
+    /// What `verify` found.
+    pub verify: VerifyReport,
+    /// The exit code; that of a command which is started then is its own.
+    pub exit: Exit,
+}
+
+/// What `export` wrote.
+#[derive(Debug, Serialize)]
+pub struct ExportReport {
+    /// `authmig.export/1`
+    pub schema: &'static str,
+    /// This binary's version.
+    pub authmig: &'static str,
+    /// The tool that the files are for.
+    pub format: String,
+    /// The folder, as it was given.
+    pub folder: String,
+    /// The paths of the files in it.
+    pub files: Vec<String>,
+    /// The exit code.
+    pub exit: Exit,
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Context;
 use crate::checks::Scope;
 use crate::cli::MigrateArgs;
-use crate::database::{AUTH_SCHEMA, Lock, Stored};
+use crate::database::{AUTH_SCHEMA, Database, Lock, Stored};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::migration::Migration;
@@ -14,6 +14,26 @@ use crate::secret::Secret;
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, Failure> {
+    // Read before connecting: what is no secret needs no database to be refused.
+    let secret = given(args)?;
+    migrate(context, args, secret, &mut context.connect()?)
+}
+
+/// The secret of the file, or of the variable.
+pub(super) fn given(args: &MigrateArgs) -> Result<Option<Secret>, Failure> {
+    match &args.jwt_secret_file {
+        Some(file) => Secret::read_file(file).map(Some),
+        None => Secret::from_variable(),
+    }
+}
+
+/// Does it on this connection.
+pub(super) fn migrate(
+    context: &Context<'_>,
+    args: &MigrateArgs,
+    secret: Option<Secret>,
+    database: &mut Database,
+) -> Result<MigrateReport, Failure> {
     let wanted = |history: &History| {
         context.parameters(history)?;
         let plan = context.up(history, args.to)?;
@@ -23,11 +43,6 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
         context.preflight(history, include_str!("../sql/preflight.sql"), &plan, args.adopt).map(Some)
     };
 
-    let secret = match &args.jwt_secret_file {
-        Some(file) => Some(Secret::read_file(file)?),
-        None => Secret::from_variable()?,
-    };
-    let mut database = context.connect()?;
     let mut report = MigrateReport {
         schema: "authmig.migrate/1",
         database: database.name().to_owned(),

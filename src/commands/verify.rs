@@ -3,18 +3,27 @@
 use super::Context;
 use crate::checks;
 use crate::cli::VerifyArgs;
+use crate::database::Database;
 use crate::failure::Failure;
 use crate::report::{Check, Exit, VERSION, Verdict, VerifyReport};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<VerifyReport, Failure> {
-    let mut database = context.connect()?;
+    verify(context, args, &mut context.connect()?)
+}
+
+/// Does it on this connection.
+pub(super) fn verify(
+    context: &Context<'_>,
+    args: &VerifyArgs,
+    database: &mut Database,
+) -> Result<VerifyReport, Failure> {
     let history = database.history()?;
     if !history.ledger {
         database.check_version()?;
     }
     let parameters = context.parameters(&history)?;
-    let mut checks = checks::run(&mut database, context.catalog, &history, &parameters)?;
+    let mut checks = checks::run(database, context.catalog, &history, &parameters)?;
     let named = |names: &[String], check: &Check| names.iter().any(|name| name == check.name);
     checks.retain(|check| (args.only.is_empty() || named(&args.only, check)) && !named(&args.skip, check));
     if args.strict {

@@ -40,7 +40,12 @@ pub(super) fn report(report: &Report) -> String {
                 command(&mut text, "notice", "authmig migrate", "", &names.join(", "));
             }
         }
-        Report::Rollback(_) | Report::Secret(_) | Report::Grants(_) => {}
+        Report::Rollback(_)
+        | Report::Install(_)
+        | Report::Secret(_)
+        | Report::Grants(_)
+        | Report::Export(_)
+        | Report::Text(_) => {}
     }
     text
 }

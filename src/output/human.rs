@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::failure::Failure;
 use crate::report::{
-    Event, Finding, GrantsReport, MigrateOutcome, MigrateReport, Report, RollbackOutcome, RollbackReport,
-    SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
+    Event, ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, Report, RollbackOutcome,
+    RollbackReport, SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
 };
 
 /// Lines of a script are cut to this many columns around the caret.
@@ -21,6 +21,9 @@ pub(super) fn report(report: &Report) -> String {
         Report::Verify(report) => verify(report),
         Report::Secret(report) => secret(report),
         Report::Grants(report) => grants(report),
+        Report::Install(report) => format!("{}{}", migrate(&report.migrate), found(&report.verify)),
+        Report::Export(report) => export(report),
+        Report::Text(text) => text.clone(),
     }
 }
 
@@ -276,6 +279,13 @@ fn verify(report: &VerifyReport) -> String {
         })
         .collect();
     table(&mut text, &rows);
+    text.push_str(&found(report));
+    text
+}
+
+/// What a verification has found, without what it has looked at.
+fn found(report: &VerifyReport) -> String {
+    let mut text = String::new();
     for check in &report.checks {
         text.push_str(&findings(check.name, &check.findings));
     }
@@ -378,6 +388,15 @@ fn secret(report: &SecretReport) -> String {
         })
         .collect();
     table(&mut text, &rows);
+    text
+}
+
+fn export(report: &ExportReport) -> String {
+    let mut text = format!("{}\n", report.folder);
+    for file in &report.files {
+        let _ = writeln!(text, "  {file}");
+    }
+    let _ = writeln!(text, "{} written; README.md says how to run them", counted(report.files.len(), "file"));
     text
 }
 

@@ -177,6 +177,7 @@ fn every_json_object_is_as_its_schema_says() {
     let files = Files::tables(1..=2);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let nowhere = format!("postgres://x@127.0.0.1:{free}/x");
+    let folder = tempfile::tempdir().unwrap();
     let broken = files.clone().append("02-t2.up.sql", "\nselect nonsense;");
     let runs = [
         (db.authmig_with(&broken, &["migrate", "--format", "json"]), 8),
@@ -198,6 +199,8 @@ fn every_json_object_is_as_its_schema_says() {
         (db.authmig(&["secret", "generate", "--print", "--format", "json"]), 0),
         (db.authmig(&["secret", "status", "--format", "json"]), 0),
         (db.authmig(&["grants", "--format", "json"]), 0),
+        (db.authmig(&["install", "--format", "json"]), 0),
+        (db.authmig(&["export", folder.path().to_str().unwrap(), "--json"]), 0),
     ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
     let mut seen = std::collections::BTreeSet::new();

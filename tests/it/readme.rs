@@ -74,7 +74,7 @@ fn the_table_of_exit_codes_is_that_of_the_binary() {
         .lines()
         .take_while(|line| line.starts_with('|'))
         .collect();
-    assert_eq!(rows.len(), all.len() + 1);
+    assert_eq!(rows.len(), all.len() + 2);
     let help = TestDb::new().authmig(&["--help"]).exits(0).stdout;
     assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
     for (exit, row) in all.into_iter().zip(&rows) {
@@ -82,7 +82,9 @@ fn the_table_of_exit_codes_is_that_of_the_binary() {
         let first = meaning.split(" (").next().unwrap().trim_end_matches(" |").replace('`', "");
         assert!(help.contains(&format!("  {}  {first}", exit.code())), "{first}\n{help}");
     }
-    assert!(rows[all.len()].starts_with("| 130, 143 | "));
+    assert!(rows[all.len()].starts_with("| 126, 127 | "));
+    assert_eq!((Exit::NotExecutable.code(), Exit::NotFound.code()), (126, 127));
+    assert!(rows[all.len() + 1].starts_with("| 130, 143 | "));
     assert_eq!((Exit::Signal(2).code(), Exit::Signal(15).code()), (130, 143));
 }
 
@@ -97,7 +99,7 @@ fn every_file_that_is_linked_to_is_there() {
 #[test]
 fn every_option_in_the_tables_exists() {
     let db = TestDb::new();
-    for command in ["migrate", "status", "verify", "rollback"] {
+    for command in ["migrate", "status", "verify", "rollback", "install", "export"] {
         let row = README.lines().find(|line| line.starts_with(&format!("| `{command}` | "))).unwrap();
         let help = db.authmig(&[command, "--help"]).exits(0).stdout;
         for option in row.split("`--").skip(1).map(|rest| rest.split(['`', ' ']).next().unwrap()) {

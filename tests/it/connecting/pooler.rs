@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::server::{as_server, free_port};
-use crate::support::{TestDb, finish, missing, setting};
+use crate::support::tools::missing;
+use crate::support::{TestDb, finish, setting};
 
 /// A PgBouncer that is gone when the test is over.
 struct Pooler {

@@ -13,7 +13,8 @@ use authmig::target::{Surroundings, Target};
 
 use super::certificates::{Authority, self_signed};
 use crate::support::server::{Server, free_port};
-use crate::support::{missing, setting};
+use crate::support::setting;
+use crate::support::tools::missing;
 
 /// Who may come in how, on every server here.
 const HBA: &str = "\

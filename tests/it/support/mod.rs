@@ -2,6 +2,7 @@
 
 pub(crate) mod proxy;
 pub(crate) mod server;
+pub(crate) mod tools;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -28,14 +29,6 @@ pub(crate) const OTHER_JWT_SECRET: &str = "/////////////////////////////////////
 /// The environment that `bin/test` prepares.
 pub(crate) fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with bin/test"))
-}
-
-/// Says that this machine lacks a tool, and that what needs it is not tested; fails where
-/// everything has to be there.
-#[expect(clippy::print_stderr, reason = "the test would pass in silence")]
-pub(crate) fn missing(tool: &str) {
-    assert!(std::env::var_os("AUTHMIG_TEST_REQUIRE_TOOLS").is_none(), "not on this machine: {tool}");
-    eprintln!("skipped: not on this machine: {tool}");
 }
 
 /// The server's major version.

@@ -1,0 +1,79 @@
+//! `authmig install`: the entrypoint of a container. Waits for the server, migrates,
+//! verifies, and becomes the command that was meant to run.
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process;
+
+use super::{Context, migrate, verify};
+use crate::cli::{InstallArgs, MigrateArgs, VerifyArgs};
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::report::{Exit, InstallReport, VERSION};
+
+/// Runs the command, up to where the other one takes over.
+pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, Failure> {
+    let migrating = MigrateArgs {
+        to: None,
+        dry_run: false,
+        show_sql: false,
+        adopt: args.adopt,
+        jwt_secret_file: args.jwt_secret_file.clone(),
+    };
+    let verifying = VerifyArgs { only: Vec::new(), skip: Vec::new(), strict: args.strict };
+    let secret = migrate::given(&migrating)?;
+    let mut database = context.connect()?;
+    let migrated = migrate::migrate(context, &migrating, secret, &mut database)?;
+    let verified = verify::verify(context, &verifying, &mut database).map_err(after_the_commit)?;
+    Ok(InstallReport {
+        schema: "authmig.install/1",
+        database: database.name().to_owned(),
+        authmig: VERSION,
+        exit: verified.exit,
+        migrate: migrated,
+        verify: verified,
+    })
+}
+
+/// An interrupted verification changes nothing; but the migrations are applied.
+fn after_the_commit(failure: Failure) -> Failure {
+    match failure.exit {
+        Exit::Signal(_) => {
+            let message = failure.message.replace("nothing was changed", "the migrations are applied");
+            Failure { message, ..failure }
+        }
+        _ => failure,
+    }
+}
+
+/// Becomes the command. Returns only if that cannot be.
+pub fn hand_over(args: &InstallArgs, interrupt: &Interrupt) -> Failure {
+    let Some((program, arguments)) = args.command.split_first() else {
+        return Failure::new(Exit::Usage, "no command is given");
+    };
+    let mut command = process::Command::new(program);
+    command.args(arguments);
+    if !args.keep_env {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_own(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+    }
+    let name = program.to_string_lossy();
+    if let Err(failure) = interrupt.leave() {
+        let message = format!("{}; {name} was not started; the migrations are applied", failure.message);
+        return Failure { message, ..failure };
+    }
+    // Handlers and mask are the default ones in the new program.
+    let error = command.exec();
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::NotExecutable,
+    };
+    Failure::new(exit, format!("{name} cannot be run: {error}; the migrations are applied"))
+}
+
+/// Whether this variable is meant for authmig, or may hold the password with which it
+/// connects. Where the server is (`PGHOST`, …) is no secret, and the command may want it.
+fn is_own(name: &str) -> bool {
+    name.starts_with("AUTHMIG_") || ["DATABASE_URL", "DATABASE_URL_FILE", "PGPASSWORD"].contains(&name)
+}

@@ -1,0 +1,2 @@
+delete from authmig.created where version = pg_catalog.current_setting('authmig.step')::int;
+delete from authmig.schema_history where version = pg_catalog.current_setting('authmig.step')::int;

@@ -1,0 +1,405 @@
+//! The examples work: each file is read by the tool that it is for, and what it makes
+//! authmig do is done.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+use serde_json::Value;
+
+use crate::support::server::{Server, free_port};
+use crate::support::tools::tool;
+use crate::support::{Run, TestDb, finish, role, setting};
+
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(example(path)).unwrap()
+}
+
+#[track_caller]
+fn succeeds(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.success(), "{}{}", said[0], said[1]);
+    said[0].clone()
+}
+
+/// A YAML file as JSON, by way of Python.
+fn yaml(path: &str) -> Option<Value> {
+    // It comes with this one, and is not a program.
+    tool("kubernetes-validate")?;
+    let script = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
+    let python = tool("kubernetes-validate")?.with_file_name("python3");
+    let python = if python.exists() { python } else { PathBuf::from("python3") };
+    let text = succeeds(Command::new(python).args(["-c", script]).arg(example(path)));
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+/// A list of words.
+fn words(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+/// Secrets as a container finds them, in a folder.
+struct Secrets(tempfile::TempDir);
+
+impl Secrets {
+    fn of(url: &str) -> Secrets {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        };
+        for name in ["url", "migrate_url", "database_url"] {
+            write(name, url);
+        }
+        for name in ["jwt-secret", "jwt_secret"] {
+            write(name, "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=");
+        }
+        Secrets(folder)
+    }
+
+    /// authmig as the container starts it: these words and variables, its secrets here.
+    fn run(&self, db: &TestDb, arguments: &[String], environment: &BTreeMap<String, String>) -> Run {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let mut command = db.command(&arguments);
+        command.env_remove("DATABASE_URL");
+        for (name, value) in environment {
+            let file = value.rsplit('/').next().unwrap();
+            command.env(name, self.0.path().join(file));
+        }
+        finish(command.spawn().unwrap())
+    }
+}
+
+#[test]
+fn the_compose_file_is_one_and_its_migrate_service_migrates() {
+    let Some(check) = tool("check-jsonschema") else { return };
+    let file = example("superstack/compose.yaml");
+    succeeds(Command::new(check).args(["--builtin-schema", "vendor.compose-spec"]).arg(file));
+    let Some(compose) = yaml("superstack/compose.yaml") else { return };
+    let services = &compose["services"];
+    assert_eq!(services["postgrest"]["depends_on"]["migrate"]["condition"], "service_completed_successfully");
+    assert_eq!(services["postgrest"]["environment"]["PGRST_DB_SCHEMAS"], "api,auth");
+    let migrate = &services["migrate"];
+    let environment: BTreeMap<String, String> =
+        serde_json::from_value(migrate["environment"].clone()).unwrap();
+    let db = TestDb::new();
+    let run = Secrets::of(&db.url()).run(&db, &words(&migrate["command"]), &environment).exits(0);
+    assert!(run.stdout.contains("the JWT secret that was given is stored"), "{}", run.stdout);
+    // Every secret is a file of that folder, and env.example names none of them.
+    for (name, secret) in compose["secrets"].as_object().unwrap() {
+        assert_eq!(secret["file"], format!("secrets/{name}"));
+        assert!(text("superstack/README.md").contains(&format!("secrets/{name}")), "{name}");
+    }
+    let names = text("superstack/env.example");
+    for line in names.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split('=').next().unwrap();
+        assert!(text("superstack/compose.yaml").contains(&format!("${{{name}:-")), "{name}");
+        assert!(!name.contains("PASSWORD") && !name.contains("SECRET"), "{name}");
+    }
+}
+
+#[test]
+fn the_authenticator_of_the_compose_file_can_log_in() {
+    let server = Server::start(
+        "local all all trust\nhost all authenticator all scram-sha-256\nhost all all all trust\n",
+        &[("log_statement", "all")],
+        &[],
+    );
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "it's a s3cret").unwrap();
+    let path = format!("{}:{}", setting("AUTHMIG_TEST_CLIENTS"), std::env::var("PATH").unwrap());
+    succeeds(
+        Command::new(example("superstack/postgres/00-authenticator.sh"))
+            .env("AUTHENTICATOR_PASSWORD_FILE", secret.path())
+            .env("PATH", path)
+            .env("POSTGRES_DB", "postgres")
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", server.port.to_string()),
+    );
+    let db = TestDb::new();
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
+    db.authmig(&["migrate", "--database-url", &url]).exits(0);
+    let own = url.replace("postgres@", "authenticator:it's%20a%20s3cret@");
+    // It logs in; that it may not read the ledger is as it should be.
+    let run = db.authmig(&["status", "--database-url", &own]).exits(1);
+    assert!(run.stderr.contains("permission denied for schema authmig"), "{}", run.stderr);
+    let log = std::fs::read_to_string(format!("{}/log", server.folder)).unwrap();
+    assert!(!log.contains("s3cret"), "{log}");
+}
+
+#[test]
+fn caddy_lets_no_authorization_header_through_to_a_refresh() {
+    let Some(caddy) = tool("caddy") else { return };
+    succeeds(
+        Command::new(&caddy)
+            .args(["validate", "--adapter", "caddyfile", "--config"])
+            .arg(example("superstack/Caddyfile")),
+    );
+    // What PostgREST would be asked: requests come to a server of this test.
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free_port();
+    let upstream = backend.local_addr().unwrap().to_string();
+    let (asked, requests) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in backend.incoming() {
+            asked.send(answer(stream.unwrap())).unwrap();
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("Caddyfile");
+    let caddyfile = text("superstack/Caddyfile").replace("postgrest:3000", &upstream);
+    std::fs::write(&config, format!("{{\n\tadmin off\n}}\n{caddyfile}")).unwrap();
+    let mut child = Command::new(caddy)
+        .args(["run", "--adapter", "caddyfile", "--config"])
+        .arg(&config)
+        .env("SITE", format!("http://127.0.0.1:{port}"))
+        .env("HOME", folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ask = |path: &str| loop {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer old\r\n\
+                 Cookie: refresh_token=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            break answer.split(' ').nth(1).unwrap().to_owned();
+        }
+        assert!(child.try_wait().unwrap().is_none(), "caddy has ended");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let mut ask = ask;
+    for path in ["/rpc/refresh_tokens", "/rpc/logout"] {
+        assert_eq!(ask(path), "200");
+        let request = requests.recv().unwrap();
+        assert!(request.starts_with(&format!("post {path} ")), "{request}");
+        assert!(!request.contains("\nauthorization:"), "{request}");
+        assert!(request.contains("\ncookie: refresh_token=x"), "{request}");
+        assert!(request.contains("\ncontent-profile: auth"), "{request}");
+    }
+    assert_eq!(ask("/todos"), "200");
+    assert!(requests.recv().unwrap().contains("\nauthorization: bearer old"));
+    assert_eq!(ask("/rpc/issue_tokens"), "404");
+    assert!(requests.try_recv().is_err());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Reads a request, answers 200, and gives its head back in lower case.
+fn answer(mut stream: TcpStream) -> String {
+    let mut head = String::new();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+    let mut body = vec![0; length(&head)];
+    reader.read_exact(&mut body).unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    format!("{}{}", head.to_lowercase(), String::from_utf8(body).unwrap())
+}
+
+fn length(head: &str) -> usize {
+    head.to_lowercase()
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+#[test]
+fn the_kubernetes_files_are_valid_and_their_containers_do_what_they_say() {
+    let Some(validate) = tool("kubernetes-validate") else { return };
+    let db = TestDb::new();
+    for (file, kind) in [
+        ("kubernetes/job.yaml", "Job"),
+        ("kubernetes/initcontainer.yaml", "Deployment"),
+        ("kubernetes/readonly-wait.yaml", "Deployment"),
+    ] {
+        succeeds(Command::new(&validate).arg("--strict").arg(example(file)));
+        let Some(object) = yaml(file) else { return };
+        assert_eq!(object["kind"], kind);
+        let pod = &object["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        let all =
+            ["initContainers", "containers"].map(|key| pod[key].as_array().cloned().unwrap_or_default());
+        let all = all.concat();
+        for container in &all {
+            assert!(container["resources"]["limits"]["memory"].is_string(), "{file}");
+            assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{file}");
+        }
+        let authmig = all.iter().find(|container| container["name"] == "authmig").unwrap();
+        let environment: BTreeMap<_, _> = authmig["env"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| [&entry["name"], &entry["value"]].map(|text| text.as_str().unwrap().to_owned()))
+            .map(|[name, value]| (name, value))
+            .collect();
+        Secrets::of(&db.url()).run(&db, &words(&authmig["args"]), &environment).exits(0);
+        for container in all.iter().filter(|container| container["name"] == "postgrest") {
+            for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+                assert_eq!(container[probe]["httpGet"]["port"], "admin", "{file}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_role_with_the_grants_of_the_read_me_can_wait_and_nothing_more() {
+    let db = TestDb::new();
+    let reader = role(&db, "login");
+    let (name, port) = (&db.name, db.port());
+    let url = format!("postgres://{reader}@127.0.0.1:{port}/{name}");
+    let mut waiting = db.command(&["status", "--wait", "1m", "--database-url", &url]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(waiting.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("pending"), "{line}");
+    let read_me = text("kubernetes/README.md");
+    let block = read_me.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    let grants = block.lines().skip(1).collect::<String>().replace("authmig_reader", &reader);
+    // In one transaction with the migrations, so that there is no moment between the two.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    db.authmig(&["export", path.to_str().unwrap()]).exits(0);
+    let mut files: Vec<_> = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.to_string_lossy().ends_with(".up.sql"));
+    files.sort();
+    let sql: Vec<_> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    db.sql(&format!("begin; {} {grants}; commit", sql.concat()));
+    finish(waiting).exits(0);
+    db.authmig(&["migrate", "--database-url", &url]).exits(0);
+    let run = db.authmig(&["verify", "--database-url", &url]);
+    assert_ne!(run.code, 0, "{}", run.stdout);
+}
+
+/// Runs a script of a CI job: bash as CI starts it, authmig on its path.
+fn job(db: &TestDb, script: &str, folder: &Path, environment: &[(&str, &str)]) -> std::process::Output {
+    let authmig = db.command(&[]);
+    let home = Path::new(authmig.get_program()).parent().unwrap();
+    let path = format!("{}:{}", home.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command.args(["--noprofile", "--norc", "-e", "-c", script]).current_dir(folder);
+    command.env("PATH", path).env("DATABASE_URL", db.url()).envs(environment.iter().copied());
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn the_github_workflow_is_one_and_its_jobs_run() {
+    let Some(check) = tool("check-jsonschema") else { return };
+    let path = "github-actions/migrate.yaml";
+    succeeds(Command::new(check).args(["--builtin-schema", "vendor.github-workflows"]).arg(example(path)));
+    let Some(workflow) = yaml(path) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let db = TestDb::new();
+    let steps = |name: &str| workflow["jobs"][name]["steps"].as_array().unwrap().clone();
+    let script = |step: &Value| step["run"].as_str().unwrap().to_owned();
+
+    let plan = steps("plan");
+    let output = job(&db, &script(&plan[0]), folder.path(), &[]);
+    assert!(output.status.success());
+    let text = std::fs::read_to_string(folder.path().join("plan.txt")).unwrap();
+    assert!(text.contains("create table auth.refresh_token") && text.contains("\ndry run: "), "{text}");
+    assert_eq!(db.history(), [0; 0]);
+    // The rest of the job is GitHub's own program; what it is given can be made here.
+    let comment = script(&plan[1]);
+    let made = comment.lines().next().unwrap();
+    assert!(job(&db, made, folder.path(), &[]).status.success());
+    let text = std::fs::read_to_string(folder.path().join("comment.md")).unwrap();
+    assert!(text.starts_with("### authmig: plan for staging\n```\n") && text.ends_with("```\n"));
+    assert!(text.len() < 65_536);
+
+    for step in steps("migrate") {
+        let output = job(&db, &script(&step), folder.path(), &[]);
+        assert!(output.status.success());
+    }
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+    db.sql("drop index auth.refresh_token_subject");
+    let output = job(&db, &script(&steps("migrate")[1]), folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\n::error title=authmig verify%3A objects::"));
+}
+
+#[test]
+fn the_gitlab_pipeline_is_one_and_its_jobs_run() {
+    let (Some(check), Some(_), Some(_)) = (tool("check-jsonschema"), tool("jq"), tool("curl")) else {
+        return;
+    };
+    let path = "gitlab-ci/.gitlab-ci.yml";
+    succeeds(Command::new(check).args(["--builtin-schema", "vendor.gitlab-ci"]).arg(example(path)));
+    let Some(pipeline) = yaml(path) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let db = TestDb::new();
+
+    // GitLab itself, as far as the job speaks to it.
+    let api = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/api/v4", api.local_addr().unwrap());
+    let note = std::thread::spawn(move || answer(api.accept().unwrap().0));
+    let environment = [
+        ("CI_API_V4_URL", &*url),
+        ("CI_PROJECT_ID", "7"),
+        ("CI_MERGE_REQUEST_IID", "8"),
+        ("COMMENT_TOKEN", "t0ken"),
+        ("no_proxy", "*"),
+    ];
+    let script = words(&pipeline["plan"]["script"]).join("\n");
+    let output = job(&db, &script, folder.path(), &environment);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let request = note.join().unwrap();
+    assert!(request.starts_with("post /api/v4/projects/7/merge_requests/8/notes "), "{request}");
+    let body: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let body = body["body"].as_str().unwrap();
+    assert!(body.starts_with("### authmig: plan for staging\n```\n") && body.ends_with("\n```"));
+    assert_eq!(db.history(), [0; 0]);
+
+    let migrate = &pipeline["migrate"];
+    let script = words(&migrate["script"]).join("\n");
+    assert!(job(&db, &script, folder.path(), &[]).status.success());
+    let report = migrate["artifacts"]["reports"]["junit"].as_str().unwrap();
+    let report = std::fs::read_to_string(folder.path().join(report)).unwrap();
+    assert!(roxmltree::Document::parse(&report).unwrap().descendants().any(|n| n.has_tag_name("testcase")));
+}
+
+#[test]
+fn the_systemd_unit_is_one_and_starts_what_it_should() {
+    let Some(analyze) = tool("systemd-analyze") else { return };
+    let db = TestDb::new();
+    let unit = text("systemd/authmig.service");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("authmig.service");
+    let authmig = db.command(&[]);
+    let program = authmig.get_program().to_str().unwrap();
+    std::fs::write(&path, unit.replace("/usr/local/bin/authmig", program)).unwrap();
+    succeeds(Command::new(&analyze).args(["verify", "--man=no"]).arg(&path));
+
+    let line = |key: &str| {
+        let start = format!("{key}=");
+        unit.lines().find_map(|line| line.strip_prefix(&start)).unwrap().to_owned()
+    };
+    let arguments: Vec<_> = line("ExecStart").split(' ').skip(1).map(str::to_owned).collect();
+    let environment = line("Environment")
+        .split(' ')
+        .map(|pair| pair.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Secrets::of(&db.url()).run(&db, &arguments, &environment).exits(0);
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn every_folder_of_examples_is_listed() {
+    let list = text("README.md");
+    for entry in std::fs::read_dir(example("")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name == "README.md" || list.contains(&format!("[{name}]({name})")), "{name}");
+    }
+}

@@ -1,0 +1,314 @@
+//! The exported files, each run by the tool that they are for; what comes of it passes
+//! `authmig verify`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use snapbox::{assert_data_eq, str};
+
+use crate::support::tools::tool;
+use crate::support::{TestDb, own_roles, setting, with_options};
+
+/// A folder with an export.
+fn export(db: &TestDb, tool: &str, options: &[String]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let run = db.authmig(&with_options(&["export", path, "--format", tool], options)).exits(0);
+    assert_eq!(run.stderr, "");
+    folder
+}
+
+/// The files in a folder, by name.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+    files.sort();
+    files
+}
+
+/// psql as a careful person starts it, on this database.
+fn psql(db: &TestDb) -> Command {
+    let mut command = Command::new(PathBuf::from(setting("AUTHMIG_TEST_CLIENTS")).join("psql"));
+    command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", &db.url()]);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn psql_files(db: &TestDb, options: &[&str], files: &[PathBuf]) -> Output {
+    let mut command = psql(db);
+    command.args(options);
+    for file in files {
+        command.arg("--file").arg(file);
+    }
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(output: Output) -> String {
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{}{stderr}", String::from_utf8_lossy(&output.stdout));
+    stderr
+}
+
+#[track_caller]
+fn fails(output: Output) -> String {
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{}{stderr}", String::from_utf8_lossy(&output.stdout));
+    stderr
+}
+
+/// What authmig says of a database that another tool has migrated.
+#[track_caller]
+fn is_whole(db: &TestDb) {
+    let status = db.authmig(&["status", "--check", "--format", "json"]).exits(0).json();
+    assert_eq!(status["migrations"][1]["state"], "applied");
+    assert_eq!(status["migrations"][1]["authmig_version"], "export");
+    let verify = db.authmig(&["verify", "--format", "json"]).exits(0).json();
+    for check in verify["checks"].as_array().unwrap() {
+        assert_eq!(check["verdict"], "passed", "{check}");
+    }
+    let run = db.authmig(&["migrate"]).exits(0);
+    assert!(run.stdout.ends_with("nothing to do: 5 migrations applied\n"), "{}", run.stdout);
+}
+
+/// A database with nothing of authmig in it: roles stay, they belong to the server.
+#[track_caller]
+fn is_empty(db: &TestDb) {
+    let schemas = "select string_agg(nspname, ' ' order by nspname) from pg_namespace
+                    where nspname in ('auth', 'auth_private', 'authmig', 'api')";
+    assert_eq!(db.ask(schemas), "");
+}
+
+#[test]
+fn psql_runs_the_plain_files_in_one_transaction_and_takes_them_back() {
+    let db = TestDb::new();
+    let folder = export(&db, "plain", &[]);
+    let ups = files(folder.path(), ".up.sql");
+    assert_eq!(ups.len(), 6);
+    succeeds(psql_files(&db, &["--single-transaction"], &ups));
+    is_whole(&db);
+    assert_eq!(
+        db.ask("select string_agg(action || versions::text, ' ' order by id) from authmig.journal"),
+        "migrate{1} migrate{2} migrate{3} migrate{4} migrate{5}"
+    );
+    let downs: Vec<_> = files(folder.path(), ".down.sql").into_iter().rev().collect();
+    succeeds(psql_files(&db, &["--single-transaction"], &downs));
+    is_empty(&db);
+}
+
+#[test]
+fn the_command_of_the_plain_read_me_is_right() {
+    let db = TestDb::new();
+    let folder = export(&db, "plain", &[]);
+    let text = std::fs::read_to_string(folder.path().join("README.md")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("    ")).unwrap().trim();
+    let path = format!("{}:{}", setting("AUTHMIG_TEST_CLIENTS"), std::env::var("PATH").unwrap());
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).current_dir(folder.path()).env("PATH", path);
+    command.env("PGHOST", "127.0.0.1").env("PGPORT", db.port().to_string());
+    command.env("PGUSER", "postgres").env("PGDATABASE", &db.name);
+    succeeds(command.output().unwrap());
+    is_whole(&db);
+}
+
+#[test]
+fn the_plain_files_leave_what_migrate_leaves() {
+    let (exported, migrated) = (TestDb::new(), TestDb::new());
+    let folder = export(&exported, "plain", &[]);
+    succeeds(psql_files(&exported, &["--single-transaction"], &files(folder.path(), ".up.sql")));
+    migrated.authmig(&["migrate"]).exits(0);
+    assert_eq!(exported.dump(&["--schema-only"]), migrated.dump(&["--schema-only"]));
+    let history =
+        "select string_agg(version || name || checksum || sha256 || applied_by, ' ' order by version)
+                     from authmig.schema_history";
+    assert_eq!(exported.ask(history), migrated.ask(history));
+}
+
+#[test]
+fn a_file_refuses_what_would_leave_things_half_done() {
+    let db = TestDb::new();
+    let folder = export(&db, "plain", &[]);
+    let ups = files(folder.path(), ".up.sql");
+    let alone = |file: &PathBuf, options: &[&str]| psql_files(&db, options, std::slice::from_ref(file));
+    let one = ["--single-transaction"];
+    assert!(fails(alone(&ups[0], &[])).contains("this script must run in one transaction"));
+    assert!(fails(alone(&ups[1], &one)).contains("00-authmig_ledger was not applied"));
+    is_empty(&db);
+    succeeds(alone(&ups[0], &one));
+    assert!(fails(alone(&ups[2], &one)).contains("02-auth_schema is out of turn: applied is none"));
+    succeeds(alone(&ups[1], &one));
+    assert!(fails(alone(&ups[0], &one)).contains("authmig has been in this database before"));
+    let again = fails(alone(&ups[1], &one));
+    assert!(again.contains("01-extensions is out of turn: applied is 01-extensions"), "{again}");
+    let ledger = &files(folder.path(), ".down.sql")[0];
+    assert!(fails(alone(ledger, &one)).contains("00-authmig_ledger is out of turn"));
+    assert_eq!(db.history(), [1]);
+    // And from here on, authmig itself.
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["verify"]).exits(0);
+}
+
+#[test]
+fn the_names_that_are_given_to_export_are_those_that_are_installed() {
+    let db = TestDb::new();
+    let names = [own_roles(), vec!["--api-schema=it's \"mine\"".to_owned()]].concat();
+    let folder = export(&db, "plain", &names);
+    succeeds(psql_files(&db, &["--single-transaction"], &files(folder.path(), ".up.sql")));
+    is_whole(&db);
+    db.authmig(&with_options(&["verify"], &names)).exits(0);
+    let stored = "select value from authmig.parameter where name = 'api_schema'";
+    assert_eq!(db.ask(stored), "it's \"mine\"");
+}
+
+#[test]
+fn superstacks_script_runs_its_files_and_envsubst_leaves_them_alone() {
+    let db = TestDb::new();
+    let folder = export(&db, "superstack", &[]);
+    let ups = files(folder.path(), ".sql");
+    // Every word that a file holds is a variable, so that one behind a dollar would be seen.
+    let words: BTreeMap<String, &str> = ups
+        .iter()
+        .flat_map(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.filter(|word| !word.is_empty() && *word != "PATH").map(str::to_owned).collect::<Vec<_>>()
+        })
+        .map(|word| (word, "GONE"))
+        .collect();
+    if let Some(envsubst) = tool("envsubst") {
+        for file in &ups {
+            let input = std::fs::File::open(file).unwrap();
+            let output = Command::new(&envsubst).envs(&words).stdin(input).output().unwrap();
+            assert_eq!(output.stdout, std::fs::read(file).unwrap(), "{}", file.display());
+        }
+    }
+    // Version 2 of the script: a session a file, and another one that records it.
+    db.sql("create schema infra; create table infra.schema_migrations (version text primary key)");
+    for file in &ups {
+        succeeds(psql_files(&db, &[], std::slice::from_ref(file)));
+        let name = file.file_name().unwrap().to_string_lossy();
+        db.sql(&format!("insert into infra.schema_migrations values ('{name}')"));
+    }
+    is_whole(&db);
+}
+
+#[test]
+fn a_superstack_file_that_fails_leaves_nothing() {
+    let db = TestDb::new();
+    let folder = export(&db, "superstack", &[]);
+    let ups = files(folder.path(), ".sql");
+    succeeds(psql_files(&db, &[], &ups[..2]));
+    db.sql("create schema auth; create table auth.refresh_token (id int)");
+    fails(psql_files(&db, &[], &ups[2..3]));
+    assert_eq!(db.history(), [1]);
+    assert_eq!(db.ask("select count(*) from pg_namespace where nspname = 'auth_private'"), "0");
+}
+
+#[test]
+fn dbmate_runs_its_files_and_takes_them_back() {
+    let Some(dbmate) = tool("dbmate") else { return };
+    let db = TestDb::new();
+    let folder = export(&db, "dbmate", &[]);
+    let dbmate = |command: &str| {
+        let url = format!("{}?sslmode=disable", db.url());
+        let options = ["--migrations-dir", ".", "--migrations-table", "authmig_dbmate", "--no-dump-schema"];
+        let mut dbmate = Command::new(&dbmate);
+        dbmate.current_dir(folder.path()).arg("--url").arg(url).args(options).arg(command);
+        succeeds(dbmate.output().unwrap());
+    };
+    let text = std::fs::read_to_string(folder.path().join("README.md")).unwrap();
+    assert!(text.contains("--migrations-dir . --migrations-table authmig_dbmate --no-dump-schema migrate"));
+    dbmate("migrate");
+    is_whole(&db);
+    dbmate("migrate");
+    for _ in 0..6 {
+        dbmate("rollback");
+    }
+    is_empty(&db);
+    assert_eq!(db.ask("select count(*) from authmig_dbmate"), "0");
+}
+
+#[test]
+fn sqitch_deploys_verifies_and_reverts() {
+    let Some(sqitch) = tool("sqitch") else { return };
+    let db = TestDb::new();
+    let folder = export(&db, "sqitch", &[]);
+    let sqitch = |arguments: &[&str]| {
+        let client = PathBuf::from(setting("AUTHMIG_TEST_CLIENTS")).join("psql");
+        let target = format!("db:pg://postgres@127.0.0.1:{}/{}", db.port(), db.name);
+        let mut sqitch = Command::new(&sqitch);
+        sqitch.current_dir(folder.path()).args(arguments).arg("--target").arg(target);
+        sqitch.env("SQITCH_FULLNAME", "A Tester").env("SQITCH_EMAIL", "a@example.org");
+        sqitch.env("HOME", folder.path()).env("SQITCH_CONFIG", "sqitch.conf");
+        sqitch.arg("--client").arg(client);
+        succeeds(sqitch.output().unwrap());
+    };
+    sqitch(&["deploy", "--verify"]);
+    is_whole(&db);
+    sqitch(&["verify"]);
+    sqitch(&["revert", "-y"]);
+    is_empty(&db);
+}
+
+#[test]
+fn refinery_runs_its_files() {
+    let db = TestDb::new();
+    let folder = export(&db, "refinery", &[]);
+    let migrations = refinery_core::load_sql_migrations(folder.path()).unwrap();
+    let mut client = db.client();
+    for grouped in [false, true] {
+        // Again, with nothing to do: what stands in its history is what it reads now.
+        let mut runner = refinery::Runner::new(&migrations).set_grouped(grouped).set_abort_divergent(true);
+        runner.set_migration_table_name("authmig_refinery");
+        let report = runner.run(&mut client).unwrap();
+        assert_eq!(report.applied_migrations().len(), if grouped { 0 } else { 6 });
+    }
+    is_whole(&db);
+}
+
+#[test]
+fn a_folder_that_holds_something_is_left_alone() {
+    let db = TestDb::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    std::fs::write(folder.path().join("precious"), "keep").unwrap();
+    let run = db.authmig(&["export", path]).exits(7);
+    assert_data_eq!(
+        run.stderr.replace(path, "DIR"),
+        str![[r#"
+error: DIR is not empty; nothing was written
+hint: export to a new folder, and move from there what you want
+
+"#]]
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let file = folder.path().join("precious").display().to_string();
+    db.authmig(&["export", &file]).exits(1);
+    db.authmig(&["export", path, "--format", "sarif"]).exits(2);
+    db.authmig(&["export", path, "--anon-role", "auth_owner"]).exits(2);
+}
+
+#[test]
+fn export_needs_no_database_and_says_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b");
+    let mut command = TestDb::new().command(&["export", path.to_str().unwrap(), "--format", "refinery"]);
+    command.env_remove("DATABASE_URL");
+    let run = crate::support::finish(command.spawn().unwrap()).exits(0);
+    assert_data_eq!(
+        run.stdout.replace(folder.path().to_str().unwrap(), "DIR"),
+        str![[r#"
+DIR/a/b
+  README.md
+  V0__authmig_ledger.sql
+  V1__extensions.sql
+  V2__auth_schema.sql
+  V3__api_schema.sql
+  V4__roles.sql
+  V5__grants.sql
+7 files written; README.md says how to run them
+
+"#]]
+    );
+}
