@@ -124,7 +124,10 @@ fn the_command_does_not_see_what_is_authmigs() {
     let environment = |options: &[&str]| {
         let arguments = [&["install"], options, &["--", "env"]].concat();
         let mut command = db.command(&arguments);
-        command.env("PGPASSWORD", "not secret here").env("PGHOST", "db").env("PGRST_DB_URI", "postgres://web@db/app");
+        command
+            .env("PGPASSWORD", "not secret here")
+            .env("PGHOST", "db")
+            .env("PGRST_DB_URI", "postgres://web@db/app");
         command.env("AUTHMIG_JWT_SECRET", "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=");
         command.env("AUTHMIG_LOCK_WAIT", "1s");
         let text = finish(command.spawn().unwrap()).exits(0).stdout;
