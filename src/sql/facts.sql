@@ -110,6 +110,10 @@ select o.type, case o.type when 'operator' then d.objid::regoperator::text else 
  where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = any (current_setting('authmig.schemas')::oid[])
    and d.classid not in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_type'::regclass, 'pg_catalog.pg_proc'::regclass,
         'pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_extension'::regclass);
+-- Nothing in these schemas needs pgcrypto. Where authmig has created it, others may.
+select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace::regnamespace::text)
+  from pg_catalog.pg_extension as e
+ where e.extname in (select c.name from authmig.created as c where c.kind = 'extension');
 -- Grants ------------------------------------------------------------------------
 select e.kind, e.name, 'grant to ' || case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
        string_agg(lower(a.privilege_type) || case when a.is_grantable then ' with grant option' else '' end, ', ' order by a.privilege_type)
