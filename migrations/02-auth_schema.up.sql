@@ -551,19 +551,23 @@ return case
     else false
 end;
 
--- How long an access token lives, in seconds, where auth_private.config does not
--- say. A value of app.settings.jwt_exp that is out of range counts as absent.
-create function auth_private.access_seconds_from_settings() returns int
-language plpgsql stable
+-- The lifetime that app.settings.jwt_exp gives an access token, in seconds; null if it
+-- is out of range.
+create function auth_private.accepted_seconds(setting text) returns int
+language plpgsql immutable strict
 as $$
-declare
-    setting constant text := current_setting('app.settings.jwt_exp', true);
 begin
     if setting ~ '^[0-9]{2,5}$' and setting::int between 60 and 86400 then
         return setting::int;
     end if;
-    return 600;
+    return null;
 end $$;
+
+-- How long an access token lives. Where the setting is not there, nothing is called.
+create function auth_private.access_seconds(configured int) returns int
+language sql stable
+return coalesce(configured,
+    auth_private.accepted_seconds(nullif(current_setting('app.settings.jwt_exp', true), '')), 600);
 
 -- An access token, signed with the key in config: RFC 7519 section 4.1; sid is that
 -- of OpenID Connect. exp and iat are whole numbers: PostgREST takes a fraction for 0.
@@ -581,11 +585,11 @@ declare
     further text;
     signing_input text;
 begin
-    if subject is null or subject = '' or char_length(subject) > 255 or subject ~ '[\u0001-\u001f\u007f]' then
+    if subject is null or char_length(subject) > 255 or subject !~ '^[^\u0001-\u001f\u007f]+$' then
         raise exception 'subject must be 1 to 255 characters, no control characters among them'
             using errcode = 'invalid_parameter_value';
     end if;
-    if not coalesce(auth_private.may_be_minted(role, config.authenticator_role), false) then
+    if auth_private.may_be_minted(role, config.authenticator_role) is not true then
         raise exception 'this role cannot be given to a token'
             using errcode = 'invalid_parameter_value',
                 hint = 'The authenticator must be a member of it.';
@@ -601,23 +605,6 @@ begin
         'UTF8'));
     return signing_input || '.' || auth.url_encode(
         sha256(config.outer_pad || sha256(config.inner_pad || convert_to(signing_input, 'UTF8'))));
-end $$;
-
-create function auth_private.generate_user_jwt(subject text, secret text, role text) returns text
-language plpgsql volatile
-as $$
-declare
-    config auth_private.config;
-    key constant bytea := auth_private.decode_secret(secret);
-    issued_at constant bigint := floor(date_part('epoch', clock_timestamp()));
-begin
-    if key is null or octet_length(key) < 32 then
-        raise exception 'the secret must be base64 of 32 bytes or more'
-            using errcode = 'invalid_parameter_value';
-    end if;
-    select * into strict config from auth_private.config;
-    return auth_private.access_token(auth_private.keyed(config, key), subject, role, null,
-        issued_at, issued_at + coalesce(config.access_seconds, auth_private.access_seconds_from_settings()));
 end $$;
 
 
@@ -730,12 +717,9 @@ language plpgsql volatile
 as $$
 declare
     issued_at constant bigint := floor(date_part('epoch', clock_timestamp()));
-    access_age int := config.access_seconds;
+    -- It does not outlive its session.
+    access_age constant int := least(auth_private.access_seconds(config.access_seconds), refresh_age);
 begin
-    if access_age is null then
-        access_age := auth_private.access_seconds_from_settings();
-    end if;
-    access_age := least(access_age, refresh_age); -- It does not outlive its session.
     if config.jwt_secret is null then
         config := auth_private.keyed(config, auth_private.key_from_settings());
     end if;
@@ -747,11 +731,61 @@ begin
         refresh_age);
 end $$;
 
--- These three send cookies, and refuse GET: a link or an image on any page makes a
--- browser send one, with the cookies in it. They return the headers only because an
--- assignment costs PostgreSQL a quarter of what PERFORM does.
-create function auth_private.start_session(subject text, role text) returns text
-language plpgsql volatile
+-- For PostgREST's db-pre-config: the secret and the audience, so that both sides
+-- have the same. Local to the transaction, or every request could read them. It
+-- never raises: PostgREST would go on without any in-database setting.
+create function auth_private.postgrest_config() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    -- No row type: if the table is missing, compiling that would raise outside the block.
+    config record;
+begin
+    select * into config from auth_private.config;
+    if config.jwt_secret is not null then
+        perform set_config('pgrst.jwt_secret', config.jwt_secret, true);
+        perform set_config('pgrst.jwt_secret_is_base64', 'true', true);
+    end if;
+    if config.audience is not null then
+        perform set_config('pgrst.jwt_aud', config.audience, true);
+    end if;
+exception
+    when others then
+        raise warning 'auth_private.postgrest_config: %', sqlerrm;
+end $$;
+comment on function auth_private.postgrest_config() is
+    'For PostgREST: db-pre-config = "auth_private.postgrest_config"';
+
+
+-- 9. Public -----------------------------------------------------------------
+
+create function auth.generate_user_jwt(subject text, secret text, role text default 'authenticated') returns text
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    config auth_private.config;
+    key constant bytea := auth_private.decode_secret(secret);
+    issued_at constant bigint := floor(date_part('epoch', clock_timestamp()));
+begin
+    if key is null or octet_length(key) < 32 then
+        raise exception 'the secret must be base64 of 32 bytes or more'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    select * into strict config from auth_private.config;
+    return auth_private.access_token(auth_private.keyed(config, key), subject, role, null,
+        issued_at, issued_at + auth_private.access_seconds(config.access_seconds));
+end $$;
+comment on function auth.generate_user_jwt(text, text, text) is
+    'An access token on its own, without a session, signed with the given base64 secret';
+
+-- The next three send cookies, and refuse GET: a link or an image on any page makes a
+-- browser send one, with the cookies in it. They assign what set_config() returns to
+-- a variable that nobody reads, since PERFORM costs PostgreSQL four times as much.
+create function auth.issue_tokens(subject text, role text default 'authenticated') returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     config auth_private.config;
@@ -769,13 +803,35 @@ begin
     insert into auth.refresh_token (selector, subject, role, verifier_hash, created_at, rotated_at, expires_at)
     values (selector, subject, role, auth_private.verifier_hash(verifier), now, now,
         now + make_interval(secs => config.refresh_seconds));
-    return set_config('response.headers', headers, true);
+    headers := set_config('response.headers', headers, true);
 end $$;
+comment on function auth.issue_tokens(text, text) is
+    'Starts a session and sends its access token and refresh token as cookies';
+
+-- The default of role is the install parameter.
+do $$
+declare
+    function_name regprocedure;
+begin
+    foreach function_name in array
+        array['auth.generate_user_jwt(text, text, text)', 'auth.issue_tokens(text, text)']::regprocedure[]
+    loop
+        execute replace(pg_get_functiondef(function_name), ' DEFAULT ''authenticated''::text',
+            format(' DEFAULT %L::text', current_setting('authmig.authenticated_role')));
+    end loop;
+end $$;
+
+-- The functions from here on change rows that others may be changing, and say what
+-- isolation they want: PostgREST begins the transaction with it. Where a role's own is
+-- stricter, whoever comes second to a row would fail with 40001, and PostgREST up to 14
+-- would repeat that without end.
 
 -- Rotation with detection of reuse, RFC 9700 section 4.14.2. Only one row is ever
 -- locked, so there is nothing to deadlock with.
-create function auth_private.refresh_session() returns text
-language plpgsql volatile
+create function auth.refresh_tokens() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set default_transaction_isolation = 'read committed'
 as $$
 declare
     config auth_private.config;
@@ -784,6 +840,7 @@ declare
     presented_hash bytea;
     session record;
     now timestamptz;
+    headers text;
 begin
     if current_setting('request.method', true) in ('GET', 'HEAD') then
         raise sqlstate 'PT405' using message = 'Use POST';
@@ -816,10 +873,11 @@ begin
            set revoked_at = now, revoked_why = 'reuse'
          where t.selector = session.selector;
         perform set_config('response.status', '401', true);
+        perform set_config('response.headers',
+            auth_private.response_headers(config.cookie_prefix, config.cookie_attributes, null, 0, null, 0), true);
         raise log 'auth: session % of role % ended: its refresh token was used again after it had been replaced',
             auth_private.sid(session.selector), session.role;
-        return set_config('response.headers',
-            auth_private.response_headers(config.cookie_prefix, config.cookie_attributes, null, 0, null, 0), true);
+        return;
     end if;
     -- Within the grace period this is a parallel request of the same browser. It
     -- gets the successor that the first one got, so there is never more than one.
@@ -832,13 +890,17 @@ begin
                rotated_at = now
          where t.selector = session.selector;
     end if;
-    return set_config('response.headers',
+    headers := set_config('response.headers',
         auth_private.token_headers(config, session.selector, verifier,
             session.subject, session.role, floor(date_part('epoch', session.expires_at - now))::int), true);
 end $$;
+comment on function auth.refresh_tokens() is
+    'Exchanges the refresh token in the cookie for a new access token and a new refresh token';
 
-create function auth_private.end_session() returns text
-language plpgsql volatile
+create function auth.logout() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set default_transaction_isolation = 'read committed'
 as $$
 declare
     config auth_private.config;
@@ -870,12 +932,16 @@ begin
                end
          where t.selector = session.selector;
     end if;
-    return set_config('response.headers',
+    perform set_config('response.headers',
         auth_private.response_headers(config.cookie_prefix, config.cookie_attributes, null, 0, null, 0), true);
 end $$;
+comment on function auth.logout() is
+    'Ends the session of the refresh token in the cookie, and clears both cookies';
 
-create function auth_private.revoke_subject(subject text) returns bigint
-language plpgsql volatile
+create function auth.revoke_subject(subject text) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set default_transaction_isolation = 'read committed'
 as $$
 declare
     ended bigint;
@@ -900,9 +966,13 @@ begin
     get diagnostics ended = row_count;
     return ended;
 end $$;
+comment on function auth.revoke_subject(text) is
+    'Ends all sessions of a subject and says how many; access tokens still run out by themselves';
 
-create function auth_private.purge_expired(batch int) returns bigint
-language plpgsql volatile
+create function auth.purge_expired(batch int default 1000) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set default_transaction_isolation = 'read committed'
 as $$
 declare
     purged bigint;
@@ -925,110 +995,6 @@ begin
      where t.selector = expired.selector;
     get diagnostics purged = row_count;
     return purged;
-end $$;
-
--- For PostgREST's db-pre-config: the secret and the audience, so that both sides
--- have the same. Local to the transaction, or every request could read them. It
--- never raises: PostgREST would go on without any in-database setting.
-create function auth_private.postgrest_config() returns void
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    -- No row type: if the table is missing, compiling that would raise outside the block.
-    config record;
-begin
-    select * into config from auth_private.config;
-    if config.jwt_secret is not null then
-        perform set_config('pgrst.jwt_secret', config.jwt_secret, true);
-        perform set_config('pgrst.jwt_secret_is_base64', 'true', true);
-    end if;
-    if config.audience is not null then
-        perform set_config('pgrst.jwt_aud', config.audience, true);
-    end if;
-exception
-    when others then
-        raise warning 'auth_private.postgrest_config: %', sqlerrm;
-end $$;
-comment on function auth_private.postgrest_config() is
-    'For PostgREST: db-pre-config = "auth_private.postgrest_config"';
-
-
--- 9. Public -----------------------------------------------------------------
-
--- These two take the installed name of a role as a default.
-do $$
-declare
-    authenticated constant text := current_setting('authmig.authenticated_role');
-begin
-    execute format('
-create function auth.generate_user_jwt(subject text, secret text, role text default %L) returns text
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as ''
-begin
-    return auth_private.generate_user_jwt(subject, secret, role);
-end ''', authenticated);
-    execute format('
-create function auth.issue_tokens(subject text, role text default %L) returns void
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as ''
-declare
-    headers text;
-begin
-    headers := auth_private.start_session(subject, role);
-end ''', authenticated);
-end $$;
-comment on function auth.generate_user_jwt(text, text, text) is
-    'An access token on its own, without a session, signed with the given base64 secret';
-comment on function auth.issue_tokens(text, text) is
-    'Starts a session and sends its access token and refresh token as cookies';
-
--- PostgREST begins the transaction with the isolation that it finds in these two:
--- where a role's own is stricter, parallel refreshes would fail with 40001.
-create function auth.refresh_tokens() returns void
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-set default_transaction_isolation = 'read committed'
-as $$
-declare
-    headers text;
-begin
-    headers := auth_private.refresh_session();
-end $$;
-comment on function auth.refresh_tokens() is
-    'Exchanges the refresh token in the cookie for a new access token and a new refresh token';
-
-create function auth.logout() returns void
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-set default_transaction_isolation = 'read committed'
-as $$
-declare
-    headers text;
-begin
-    headers := auth_private.end_session();
-end $$;
-comment on function auth.logout() is
-    'Ends the session of the refresh token in the cookie, and clears both cookies';
-
-create function auth.revoke_subject(subject text) returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return auth_private.revoke_subject(subject);
-end $$;
-comment on function auth.revoke_subject(text) is
-    'Ends all sessions of a subject and says how many; access tokens still run out by themselves';
-
-create function auth.purge_expired(batch int default 1000) returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return auth_private.purge_expired(batch);
 end $$;
 comment on function auth.purge_expired(int) is
     'Deletes up to that many sessions that have expired and says how many: repeat until 0';

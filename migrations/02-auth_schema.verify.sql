@@ -50,7 +50,9 @@ begin
         end if;
     end loop;
     if (select count(*) from auth_private.config) <> 1 then
-        raise exception 'auth_private.config must have one row';
+        raise exception 'auth_private.config must have one row'
+            using hint = format('insert into auth_private.config (authenticator_role) values (%L);',
+                current_setting('authmig.authenticator_role'));
     end if;
 
     for expected in

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use include_dir::{Dir, include_dir};
 
@@ -30,7 +31,9 @@ pub fn embedded_digest() -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalog {
     migrations: Vec<Migration>,
-    manifest: Option<Manifest>,
+    /// As it stands in the file: most commands never look into it.
+    manifest: Option<String>,
+    parsed: OnceLock<Manifest>,
 }
 
 impl Catalog {
@@ -70,8 +73,7 @@ impl Catalog {
         let mut manifest = None;
         for (file, bytes) in files {
             if file == MANIFEST {
-                let text = text(&file, bytes)?;
-                manifest = Some(Manifest::parse(&text).map_err(|reason| CatalogError::new(&file, &reason))?);
+                manifest = Some(text(&file, bytes)?);
                 continue;
             }
             if !Path::new(&file).extension().is_some_and(|end| end.eq_ignore_ascii_case("sql")) {
@@ -91,7 +93,7 @@ impl Catalog {
         }
         let migrations =
             drafts.into_iter().map(|(version, draft)| draft.complete(version)).collect::<Result<_, _>>()?;
-        Ok(Catalog { migrations, manifest })
+        Ok(Catalog { migrations, manifest, parsed: OnceLock::new() })
     }
 
     /// Every migration, oldest first.
@@ -105,9 +107,13 @@ impl Catalog {
         Some(&self.migrations[index])
     }
 
-    /// What the migrations create, if that is written down.
-    pub fn manifest(&self) -> Option<&Manifest> {
-        self.manifest.as_ref()
+    /// What the migrations create, if that is written down. The error names the line.
+    pub fn manifest(&self) -> Result<Option<&Manifest>, CatalogError> {
+        let (Some(text), None) = (&self.manifest, self.parsed.get()) else {
+            return Ok(self.parsed.get());
+        };
+        let manifest = Manifest::parse(text).map_err(|reason| CatalogError::new(MANIFEST, &reason))?;
+        Ok(Some(self.parsed.get_or_init(|| manifest)))
     }
 
     /// The newest version, or `None` for an empty catalog.
@@ -145,6 +151,9 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, CatalogError> {
     let text = String::from_utf8(bytes).map_err(|_| CatalogError::new(file, "is not UTF-8"))?;
     if text.contains('\0') {
         return Err(CatalogError::new(file, "holds a NUL character"));
+    }
+    if !text.starts_with('\u{feff}') && !text.contains('\r') {
+        return Ok(text);
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
@@ -265,6 +274,15 @@ mod tests {
     fn bytes_that_are_no_text_are_refused() {
         let error = Catalog::from_files([("01-a.up.sql".to_owned(), vec![0xff])]).unwrap_err();
         assert_eq!(error.to_string(), "01-a.up.sql: is not UTF-8");
+    }
+
+    #[test]
+    fn a_manifest_that_is_none_is_named_with_its_line() {
+        let error = catalog(&[("manifest.txt", "# 01-a\nnonsense")]).unwrap().manifest().unwrap_err();
+        assert_eq!(error.to_string(), "manifest.txt: line 2: an object is `kind: name`");
+        let sound = Catalog::embedded().unwrap();
+        assert!(sound.manifest().unwrap().unwrap().at(5).is_some());
+        assert_eq!(sound.manifest(), sound.manifest());
     }
 
     #[test]

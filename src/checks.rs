@@ -15,7 +15,7 @@ use crate::manifest::Facts;
 use crate::message::{Message, Sections, mark, parameter_settings, settings};
 use crate::migration::{Migration, Script, Version};
 use crate::parameters::Values;
-use crate::report::{Check, Finding, Severity, Verdict};
+use crate::report::{Check, Exit, Finding, Severity, Verdict};
 use crate::secret;
 
 /// The names of all checks, in the order in which they are shown.
@@ -33,14 +33,17 @@ pub struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     /// The scope of these migrations, oldest first.
-    pub fn new(catalog: &'a Catalog, applied: &[&'a Migration]) -> Scope<'a> {
+    pub fn new(catalog: &'a Catalog, applied: &[&'a Migration]) -> Result<Scope<'a>, Failure> {
+        let manifest = catalog
+            .manifest()
+            .map_err(|error| Failure::new(Exit::Failure, format!("a migration cannot be used: {error}")))?;
         let newest = applied.last().map(|migration| migration.version.number());
-        let expected = newest.and_then(|newest| catalog.manifest()?.at(newest));
-        Scope {
+        let expected = manifest.zip(newest).and_then(|(manifest, newest)| manifest.at(newest));
+        Ok(Scope {
             scripts: applied.iter().map(|migration| &migration.verify).collect(),
             expected,
             opened: expected.is_some() && applied.iter().any(|migration| migration.name == OPENED),
-        }
+        })
     }
 
     /// The questions whose answers [`Scope::answered`] judges. They read only.
@@ -78,10 +81,9 @@ impl<'a> Scope<'a> {
 
     /// The checks that follow from the answers.
     pub fn answered(&self, answers: &Sections) -> Vec<Check> {
-        let (Some(expected), [names, created, found]) = (self.expected, answers.get("facts")) else {
+        let (Some(expected), Some(live)) = (self.expected, facts::live(answers.get("facts"))) else {
             return Vec::new();
         };
-        let live = facts::live(names, created, found);
         let mut checks = Vec::from(facts::run(expected, &live));
         if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
             let authenticator = live.name("{authenticator_role}");
@@ -96,7 +98,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Makes all checks: in one message, unless a script raises.
+/// Makes all checks: in one message, unless something in it fails.
 pub fn run(
     database: &mut Database,
     catalog: &Catalog,
@@ -105,7 +107,7 @@ pub fn run(
 ) -> Result<Vec<Check>, Failure> {
     let applied: Vec<_> =
         history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect();
-    let scope = Scope::new(catalog, &applied);
+    let scope = Scope::new(catalog, &applied)?;
     let mut checks = vec![history::run(catalog, history)];
 
     let mut message = look(&scope, parameters);
@@ -120,13 +122,24 @@ pub fn run(
             checks.push(scripts::run(applied.len(), Vec::new()));
             checks.extend(scope.answered(&Sections::new(answer)));
         }
-        Err(failure) if failure.place.is_some() => {
-            // A script has ended the message, and with it went the answers of the others.
+        Err(failure) if failure.server.is_some() => {
+            // One part has ended the message, and with it went the answers of the others.
             database.rollback()?;
             checks.push(scripts::run(applied.len(), database.run_read_only(&scope.scripts, parameters)?));
             let mut message = look(&scope, parameters);
             message.push("rollback;");
-            checks.extend(scope.answered(&Sections::new(database.send(&message)?)));
+            match database.send(&message) {
+                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))),
+                Err(failure) => {
+                    // The facts can be had where what the other questions need is gone.
+                    database.rollback()?;
+                    checks.push(postgrest::raised(failure)?);
+                    let facts = Scope { scripts: Vec::new(), opened: false, ..scope };
+                    let mut message = look(&facts, parameters);
+                    message.push("rollback;");
+                    checks.extend(facts.answered(&Sections::new(database.send(&message)?)));
+                }
+            }
             match database.send(&try_out(&scope, parameters)) {
                 Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))),
                 Err(failure) => {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::Targets;
 
 use crate::database::{Limits, Patience};
 use crate::migration::Version;
@@ -337,9 +338,17 @@ pub struct Common {
     /// How results are written on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Human, env = "AUTHMIG_FORMAT", help_heading = "Output")]
     pub format: Format,
-    /// More on standard error: -v what happens, -vv every message to the server
+    /// More on standard error: -v what happens and where each setting of the connection
+    /// comes from, -vv every message to the server
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
+    /// What is logged, in place of -v: a level (debug), or levels by module
+    /// (authmig::database=debug)
+    #[arg(long, global = true, value_name = "FILTER", value_parser = log_filter, env = "AUTHMIG_LOG", help_heading = "Output")]
+    pub log: Option<Targets>,
+    /// How logs, progress and errors are written on standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "AUTHMIG_LOG_FORMAT", help_heading = "Output")]
+    pub log_format: LogFormat,
 }
 
 /// Install parameters; see [`crate::parameters`].
@@ -405,6 +414,15 @@ impl Cli {
     }
 }
 
+/// How standard error is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// An object a line, for collectors of logs.
+    Json,
+}
+
 impl Command {
     /// Whether another command takes the place of this one in the end.
     pub fn hands_over(&self) -> bool {
@@ -460,6 +478,10 @@ impl Parameters {
         .filter_map(|(name, value)| Some((name, value.clone()?)))
         .collect()
     }
+}
+
+fn log_filter(text: &str) -> Result<Targets, String> {
+    text.parse().map_err(|_| "a filter looks like debug, or authmig::database=debug,info".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A cancel request may come just before the statement that it is for: it is
 /// repeated for as long as a statement runs.
-const CANCEL_EVERY: Duration = Duration::from_millis(200);
+const CANCEL_EVERY: Duration = Duration::from_millis(500);
 
 /// Asks the server to end what it is doing.
 pub type Cancel = Arc<dyn Fn() + Send + Sync>;
@@ -108,6 +108,7 @@ impl Interrupt {
         });
         thread::spawn(move || {
             thread::sleep(GRACE);
+            let _ = writeln!(std::io::stderr(), "error: {}", interrupted(signal));
             std::process::exit(i32::from(Exit::Signal(signal).code()));
         });
     }

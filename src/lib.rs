@@ -60,6 +60,7 @@ pub fn run<E: Into<anyhow::Error>>(
         Err(error) => return usage(&error, streams),
     };
     let format = cli.format();
+    let log = cli.common.log_format;
     let mut streams = streams.clone();
     if cli.command.hands_over() {
         // Standard output is that of the command which comes after.
@@ -77,14 +78,14 @@ pub fn run<E: Into<anyhow::Error>>(
                 .downcast::<Failure>()
                 .unwrap_or_else(|error| Failure::new(Exit::Failure, format!("{error:#}")));
             // If this cannot be written, there is nowhere to say so.
-            let _ = streams.failure(&failure, format);
+            let _ = streams.failure(&failure, format, log);
             failure.exit
         }
     };
     match &cli.command {
         Command::Install(args) if exit == Exit::Success && cli.command.hands_over() => {
             let failure = commands::install::hand_over(args, interrupt);
-            let _ = streams.failure(&failure, format);
+            let _ = streams.failure(&failure, format, log);
             failure.exit
         }
         _ => exit,
@@ -97,7 +98,8 @@ fn execute<E: Into<anyhow::Error>>(
     streams: &Streams,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Report> {
-    streams.log(cli.common.verbose);
+    let log = cli.common.log_format;
+    streams.log(cli.common.verbose, cli.common.log.clone(), log);
     let verbose = cli.common.verbose > 0;
     if !cli.command.takes(cli.format()) {
         let message = "this command has no such --format: json is for all that work with a database, github for migrate, status and verify, junit and sarif for verify";
@@ -115,7 +117,7 @@ fn execute<E: Into<anyhow::Error>>(
         limits: cli.common.limits(),
         given: cli.common.parameters.given(),
         interrupt: interrupt.clone(),
-        tell: Arc::new(move |event| told.event(&event, verbose)),
+        tell: Arc::new(move |event| told.event(&event, verbose, log)),
         ask: &move |report| asked.ask(report),
     };
     Ok(match &cli.command {

@@ -22,8 +22,11 @@ use std::fmt::Write as _;
 /// Kind and name of an object, such as `function` and `auth.logout()`.
 pub type Object = (String, String);
 
-/// The facts of each object: property and value.
-pub type Facts = BTreeMap<Object, BTreeMap<String, String>>;
+/// The facts of one object: property and value.
+pub type Properties = BTreeMap<String, String>;
+
+/// The facts of each object.
+pub type Facts = BTreeMap<Object, Properties>;
 
 /// The facts after each migration, by its version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,9 +10,16 @@ mod sarif;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cli::Format;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::cli::{Format, LogFormat};
 use crate::failure::Failure;
 use crate::report::{Event, Report, RollbackReport};
+
+/// The target of what is written to standard error anyway, when that is a log.
+const EVENTS: &str = "authmig::events";
 
 /// Where text goes.
 pub type Sink = Arc<Mutex<dyn Write + Send>>;
@@ -66,8 +73,14 @@ impl Streams {
     }
 
     /// Writes an error: to standard error for people, and as the one JSON object.
-    pub fn failure(&self, failure: &Failure, format: Format) -> io::Result<()> {
-        write(&self.err, &self.paint(&human::failure(failure)))?;
+    pub fn failure(&self, failure: &Failure, format: Format, log: LogFormat) -> io::Result<()> {
+        let text = human::failure(failure);
+        match log {
+            LogFormat::Text => write(&self.err, &self.paint(&text))?,
+            LogFormat::Json => {
+                tracing::error!(target: EVENTS, exit = failure.exit.code(), "{}", text.trim_end());
+            }
+        }
         match format {
             Format::Human | Format::Files(_) | Format::Junit | Format::Sarif => Ok(()),
             Format::Json => write(&self.out, &json::failure(failure)?),
@@ -76,10 +89,12 @@ impl Streams {
     }
 
     /// Writes what happens, if it is of interest at this level of detail.
-    pub fn event(&self, event: &Event, verbose: bool) {
-        if let Some(line) = human::event(event, verbose) {
+    pub fn event(&self, event: &Event, verbose: bool, log: LogFormat) {
+        let Some(line) = human::event(event, verbose) else { return };
+        match log {
             // Progress that nobody can read stops nothing.
-            let _ = write(&self.err, &line);
+            LogFormat::Text => drop(write(&self.err, &line)),
+            LogFormat::Json => tracing::info!(target: EVENTS, "{}", line.trim_end()),
         }
     }
 
@@ -96,23 +111,29 @@ impl Streams {
 
     /// Starts the log, on standard error. A process has one; later calls do nothing.
     ///
-    /// What libraries log is capped: the driver's debug lines hold whole statements,
-    /// and a statement can hold a secret.
-    pub fn log(&self, verbosity: u8) {
-        use tracing_subscriber::filter::{LevelFilter, Targets};
-        use tracing_subscriber::layer::SubscriberExt as _;
-        use tracing_subscriber::util::SubscriberInitExt as _;
+    /// What the driver logs is capped, whatever the filter says: its debug lines hold whole
+    /// statements, and a statement can hold a secret.
+    pub fn log(&self, verbosity: u8, filter: Option<Targets>, format: LogFormat) {
         let own = match verbosity {
             0 => LevelFilter::WARN,
             1 => LevelFilter::INFO,
             _ => LevelFilter::DEBUG,
         };
+        let filter = filter
+            .unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN).with_target("authmig", own))
+            .with_target(EVENTS, LevelFilter::INFO);
+        let cap = filter_fn(|metadata| {
+            let drivers = ["tokio_postgres", "postgres", "refinery"];
+            *metadata.level() <= tracing::Level::INFO
+                || !drivers.iter().any(|driver| metadata.target().starts_with(driver))
+        });
         let sink = self.err.clone();
         let layer = tracing_subscriber::fmt::layer().with_writer(move || Log(sink.clone()));
-        let _ = tracing_subscriber::registry()
-            .with(layer)
-            .with(Targets::new().with_default(LevelFilter::WARN).with_target("authmig", own))
-            .try_init();
+        let registry = tracing_subscriber::registry().with(filter).with(cap);
+        let _ = match format {
+            LogFormat::Text => registry.with(layer).try_init(),
+            LogFormat::Json => registry.with(layer.json()).try_init(),
+        };
     }
 
     fn paint(&self, text: &str) -> String {

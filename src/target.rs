@@ -607,3 +607,103 @@ impl fmt::Debug for Password {
         f.debug_struct("Password").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around(variables: &[(&str, &str)]) -> Surroundings {
+        Surroundings {
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            user: Some("me".to_owned()),
+            home: Some(PathBuf::from("/nowhere")),
+        }
+    }
+
+    fn resolve(url: &str) -> Result<Target, Failure> {
+        Target::resolve(Some(url), &around(&[]))
+    }
+
+    #[test]
+    fn a_target_is_named_without_its_password() {
+        for (url, name) in [
+            ("postgres://app:s3cret@db.example:5433/shop", "app@db.example:5433/shop"),
+            ("postgresql://app:s3cret@[::1]/shop", "app@[::1]:5432/shop"),
+            ("host=/run/pg user=app password=s3cret dbname=shop", "app@/run/pg:5432/shop"),
+            ("postgres://app:s3cret@%2Frun%2Fpg:99/shop", "app@/run/pg:99/shop"),
+            ("postgres://app:s3cret@a:1,b:2/shop", "app@a:1,b:2/shop"),
+            ("hostaddr=127.0.0.1 user=app", "app@127.0.0.1:5432/app"),
+            ("host=db.example", "me@db.example:5432/me"),
+        ] {
+            let target = resolve(url).unwrap();
+            assert_eq!(target.name(), name);
+            assert!(!format!("{target:?} {:?}", target.origins()).contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_not_quoted_but_its_origin_is() {
+        for (url, message) in [
+            ("postgres://app:12s3cret/x", "port (--database-url) has to be a number from 1 to 65535"),
+            (
+                "host=h sslmode=s3cret",
+                "sslmode (--database-url) has to be one of disable, allow, prefer, require, verify-ca, verify-full",
+            ),
+            (
+                "host=h connect_timeout=s3cret",
+                "connect_timeout (--database-url) has to be a number of seconds",
+            ),
+            ("hostaddr=s3cret", "hostaddr (--database-url) has to be an IP address"),
+            (
+                "host=h password=s3cret s3cret",
+                "the connection string of --database-url has a word without a = behind it",
+            ),
+        ] {
+            let failure = resolve(url).unwrap_err();
+            assert_eq!((failure.exit, &*failure.message), (Exit::Usage, message));
+            assert!(!format!("{failure:?}").contains("s3cret"), "{failure:?}");
+        }
+        let failure = Target::resolve(None, &around(&[("PGHOST", "h"), ("PGPORT", "x")])).unwrap_err();
+        assert_eq!(failure.message, "port (PGPORT) has to be a number from 1 to 65535");
+    }
+
+    #[test]
+    fn every_parameter_and_its_variable_is_in_the_documentation() {
+        let documentation = include_str!("../docs/operations.md");
+        for keyword in keyword::ALL {
+            let names = [Some(keyword.name), keyword.variable].into_iter().flatten();
+            let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+            let mut rows = documentation.lines().filter(|line| line.starts_with('|'));
+            assert!(rows.any(|row| names.iter().all(|name| row.contains(name))), "{names:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_string_and_any_variables_are_a_target_or_refused(
+            url in "(postgres://|host=|service=)?.{0,60}",
+            variables in proptest::collection::btree_map(
+                proptest::sample::select(vec!["PGHOST", "PGPORT", "PGHOSTADDR", "PGSSLMODE", "PGSERVICE", "PGPASSFILE", "PGOPTIONS"]),
+                ".{0,20}",
+                0..4,
+            ),
+        ) {
+            let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let _ = Target::resolve(Some(&url), &around(&variables));
+            let _ = Target::resolve(None, &around(&variables));
+        }
+
+        #[test]
+        fn the_name_of_a_target_leads_to_the_same_target(
+            user in "[a-z]{1,8}", host in "([a-z]{1,8}(\\.[a-z]{1,5})?|\\[::1\\]|127\\.0\\.0\\.1)", port in 1_u16.., dbname in "[a-z]{1,8}",
+        ) {
+            let url = format!("postgres://{user}@{host}:{port}/{dbname}");
+            let name = resolve(&url).unwrap().name();
+            proptest::prop_assert_eq!(format!("postgres://{name}"), url);
+            proptest::prop_assert_eq!(resolve(&format!("postgres://{name}")).unwrap().name(), name);
+        }
+    }
+}

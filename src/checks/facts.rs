@@ -8,7 +8,7 @@ use crate::manifest::{Facts, Object};
 use crate::message::Rows;
 use crate::report::{Check, Finding, Severity};
 
-/// The question: [`names`] and then [`live`] read its two result sets.
+/// The question: [`live`] reads its result sets.
 pub const SQL: &str = concat!(include_str!("../sql/names.sql"), "\n", include_str!("../sql/facts.sql"));
 
 /// The install parameters as SQL writes them: placeholder, name, literal.
@@ -34,19 +34,25 @@ impl Live {
     }
 }
 
-/// Reads the result sets of [`SQL`].
-pub fn live(names: &Rows, created: &Rows, facts: &Rows) -> Live {
+/// Reads the result sets of [`SQL`]; `None` if they are not there.
+pub fn live(answers: &[Rows]) -> Option<Live> {
+    let [names, created, facts @ ..] = answers else { return None };
     let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     let mut live = Live {
         names: names.iter().map(|row| (text(row, 0), text(row, 1), text(row, 2))).collect(),
         created: created.iter().map(|row| text(row, 0)).collect(),
         ..Live::default()
     };
-    for row in facts {
-        let facts = if text(row, 0) == "grants" { &mut live.grants } else { &mut live.objects };
-        facts.entry((text(row, 1), text(row, 2))).or_default().insert(text(row, 3), text(row, 4));
+    for row in facts.iter().flatten() {
+        // What is not kind, name and properties belongs to the statements behind it.
+        let [Some(kind), Some(name), properties @ ..] = &row[..] else { continue };
+        for pair in properties.chunks(2) {
+            let [Some(property), Some(value)] = pair else { continue };
+            let facts = if is_grant(kind, property) { &mut live.grants } else { &mut live.objects };
+            facts.entry((kind.clone(), name.clone())).or_default().insert(property.clone(), value.clone());
+        }
     }
-    live
+    Some(live)
 }
 
 /// Compares what there is with what the manifest says.
@@ -83,6 +89,10 @@ pub fn with_placeholders(live: &Live) -> Facts {
 
 fn expand(facts: &Facts, names: &Names) -> Facts {
     let show = |text: &str| {
+        // Most texts name nobody.
+        if !text.contains('{') {
+            return text.to_owned();
+        }
         names.iter().fold(text.to_owned(), |text, (placeholder, name, literal)| {
             text.replace(&format!("'{placeholder}'"), literal).replace(placeholder, name)
         })
@@ -113,6 +123,14 @@ fn split(facts: Facts) -> (Facts, Facts) {
 
 fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Finding> {
     let everything: BTreeSet<&Object> = expected.keys().chain(found.keys()).collect();
+    let mut everything: Vec<_> = everything.into_iter().collect();
+    // In the order in which they can be mended: what the others stand in comes first.
+    everything.sort_by_key(|object| match &*object.0 {
+        "role" => 0,
+        "schema" => 1,
+        "table" => 2,
+        _ => 3,
+    });
     let mut findings = Vec::new();
     for object in everything {
         let none = std::collections::BTreeMap::new();

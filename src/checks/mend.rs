@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::manifest::{Facts, Object};
+use crate::manifest::{Facts, Object, Properties};
 
 /// Sets one property right.
 pub(super) fn mend(
@@ -17,6 +17,10 @@ pub(super) fn mend(
         return Some(grant(kind, name, role, wanted, found));
     }
     Some(match (kind, property, wanted) {
+        // Only PostgREST's own role logs in, and then it inherits nothing.
+        ("role", "exists", _) if objects.get(object)?.contains_key("login") => {
+            format!("create role {name} login noinherit;")
+        }
         ("role", ..) => return role(name, property, wanted),
         ("default privileges", ..) => {
             let (what, role) = property.split_once(" to ")?;
@@ -35,11 +39,14 @@ pub(super) fn mend(
             _ => format!("alter table {name} disable row level security;"),
         },
         ("table", "persistence", None) => format!("alter table {name} set logged;"),
-        ("column", ..) => column(name, property, wanted)?,
-        ("function", "definition", Some(wanted)) => function(name, wanted, found, objects),
-        ("constraint" | "index", _, Some(_)) | ("trigger", "definition", Some(_)) => {
+        // What a generated column holds follows from the others.
+        ("constraint" | "index", _, Some(_))
+        | ("trigger", "definition", Some(_))
+        | ("column", "generated", Some(_)) => {
             format!("{}\n{}", drop(kind, name)?, create(object, objects)?)
         }
+        ("column", ..) => column(name, property, wanted)?,
+        ("function", "definition", Some(wanted)) => function(name, wanted, found, objects),
         ("trigger", "enabled", Some(_)) => {
             let (trigger, table) = name.rsplit_once(" on ")?;
             format!("alter table {table} enable trigger {trigger};")
@@ -62,17 +69,17 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
             let mut text = format!("{};\n", fact("definition")?);
             let _ = writeln!(text, "alter function {name} owner to {};", fact("owner")?);
             let _ = write!(text, "revoke all on function {name} from public;");
-            for (property, rights) in facts {
-                if let Some(role) = property.strip_prefix("grant to ") {
-                    let _ = write!(text, "\ngrant {rights} on function {name} to {role};");
-                }
-            }
-            if let Some(comment) = fact("comment").and_then(|text| comment(kind, name, Some(text))) {
-                text.push('\n');
-                text.push_str(&comment);
-            }
+            push_grants(&mut text, kind, name, facts);
+            push_comment(&mut text, kind, name, fact("comment"));
             text
         }
+        "schema" => {
+            let mut text = format!("create schema {name} authorization {};", fact("owner")?);
+            push_comment(&mut text, kind, name, fact("comment"));
+            push_grants(&mut text, kind, name, facts);
+            text
+        }
+        "table" => table(name, facts, objects)?,
         "index" | "trigger" => format!("{};", fact("definition")?),
         "constraint" => {
             let (constraint, table) = name.rsplit_once(" on ")?;
@@ -80,18 +87,73 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
         }
         "column" => {
             let (table, column) = name.rsplit_once('.')?;
-            let default = fact("default").map_or_else(String::new, |default| format!(" default {default}"));
-            let null = fact("null").map_or("", |_| " not null");
-            let mut text =
-                format!("alter table {table} add column {column} {}{default}{null};", fact("type")?);
-            if let Some(comment) = fact("comment").and_then(|text| comment(kind, name, Some(text))) {
-                text.push('\n');
-                text.push_str(&comment);
-            }
+            let mut text = format!("alter table {table} add column {column} {};", column_type(facts)?);
+            push_comment(&mut text, kind, name, fact("comment"));
             text
         }
         _ => return None,
     })
+}
+
+/// An empty table with its columns, constraints and triggers. Its indexes have findings
+/// of their own; its rows are lost.
+fn table(name: &str, facts: &Properties, objects: &Facts) -> Option<String> {
+    let of_kind = |kind: &'static str| objects.iter().filter(move |(object, _)| object.0 == kind);
+    let columns: Vec<_> = of_kind("column")
+        .filter_map(|((_, column), facts)| Some((column.rsplit_once('.')?, facts)))
+        .filter(|((table, _), _)| *table == name)
+        .map(|((_, column), facts)| Some(format!("    {column} {}", column_type(facts)?)))
+        .collect::<Option<_>>()?;
+    let options = facts.get("options").map_or_else(String::new, |options| format!(" with ({options})"));
+    let mut text = format!("create table {name} (\n{}\n){options};", columns.join(",\n"));
+    for property in ["owner", "row security"] {
+        let wanted = facts.get(property).map(String::as_str);
+        let object = ("table".to_owned(), name.to_owned());
+        let _ = write!(text, "\n{}", mend(&object, property, wanted, None, objects)?);
+    }
+    push_comment(&mut text, "table", name, facts.get("comment").map(String::as_str));
+    push_grants(&mut text, "table", name, facts);
+    for ((_, column), facts) in of_kind("column") {
+        if column.rsplit_once('.').is_some_and(|(table, _)| table == name) {
+            push_comment(&mut text, "column", column, facts.get("comment").map(String::as_str));
+        }
+    }
+    for (object, _) in of_kind("constraint").chain(of_kind("trigger")) {
+        if object.1.rsplit_once(" on ").is_some_and(|(_, table)| table == name) {
+            let _ = write!(text, "\n{}", create(object, objects)?);
+        }
+    }
+    Some(text)
+}
+
+/// A column's type and what follows it.
+fn column_type(facts: &Properties) -> Option<String> {
+    let mut text = facts.get("type")?.clone();
+    if let Some(default) = facts.get("default") {
+        let _ = write!(text, " default {default}");
+    }
+    if let Some(expression) = facts.get("generated") {
+        let _ = write!(text, " generated always as ({expression}) stored");
+    }
+    if facts.contains_key("null") {
+        text.push_str(" not null");
+    }
+    Some(text)
+}
+
+fn push_grants(text: &mut String, kind: &str, name: &str, facts: &Properties) {
+    for (property, rights) in facts {
+        if let Some(role) = property.strip_prefix("grant to ") {
+            let _ = write!(text, "\ngrant {rights} on {kind} {name} to {role};");
+        }
+    }
+}
+
+fn push_comment(text: &mut String, kind: &str, name: &str, wanted: Option<&str>) {
+    if let Some(comment) = wanted.and_then(|wanted| comment(kind, name, Some(wanted))) {
+        text.push('\n');
+        text.push_str(&comment);
+    }
 }
 
 fn drop(kind: &str, name: &str) -> Option<String> {
@@ -105,6 +167,7 @@ fn drop(kind: &str, name: &str) -> Option<String> {
             format!("alter table {table} drop column {column};")
         }
         "cast" => format!("drop cast ({name});"),
+        "statistics object" => format!("drop statistics {name};"),
         "window function" => format!("drop function {name};"),
         "index" => format!("drop index if exists {name};"),
         "trigger" => format!("drop trigger if exists {name};"),

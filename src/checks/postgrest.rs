@@ -1,11 +1,15 @@
 //! `postgrest`: what PostgREST needs to use the installation, as far as the database
 //! tells. Its environment and its files are out of sight.
 
+use crate::failure::Failure;
 use crate::message::Rows;
 use crate::report::{Check, Finding, SecretSource, Severity};
 
 /// The question; one result set.
 pub const SQL: &str = include_str!("../sql/postgrest.sql");
+
+const NAME: &str = "postgrest";
+const PROVES: &str = "PostgREST can use it: roles, schemas, secret";
 
 /// The check, from the settings that [`SQL`] found and the sources of the secret.
 pub fn run(settings: &Rows, secrets: &[SecretSource], authenticator: &str) -> Check {
@@ -40,7 +44,14 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], authenticator: &str) -> Ch
         );
     }
     secret(&mut findings, secrets);
-    super::check("postgrest", "PostgREST can use it: roles, schemas, secret", findings)
+    super::check(NAME, PROVES, findings)
+}
+
+/// The check, if the questions could not be asked; what is not the server's word is given back.
+pub fn raised(failure: Failure) -> Result<Check, Failure> {
+    let Some(server) = &failure.server else { return Err(failure) };
+    let message = format!("cannot be looked at: {} ({})", server.message, server.sqlstate);
+    Ok(super::check(NAME, PROVES, vec![Finding::new(Severity::Error, "JWT secret", message)]))
 }
 
 fn exposed(findings: &mut Vec<Finding>, setting: &str, schemas: &[&str]) {

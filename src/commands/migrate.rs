@@ -68,7 +68,7 @@ pub(super) fn migrate(
     let start = Instant::now();
     let history = locked.history().clone();
     let plan = context.up(&history, args.to)?;
-    let scope = Scope::new(context.catalog, &plan.remaining);
+    let scope = Scope::new(context.catalog, &plan.remaining)?;
     let (applied, answers) =
         locked.apply(&plan, &context.parameters(&history)?, args.adopt, &scope.questions())?;
     report.applied = applied;

@@ -83,7 +83,8 @@ pub(super) fn connect(
             return Err(failure);
         }
         if !told {
-            tell(Event::Waiting(failure.message));
+            let why = [failure.message].into_iter().chain(failure.findings).collect::<Vec<_>>();
+            tell(Event::Waiting(why.join("; ")));
             told = true;
         }
         interrupt.sleep(pauses.next().min(left))?;

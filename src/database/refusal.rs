@@ -46,8 +46,13 @@ impl Refusal {
                 "it does not do TLS".to_owned(),
                 Some("sslmode=prefer goes on without it; `ssl = on` turns it on at the server"),
             ),
+            ("connection closed", _) | (_, "early eof" | "unexpected end of file") => {
+                Refusal::Network("it closed the connection".to_owned())
+            }
             ("error performing TLS handshake", _) => Refusal::Handshake(format!("TLS fails: {reason}")),
-            ("connection closed", _) => Refusal::Network("it closed the connection".to_owned()),
+            (_, reason) if reason.starts_with("invalid message length") => {
+                Refusal::Other("what answers there is no PostgreSQL server".to_owned(), None)
+            }
             ("error connecting to server" | "error communicating with the server", _) => {
                 Refusal::Network(reason)
             }

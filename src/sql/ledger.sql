@@ -4,15 +4,17 @@
 create schema authmig;
 comment on schema authmig is 'What authmig did to this database. Not for PostgREST';
 
+-- No column is longer than it needs to be, so that no row is: then the table does
+-- without a second one for what is too long, and is made in half the time.
 create table authmig.schema_history (
     version         int4 primary key,
-    name            varchar(255) not null,
-    applied_on      varchar(255) not null,
-    checksum        varchar(255) not null,
+    name            varchar(200) not null,
+    applied_on      varchar(40) not null,
+    checksum        varchar(20) not null,
     -- Each script is announced by a statement that sets this.
-    sha256          text not null default current_setting('authmig.sha256'),
-    applied_by      text not null default session_user,
-    authmig_version text not null default current_setting('authmig.version')
+    sha256          varchar(64) not null default current_setting('authmig.sha256'),
+    applied_by      name not null default session_user,
+    authmig_version varchar(40) not null default current_setting('authmig.version')
 );
 comment on table authmig.schema_history is 'One row per applied migration';
 comment on column authmig.schema_history.version is 'The number in front of the file name';
@@ -24,7 +26,7 @@ comment on column authmig.schema_history.applied_by is 'The role that was logged
 comment on column authmig.schema_history.authmig_version is 'The authmig that applied it';
 
 create table authmig.journal (
-    id              bigint generated always as identity primary key,
+    id              bigint primary key,
     at              timestamptz not null default clock_timestamp(),
     who             text not null default session_user,
     client          text default host(inet_client_addr()),
@@ -57,8 +59,8 @@ comment on column authmig.created.name is 'The name, quoted as SQL wants it, or 
 comment on column authmig.created.version is 'The migration that created it';
 
 create table authmig.parameter (
-    name  text primary key,
-    value text not null
+    name  varchar(40) primary key,
+    value name not null
 );
 comment on table authmig.parameter is 'The names this database was installed with';
 comment on column authmig.parameter.name is 'anon_role, api_schema, …';
@@ -67,22 +69,20 @@ comment on column authmig.parameter.value is 'The name as it is in the catalog, 
 -- Default privileges of the platform may have granted these to somebody.
 do $$
 declare
-    grantee regrole;
+    somebody oid;
+    grantee text;
 begin
-    for grantee in
-        select distinct entry.grantee::regrole
-          from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as entry
-         where n.nspname = 'authmig' and entry.grantee not in (0, n.nspowner)
-        union
-        select distinct entry.grantee::regrole
+    for somebody in
+        select entry.grantee
           from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as entry
-         where c.relnamespace = 'authmig'::regnamespace and entry.grantee not in (0, c.relowner)
+         where c.relnamespace = 'authmig'::regnamespace and entry.grantee <> c.relowner
+        union
+        select entry.grantee
+          from pg_catalog.pg_namespace as n, pg_catalog.aclexplode(n.nspacl) as entry
+         where n.nspname = 'authmig' and entry.grantee <> n.nspowner
     loop
+        grantee := case somebody when 0 then 'public' else quote_ident(pg_get_userbyid(somebody)) end;
         execute format('revoke all on all tables in schema authmig from %s', grantee);
-        execute format('revoke all on all sequences in schema authmig from %s', grantee);
         execute format('revoke all on schema authmig from %s', grantee);
     end loop;
 end $$;
-revoke all on all tables in schema authmig from public;
-revoke all on all sequences in schema authmig from public;
-revoke all on schema authmig from public;

@@ -10,6 +10,7 @@ select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
        pg_catalog.set_config('standard_conforming_strings', 'on', true),
        pg_catalog.set_config('check_function_bodies', 'on', true),
        pg_catalog.set_config('row_security', 'on', true),
+       pg_catalog.set_config('jit', 'off', true),
        pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
        pg_catalog.set_config('datestyle', 'ISO', true),
        pg_catalog.set_config('timezone', 'UTC', true);
@@ -17,12 +18,23 @@ do $$
 declare
     stranger text;
 begin
+    -- A run that was killed, or whose network is gone, must not hold the lock until its
+    -- statement ends. Not every system can look whether the client is still there.
+    begin
+        perform set_config('client_connection_check_interval', '1000', true);
+    exception
+        when others then
+            null;
+    end;
     if current_setting('server_version_num')::int4 < 140000 then
         raise exception using errcode = 'AMV01', message = current_setting('server_version');
     end if;
     -- "auth" and "mig" in ASCII.
     if not pg_try_advisory_xact_lock(1635087464, 7170407) then
         raise exception using errcode = 'AML01', message = 'locked';
+    end if;
+    if to_regnamespace('authmig') is null then
+        return;
     end if;
     select r.rolname into stranger
       from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'

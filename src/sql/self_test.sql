@@ -62,19 +62,14 @@ begin
         raise exception using errcode = 'AMK02', message = 'issue_tokens did not forbid caching';
     end if;
     for number in 0 .. 2 loop
-        select split_part(split_part(max(h ->> 'Set-Cookie') filter (where h ->> 'Set-Cookie' like prefix || 'refresh\_token=%'), ';', 1), '=', 2)
-          into statement from json_array_elements(headers) as h;
-        cookies[number] := statement;
-        tokens[number] := to_json((
-            select split_part(split_part(max(h ->> 'Set-Cookie') filter (where h ->> 'Set-Cookie' like prefix || 'access\_token=%'), ';', 1), '=', 2)
-              from json_array_elements(headers) as h));
+        cookies[number] := substring(current_setting('response.headers') from '"' || prefix || 'refresh_token=([^;"]*)');
+        tokens[number] := to_json(substring(current_setting('response.headers') from '"' || prefix || 'access_token=([^;"]*)'));
         exit when number = 2;
         -- 2. Anon refreshes; 3. and again with the cookie that was replaced just now.
         perform set_config('request.cookies', json_build_object(prefix || 'refresh_token', cookies[0])::text, true),
                 set_config('response.headers', '', true), set_config('role', anon, true);
         perform auth.refresh_tokens();
         perform set_config('role', 'none', true);
-        headers := current_setting('response.headers')::json;
     end loop;
     if cookies[1] = cookies[0] or coalesce(cookies[1], '') = '' then
         raise exception using errcode = 'AMK02', message = 'refresh_tokens did not replace the refresh token';
@@ -137,11 +132,9 @@ begin
     perform set_config('response.headers', '', true), set_config('response.status', '', true), set_config('role', service, true);
     perform auth.issue_tokens(subject);
     perform set_config('role', 'none', true);
-    headers := current_setting('response.headers')::json;
-    select json_build_object(prefix || 'refresh_token',
-            split_part(split_part(max(h ->> 'Set-Cookie') filter (where h ->> 'Set-Cookie' like prefix || 'refresh\_token=%'), ';', 1), '=', 2))
-      into headers from json_array_elements(headers) as h;
-    perform set_config('request.cookies', headers::text, true), set_config('response.headers', '', true), set_config('role', anon, true);
+    perform set_config('request.cookies', json_build_object(prefix || 'refresh_token',
+                substring(current_setting('response.headers') from '"' || prefix || 'refresh_token=([^;"]*)'))::text, true),
+            set_config('response.headers', '', true), set_config('role', anon, true);
     perform auth.logout();
     begin
         perform auth.refresh_tokens();

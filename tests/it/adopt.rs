@@ -70,7 +70,21 @@ fn adopt(db: &TestDb) -> Run {
 }
 
 #[test]
-fn the_published_installation_is_adopted_with_its_live_sessions() {
+fn d35_the_published_sql_does_not_run_over_itself() {
+    let db = TestDb::new();
+    installed(&db, AUTH_SCHEMA);
+    for script in [EXTENSIONS, AUTH_SCHEMA] {
+        let error = db.client().batch_execute(script).unwrap_err();
+        assert!(error.as_db_error().unwrap().message().ends_with("already exists"), "{error:?}");
+    }
+    // Ours does, and over the published SQL as well.
+    for _ in 0..2 {
+        adopt(&db).exits(0);
+    }
+}
+
+#[test]
+fn d35_the_published_installation_is_adopted_with_its_live_sessions() {
     for (auth_schema, ledger) in [(AUTH_SCHEMA.to_owned(), "none"), (repaired(), "infra.schema_migrations")] {
         let db = TestDb::new();
         installed(&db, &auth_schema);

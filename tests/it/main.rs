@@ -23,6 +23,7 @@ mod install;
 mod manifest;
 mod manual;
 mod privileges;
+mod quiet;
 mod readme;
 mod release;
 mod rollback;

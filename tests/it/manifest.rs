@@ -44,11 +44,11 @@ fn generate() -> Manifest {
         let mut message = authmig::checks::begin("begin read only;", &values);
         message.push_section("facts", facts::SQL);
         let answers = Sections::new(database.send(&message).unwrap());
-        let [names, created, found] = answers.get("facts") else { panic!("{answers:?}") };
+        let live = facts::live(answers.get("facts")).unwrap();
         let label = db.ask(&format!(
             "select to_char(version, 'FM00') || '-' || name from authmig.schema_history where version = {version}"
         ));
-        manifest.insert(version, &label, facts::with_placeholders(&facts::live(names, created, found)));
+        manifest.insert(version, &label, facts::with_placeholders(&live));
     }
     manifest
 }

@@ -3,10 +3,7 @@
 use std::process::Stdio;
 
 use crate::support::proxy::Proxy;
-use crate::support::{TestDb, feed, finish};
-
-const ONE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const TWO: &str = "//////////////////////////////////////////8=";
+use crate::support::{JWT_SECRET, OTHER_JWT_SECRET, TestDb, feed, finish};
 
 fn set(db: &TestDb, arguments: &[&str], text: &str) -> crate::support::Run {
     let mut command = db.command(&[&["secret", "set"], arguments].concat());
@@ -23,22 +20,22 @@ fn stored(db: &TestDb) -> String {
 fn a_secret_is_set_from_standard_input_a_file_or_the_variable() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
-    let run = set(&db, &[], &format!("{}\n", ONE.trim_end_matches('='))).exits(0);
+    let run = set(&db, &[], &format!("{}\n", JWT_SECRET.trim_end_matches('='))).exits(0);
     assert!(run.stdout.contains("stored; PostgREST was told"), "{}", run.stdout);
-    assert_eq!(stored(&db), ONE);
-    set(&db, &[], ONE).exits(0);
+    assert_eq!(stored(&db), JWT_SECRET);
+    set(&db, &[], JWT_SECRET).exits(0);
 
-    let refused = set(&db, &[], TWO).exits(7);
+    let refused = set(&db, &[], OTHER_JWT_SECRET).exits(7);
     assert!(refused.stderr.contains("--replace"), "{}", refused.stderr);
-    assert_eq!(stored(&db), ONE);
+    assert_eq!(stored(&db), JWT_SECRET);
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), TWO).unwrap();
+    std::fs::write(file.path(), OTHER_JWT_SECRET).unwrap();
     db.authmig(&["secret", "set", "--replace", "--file", file.path().to_str().unwrap()]).exits(0);
-    assert_eq!(stored(&db), TWO);
+    assert_eq!(stored(&db), OTHER_JWT_SECRET);
 
-    let db = db.with("AUTHMIG_JWT_SECRET", ONE);
+    let db = db.with("AUTHMIG_JWT_SECRET", JWT_SECRET);
     db.authmig(&["secret", "set", "--replace"]).exits(0);
-    assert_eq!(stored(&db), ONE);
+    assert_eq!(stored(&db), JWT_SECRET);
     assert_eq!(
         db.ask("select string_agg(action, ' ' order by id) from authmig.journal"),
         "migrate secret secret secret"
@@ -78,9 +75,9 @@ fn status_tells_source_length_and_fingerprint() {
     db.authmig(&["migrate"]).exits(0);
     let run = db.authmig(&["secret", "status"]).exits(0);
     assert!(run.stdout.contains("no secret is set"), "{}", run.stdout);
-    db.sql(&format!("alter database {} set app.settings.jwt_secret = '{TWO}'", db.name));
+    db.sql(&format!("alter database {} set app.settings.jwt_secret = '{OTHER_JWT_SECRET}'", db.name));
     db.sql(&format!("alter role authenticator in database {} set pgrst.jwt_secret = 'c2hvcnQ='", db.name));
-    set(&db, &[], ONE).exits(0);
+    set(&db, &[], JWT_SECRET).exits(0);
     let run = db.authmig(&["secret", "status", "--format", "json"]).exits(0);
     // sha256sum of the 32 bytes 0 to 31, and of `short`.
     assert_eq!(
@@ -89,26 +86,26 @@ fn status_tells_source_length_and_fingerprint() {
             {"source": "auth_private.config", "bytes": 32, "fingerprint": "630dcd29"},
             {"source": "pgrst.jwt_secret of the role authenticator", "bytes": 5, "fingerprint": "f9b0078b"},
             {"source": "app.settings.jwt_secret of the database", "bytes": 32, "fingerprint": db.ask(
-                &format!("select left(encode(sha256(decode('{TWO}', 'base64')), 'hex'), 8)"))},
+                &format!("select left(encode(sha256(decode('{OTHER_JWT_SECRET}', 'base64')), 'hex'), 8)"))},
             {"source": "app.settings.jwt_secret of this session", "bytes": 32, "fingerprint": db.ask(
-                &format!("select left(encode(sha256(decode('{TWO}', 'base64')), 'hex'), 8)"))},
+                &format!("select left(encode(sha256(decode('{OTHER_JWT_SECRET}', 'base64')), 'hex'), 8)"))},
         ])
     );
-    assert!(!run.stdout.contains(ONE) && !run.stdout.contains(TWO));
+    assert!(!run.stdout.contains(JWT_SECRET) && !run.stdout.contains(OTHER_JWT_SECRET));
 }
 
 #[test]
 fn migrate_stores_the_secret_of_the_first_installation() {
-    let db = TestDb::new().with("AUTHMIG_JWT_SECRET", ONE);
+    let db = TestDb::new().with("AUTHMIG_JWT_SECRET", JWT_SECRET);
     let run = db.authmig(&["migrate", "-vv"]).exits(0);
     assert!(run.stdout.contains("  the JWT secret that was given is stored\n"), "{}", run.stdout);
-    assert!(!format!("{run:?}").contains(ONE), "{run:?}");
-    assert_eq!(stored(&db), ONE);
-    let db = db.with("AUTHMIG_JWT_SECRET", TWO);
+    assert!(!format!("{run:?}").contains(JWT_SECRET), "{run:?}");
+    assert_eq!(stored(&db), JWT_SECRET);
+    let db = db.with("AUTHMIG_JWT_SECRET", OTHER_JWT_SECRET);
     db.authmig(&["rollback", "--yes"]).exits(0);
     let run = db.authmig(&["migrate", "--format", "json"]).exits(0);
     assert_eq!(run.json()["secret_stored"], false);
-    assert_eq!(stored(&db), ONE);
+    assert_eq!(stored(&db), JWT_SECRET);
     TestDb::new().with("AUTHMIG_JWT_SECRET", "short").authmig(&["migrate"]).exits(2);
 }
 
@@ -118,14 +115,17 @@ fn the_secret_travels_as_the_data_of_a_copy_and_in_no_statement() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
     let proxy = Proxy::to(db.port());
-    let run = set(&db, &["-vv", "--database-url", &db.url_at(proxy.port)], ONE).exits(0);
-    assert!(!format!("{run:?}").contains(ONE), "{run:?}");
-    assert_eq!(stored(&db), ONE);
+    let run = set(&db, &["-vv", "--database-url", &db.url_at(proxy.port)], JWT_SECRET).exits(0);
+    assert!(!format!("{run:?}").contains(JWT_SECRET), "{run:?}");
+    assert_eq!(stored(&db), JWT_SECRET);
     let sent = proxy.sent();
-    let places: Vec<_> =
-        sent.windows(ONE.len()).enumerate().filter(|(_, part)| *part == ONE.as_bytes()).collect();
+    let places: Vec<_> = sent
+        .windows(JWT_SECRET.len())
+        .enumerate()
+        .filter(|(_, part)| *part == JWT_SECRET.as_bytes())
+        .collect();
     assert_eq!(places.len(), 1);
-    let length = u32::try_from(ONE.len() + 4).unwrap().to_be_bytes();
+    let length = u32::try_from(JWT_SECRET.len() + 4).unwrap().to_be_bytes();
     assert_eq!(
         sent[places[0].0 - 5..places[0].0],
         [&b"d"[..], &length].concat(),
@@ -136,7 +136,7 @@ fn the_secret_travels_as_the_data_of_a_copy_and_in_no_statement() {
 #[test]
 fn without_an_installation_there_is_nowhere_to_put_it() {
     let db = TestDb::new();
-    let run = set(&db, &[], ONE).exits(1);
+    let run = set(&db, &[], JWT_SECRET).exits(1);
     assert!(run.stderr.contains("run `authmig migrate` first"), "{}", run.stderr);
     db.authmig(&["secret", "status"]).exits(1);
 }

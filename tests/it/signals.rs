@@ -45,6 +45,24 @@ fn a_signal_cancels_the_running_script_and_rolls_back() {
 }
 
 #[test]
+fn a_run_that_was_killed_does_not_hold_its_locks_until_its_statement_ends() {
+    let db = TestDb::new();
+    let blocked = unique("blocked");
+    let mut other = db.client();
+    other.batch_execute(&format!("begin; create role {blocked}")).unwrap();
+    let child = db.command(&["migrate", "--lock-timeout", "0s", "--owner-role", &blocked]).spawn().unwrap();
+    until_blocked(&db);
+    kill("-KILL", child.id());
+    finish(child);
+    // What it waits for is still held.
+    while db.ask("select count(*) from pg_stat_activity where datname = current_database() and application_name like 'authmig%'") != "0" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    db.authmig(&["migrate", "--lock-wait", "0s"]).exits(0);
+    drop(other);
+}
+
+#[test]
 fn a_signal_ends_the_wait_for_the_lock() {
     let db = TestDb::new();
     let mut other = db.client();

@@ -52,6 +52,11 @@ const OBJECTS: &[Change] = &[
     ("drop function auth.purge_expired(int)", "objects", "function auth.purge_expired(integer)"),
     ("drop function auth.logout()", "objects", "function auth.logout()"),
     ("drop function auth_private.postgrest_config()", "objects", "function auth_private.postgrest_config()"),
+    (
+        "drop function auth_private.accepted_seconds(text) cascade",
+        "objects",
+        "function auth_private.access_seconds(integer)",
+    ),
     // What is not authmig's.
     (
         "create function auth.logout(everywhere boolean) returns void language sql as ''",
@@ -87,6 +92,23 @@ const OBJECTS: &[Change] = &[
         "operator auth.||(text,text)",
     ),
     ("create collation auth.evil from \"C\"", "objects", "collation auth.evil"),
+    (
+        "create function auth_private.evil(uuid) returns bigint language sql as 'select 1::bigint'; \
+      create cast (uuid as bigint) with function auth_private.evil(uuid)",
+        "objects",
+        "cast uuid as bigint",
+    ),
+    ("create domain auth.evil as int[]", "objects", "domain auth.evil"),
+    (
+        "create statistics auth.evil on subject, role from auth.refresh_token",
+        "objects",
+        "statistics object auth.evil",
+    ),
+    (
+        "create text search dictionary auth.evil (template = simple)",
+        "objects",
+        "text search dictionary auth.evil",
+    ),
     // Tables and columns.
     ("alter table auth.refresh_token disable row level security", "objects", "table auth.refresh_token"),
     ("alter table auth.refresh_token force row level security", "objects", "table auth.refresh_token"),
@@ -134,6 +156,11 @@ const OBJECTS: &[Change] = &[
         "objects",
         "column auth_private.config.cookie_secure",
     ),
+    (
+        "alter table auth_private.config alter column cookie_prefix drop expression",
+        "objects",
+        "column auth_private.config.cookie_prefix",
+    ),
     // Constraints, indexes, triggers, rules.
     (
         "alter table auth_private.config drop constraint config_pkey",
@@ -174,6 +201,9 @@ const OBJECTS: &[Change] = &[
     ),
     ("alter schema auth owner to postgres", "objects", "schema auth"),
     ("comment on schema auth is 'x'", "objects", "schema auth"),
+    // What holds all of it.
+    ("drop table auth.refresh_token", "objects", "table auth.refresh_token"),
+    ("drop schema auth cascade", "objects", "schema auth"),
 ];
 
 const GRANTS: &[Change] = &[
@@ -239,6 +269,8 @@ const GRANTS: &[Change] = &[
     ("grant pg_read_all_data to {service}", "grants", "role {service}"),
     ("grant pg_signal_backend to {owner}", "grants", "role {owner}"),
     ("revoke {anon} from {authenticator}", "grants", "role {authenticator}"),
+    ("drop owned by {anon}; drop role {anon}", "grants", "role {anon}"),
+    ("drop owned by {authenticator}; drop role {authenticator}", "grants", "role {authenticator}"),
 ];
 
 struct Installed {
@@ -272,7 +304,9 @@ impl Installed {
     fn try_out(&self, (change, check, subject): Change) {
         let (change, subject) = (self.named(change), self.named(subject));
         self.db.sql(&change);
-        let report = self.db.authmig(&["verify", "--format", "json"]).exits(4).json();
+        let run = self.db.authmig(&["verify", "--format", "json"]);
+        assert_eq!(run.code, 4, "{change}: {}", run.stdout);
+        let report = run.json();
         let findings: Vec<&serde_json::Value> = report["checks"]
             .as_array()
             .unwrap()
@@ -325,6 +359,33 @@ fn a_missing_row_of_settings_is_found() {
     db.sql("delete from auth_private.config");
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("self-test: auth_private.config has no row"), "{}", run.stdout);
+}
+
+#[test]
+fn a_lost_table_of_settings_is_found_and_mended_but_for_what_was_in_it() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    // It takes the functions with it that have its row for an argument.
+    db.sql("drop table auth_private.config cascade");
+    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+    let of_check = |report: &serde_json::Value, name: &str, key: &str| -> Vec<String> {
+        let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap();
+        let findings = check["findings"].as_array().unwrap();
+        findings.iter().filter_map(|finding| Some(finding[key].as_str()?.to_owned())).collect()
+    };
+    let subjects = of_check(&report, "objects", "subject");
+    assert!(subjects.contains(&"table auth_private.config".to_owned()), "{subjects:?}");
+    for mend in of_check(&report, "objects", "mend") {
+        db.sql(&mend);
+    }
+    // The table is there, and empty. What it says of that is a statement, too.
+    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+    db.sql(&of_check(&report, "scripts", "hint")[0]);
+    // The secret was in the rows, and is lost.
+    let run = db.authmig(&["verify"]).exits(0);
+    assert!(run.stdout.contains("JWT secret: none is set"), "{}", run.stdout);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]

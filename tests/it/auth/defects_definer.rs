@@ -152,7 +152,7 @@ fn d10_functions_of_the_same_name_do_not_run_as_the_owner() {
         "generate_user_jwt(text, text, text default '')",
         "sign_raw(json, text, text default '')",
         "url_encode(bytea)",
-        "start_session(text, text)",
+        "access_seconds(int)",
         "to_json(text)",
         "current_setting(text)",
         "current_setting(text, boolean)",

@@ -5,7 +5,7 @@ use super::clock::mutate;
 use super::published::Sql;
 use super::{Stack, refresh};
 
-const REFRESH_SESSION: &str = "auth_private.refresh_session()";
+const REFRESH_TOKENS: &str = "auth.refresh_tokens()";
 
 #[test]
 fn d15_refresh_keeps_the_role() {
@@ -121,7 +121,7 @@ fn d28_the_revocation_survives_the_answer_401() {
     let raising = Stack::ours();
     mutate(
         &raising,
-        REFRESH_SESSION,
+        REFRESH_TOKENS,
         "perform set_config('response.status', '401', true);",
         "raise sqlstate 'PT401' using message = 'reused';",
     );
@@ -169,7 +169,7 @@ fn d30_within_the_grace_period_everybody_gets_the_same_successor() {
     let siblings = Stack::ours();
     mutate(
         &siblings,
-        REFRESH_SESSION,
+        REFRESH_TOKENS,
         "-- Within the grace period this",
         "session.salt := auth_private.random_bytes(); --",
     );

@@ -79,7 +79,7 @@ fn d09_no_request_role_may_look_at_the_tables_or_into_auth_private() {
             "lock table auth.refresh_token",
             "select from auth_private.config",
             "update auth_private.config set grace_seconds = 60",
-            "select auth_private.start_session('admin', 'service')",
+            "select auth_private.access_seconds(60)",
             "select auth_private.key_from_settings()",
             "select auth_private.may_be_minted('service', 'authenticator')",
             "create function auth.mine() returns void language sql as ''",

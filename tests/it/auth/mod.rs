@@ -13,6 +13,7 @@ mod defects_takeover;
 mod defects_use;
 mod environments;
 mod http;
+mod isolation;
 mod jwt;
 mod login;
 mod postgrest;
@@ -166,6 +167,11 @@ impl Stack {
     pub(crate) fn rows(&self) -> String {
         self.db.ask("select coalesce(json_agg(t order by t.selector), '[]') from auth.refresh_token as t")
     }
+}
+
+/// A call of this function of the schema auth.
+pub(crate) fn post(function: &str) -> Request {
+    Request::post("auth", function)
 }
 
 /// The request of a browser with this cookie header.

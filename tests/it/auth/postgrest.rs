@@ -31,6 +31,8 @@ struct Routine {
     required: usize,
     volatile: bool,
     void: bool,
+    /// `default_transaction_isolation` of its SET clause.
+    isolation: Option<String>,
 }
 
 /// One connection of PostgREST's pool, and its configuration.
@@ -93,7 +95,9 @@ impl PostgRest {
         let routines = "
             select n.nspname::text, p.proname::text, p.proargnames, p.provolatile = 'v',
                    array(select format_type(t, null) from unnest(p.proargtypes) with ordinality as a (t, n) order by n),
-                   p.pronargs::int - p.pronargdefaults, p.prorettype = 'void'::regtype
+                   p.pronargs::int - p.pronargdefaults, p.prorettype = 'void'::regtype,
+                   (select split_part(s, '=', 2) from unnest(p.proconfig) as s
+                     where s like 'default_transaction_isolation=%')
               from pg_proc as p
               join pg_namespace as n on n.oid = p.pronamespace
              where n.nspname in ('api', 'auth') and p.prokind = 'f'";
@@ -110,6 +114,7 @@ impl PostgRest {
                     required: usize::try_from(row.get::<_, i32>(5)).unwrap(),
                     volatile: row.get(3),
                     void: row.get(6),
+                    isolation: row.get(7),
                 }
             })
             .collect();
@@ -174,12 +179,10 @@ impl PostgRest {
         let (void, call) = (routine.void, routine.call(request, &keys));
         let settings = self.settings(request, &role, &claims);
 
-        let isolation = self.role_settings.get(&role).and_then(|settings| {
-            settings
-                .iter()
-                .find(|(name, _)| name == "default_transaction_isolation")
-                .map(|(_, value)| &**value)
-        });
+        // The function's own goes before the role's.
+        let of_role = self.role_settings.get(&role).into_iter().flatten();
+        let mut of_role = of_role.filter(|(name, _)| name == "default_transaction_isolation");
+        let isolation = routine.isolation.as_deref().or(of_role.next().map(|(_, value)| &**value));
         let begin = format!(
             "begin isolation level {} {}",
             isolation.unwrap_or("read committed"),

@@ -13,7 +13,8 @@ use authmig::target::{Surroundings, Target};
 
 use super::certificates::{Authority, self_signed};
 use crate::support::server::{Server, free_port};
-use crate::support::{missing, setting};
+use crate::support::setting;
+use crate::support::tools::missing;
 
 /// Who may come in how, on every server here.
 const HBA: &str = "\
@@ -104,7 +105,7 @@ const CASES: &[Case] = &[
     case("postgres://postgres@{escaped}:{port}/app", SOCKET),
     case("postgres://postgres@/app?host={folder}&port={port}", SOCKET),
     case("postgres://postgres@{escaped}:{port},localhost:{port}/app", SOCKET),
-    case("postgres://scram_user:pa%2Fss%40%3A@localhost:{port}/app", "app scram_user tls"),
+    case("postgres://scram_user:s3cret%2F%40%3A@localhost:{port}/app", "app scram_user tls"),
     case("postgres://postgres@localhost:{port}/app?sslmode=disabled", REFUSED),
     case("postgres://postgres@localhost:{port}/app?sslmodus=disable", REFUSED),
     case("postgres://postgres@localhost:{port}/app?sslmode", REFUSED),
@@ -243,20 +244,20 @@ const CASES: &[Case] = &[
     case("host=localhost port={port} user=trusted dbname=only_plain sslmode=prefer", "only_plain trusted plain"),
     case("host=localhost port={port} user=trusted dbname=only_plain sslmode=require", REFUSED),
     // Passwords.
-    case("postgres://scram_user:secret@localhost:{port}/app", REFUSED),
+    case("postgres://scram_user:wrong@localhost:{port}/app", REFUSED),
     case("postgres://scram_user@localhost:{port}/app", REFUSED),
-    case("host=localhost port={port} user=scram_user password='pa/ss@:' dbname=app", "app scram_user tls"),
-    case("host=localhost port={port} user=scram_user password='pa/ss@:' dbname=app sslmode=disable", "app scram_user plain"),
-    case("host={folder} port={port} user=scram_user password='pa/ss@:' dbname=app", "app scram_user socket"),
-    case("host=localhost port={port} user=scram_user password='pa/ss@:' dbname=app channel_binding=require", "app scram_user tls"),
-    case("host=localhost port={port} user=scram_user password='pa/ss@:' dbname=app channel_binding=require sslmode=disable", REFUSED),
-    case("host=localhost port={port} user=scram_user password='pa/ss@:' dbname=app channel_binding=disable", "app scram_user tls"),
+    case("host=localhost port={port} user=scram_user password='s3cret/@:' dbname=app", "app scram_user tls"),
+    case("host=localhost port={port} user=scram_user password='s3cret/@:' dbname=app sslmode=disable", "app scram_user plain"),
+    case("host={folder} port={port} user=scram_user password='s3cret/@:' dbname=app", "app scram_user socket"),
+    case("host=localhost port={port} user=scram_user password='s3cret/@:' dbname=app channel_binding=require", "app scram_user tls"),
+    case("host=localhost port={port} user=scram_user password='s3cret/@:' dbname=app channel_binding=require sslmode=disable", REFUSED),
+    case("host=localhost port={port} user=scram_user password='s3cret/@:' dbname=app channel_binding=disable", "app scram_user tls"),
     case("host=localhost port={port} user=trusted dbname=app channel_binding=require", REFUSED),
     case("host=localhost port={port} user=trusted dbname=app channel_binding=maybe", REFUSED),
     case("host=localhost port={port} user=md5_user password=md5 dbname=app", "app md5_user tls"),
     case("host=localhost port={port} user=plain_user password=plain dbname=app", "app plain_user tls"),
-    with(&[("PGPASSWORD", "pa/ss@:")], "host=localhost port={port} user=scram_user dbname=app", "app scram_user tls"),
-    with(&[("PGPASSWORD", "wrong")], "host=localhost port={port} user=scram_user password='pa/ss@:' dbname=app", "app scram_user tls"),
+    with(&[("PGPASSWORD", "s3cret/@:")], "host=localhost port={port} user=scram_user dbname=app", "app scram_user tls"),
+    with(&[("PGPASSWORD", "wrong")], "host=localhost port={port} user=scram_user password='s3cret/@:' dbname=app", "app scram_user tls"),
     with(&[("PGPASSFILE", "{pgpass}")], "host=localhost port={port} user=scram_user dbname=app", "app scram_user tls"),
     with(&[("PGPASSFILE", "{pgpass}")], "host=localhost port={port} user=md5_user dbname=app", REFUSED),
     with(&[("PGPASSFILE", "{pgpass}")], "host={folder} port={port} user=scram_user dbname=app", "app scram_user socket"),
@@ -284,7 +285,7 @@ const CASES: &[Case] = &[
     with(&[("PGOPTIONS", "-c no_such_setting=1")], "postgres://postgres@localhost:{port}/app", REFUSED),
     with(&[("PGAPPNAME", "x"), ("PGCONNECT_TIMEOUT", "5"), ("PGCLIENTENCODING", "LATIN1")], "postgres://postgres@localhost:{port}/app", TLS),
     with(&[("PGTARGETSESSIONATTRS", "standby")], "postgres://postgres@localhost:{port}/app", REFUSED),
-    with(&[("PGCHANNELBINDING", "require")], "host=localhost port={port} user=scram_user password='pa/ss@:' dbname=app sslmode=disable", REFUSED),
+    with(&[("PGCHANNELBINDING", "require")], "host=localhost port={port} user=scram_user password='s3cret/@:' dbname=app sslmode=disable", REFUSED),
     with(&[("PGGSSENCMODE", "disable")], "postgres://postgres@localhost:{port}/app", TLS),
     with(&[("PGSERVICEFILE", "{services}")], "service=here", TLS),
     with(&[("PGSERVICEFILE", "{services}"), ("PGSERVICE", "here")], "", TLS),
@@ -325,7 +326,7 @@ fn world() -> World {
         server.sql(&[
             "create role trusted login",
             "create role cert_user login",
-            "create role scram_user login password 'pa/ss@:'",
+            "create role scram_user login password 's3cret/@:'",
             "create role plain_user login password 'plain'",
             "set password_encryption = md5",
             "create role md5_user login password 'md5'",
@@ -355,7 +356,7 @@ fn world() -> World {
         path.display().to_string()
     };
     let pgpass = format!(
-        "# passwords\nlocalhost:{port}:app:scram_user:pa/ss@\\:\n{}:*:*:scram_user:pa/ss@\\:\nlocalhost:1:*:md5_user:md5\n",
+        "# passwords\nlocalhost:{port}:app:scram_user:s3cret/@\\:\n{}:*:*:scram_user:s3cret/@\\:\nlocalhost:1:*:md5_user:md5\n",
         good.folder,
         port = good.port
     );

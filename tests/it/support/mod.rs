@@ -17,17 +17,18 @@ use authmig::interrupt::Interrupt;
 use authmig::output::Streams;
 use postgres::{Client, Config, NoTls};
 
+/// The password of every test that needs one.
+pub(crate) const PASSWORD: &str = "s3cret";
+
+/// The JWT secret of every test that needs one.
+pub(crate) const JWT_SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// And that of those that need another.
+pub(crate) const OTHER_JWT_SECRET: &str = "//////////////////////////////////////////8=";
+
 /// The environment that `bin/test` prepares.
 pub(crate) fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with bin/test"))
-}
-
-/// Says that this machine lacks a tool, and that what needs it is not tested; fails where
-/// everything has to be there.
-#[expect(clippy::print_stderr, reason = "the test would pass in silence")]
-pub(crate) fn missing(tool: &str) {
-    assert!(std::env::var_os("AUTHMIG_TEST_REQUIRE_TOOLS").is_none(), "not on this machine: {tool}");
-    eprintln!("skipped: not on this machine: {tool}");
 }
 
 /// The server's major version.
@@ -169,7 +170,7 @@ impl TestDb {
         let arguments = front.iter().chain(arguments).map(OsString::from);
         let exit = authmig::run(arguments, || files.catalog(), &streams, &Interrupt::default());
         let text = |bytes: &Mutex<Vec<u8>>| String::from_utf8(bytes.lock().unwrap().clone()).unwrap();
-        Run { code: i32::from(exit.code()), stdout: text(&out), stderr: text(&err) }
+        Run::of(i32::from(exit.code()), text(&out), text(&err))
     }
 }
 
@@ -193,6 +194,15 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// A run that printed this. No run may print a secret, whatever the test is about.
+    #[track_caller]
+    fn of(code: i32, stdout: String, stderr: String) -> Run {
+        for secret in [PASSWORD, JWT_SECRET, OTHER_JWT_SECRET] {
+            assert!(!stdout.contains(secret) && !stderr.contains(secret), "{secret}: {stdout}\n{stderr}");
+        }
+        Run { code, stdout, stderr }
+    }
+
     /// The run, if it ended with this code.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Run {
@@ -211,11 +221,8 @@ impl Run {
 /// Waits for the process.
 pub(crate) fn finish(child: Child) -> Run {
     let output = child.wait_with_output().unwrap();
-    Run {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run::of(output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
 /// Toy migrations.

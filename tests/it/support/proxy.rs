@@ -25,7 +25,12 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn to(server: u16) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Proxy::at(0, server)
+    }
+
+    /// The same at this port.
+    pub(crate) fn at(port: u16, server: u16) -> Proxy {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let counts = Arc::new(Counts::default());
         let shared = counts.clone();

@@ -4,6 +4,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use postgres::{Client, Config, NoTls};
+
 use super::setting;
 
 /// A server that is gone when the test is over.
@@ -56,14 +58,14 @@ impl Server {
         as_server(&format!("'{home}/pg_ctl' -D '{folder}/data' -l '{folder}/log' {words}"), "");
     }
 
+    /// A superuser's connection, through the socket.
+    pub(crate) fn client(&self) -> Client {
+        Config::new().host_path(&self.folder).port(self.port).user("postgres").connect(NoTls).unwrap()
+    }
+
     /// Runs statements as superuser, each a transaction of its own.
     pub(crate) fn sql(&self, statements: &[&str]) {
-        let mut client = postgres::Config::new()
-            .host_path(&self.folder)
-            .port(self.port)
-            .user("postgres")
-            .connect(postgres::NoTls)
-            .unwrap();
+        let mut client = self.client();
         for sql in statements {
             client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         }

@@ -2,16 +2,21 @@
 
 use std::path::PathBuf;
 
-/// The program, if this machine has it. `.ci/run` installs them all, and sets
-/// `AUTHMIG_TEST_REQUIRE_TOOLS`, with which one that is missing fails the test.
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+/// The program, if this machine has it.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
     if found.is_none() {
-        let required = std::env::var_os("AUTHMIG_TEST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-        assert!(!required, "{name} is not installed");
-        eprintln!("skipped: {name} is not installed");
+        missing(name);
     }
     found
+}
+
+/// Says that something is not there, and that what needs it is not tested. `.ci/run` installs
+/// everything, and sets `AUTHMIG_TEST_REQUIRE_TOOLS`, with which this fails the test.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+pub(crate) fn missing(name: &str) {
+    let required = std::env::var_os("AUTHMIG_TEST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
+    assert!(!required, "{name} is not installed");
+    eprintln!("skipped: {name} is not installed");
 }

@@ -1,0 +1,153 @@
+//! TLS with the real binary: signals, system roots, direct negotiation, errors.
+
+use std::process::Command;
+
+use super::certificates::Authority;
+use crate::support::server::Server;
+use crate::support::{Run, TestDb, finish, major};
+
+const HBA: &str = "local all all trust\nhostssl all all samehost trust\n";
+
+struct World {
+    server: Server,
+    folder: tempfile::TempDir,
+    db: TestDb,
+}
+
+impl World {
+    fn new() -> World {
+        let ca = Authority::new("Test authority");
+        let signed = ca.sign("localhost", &["localhost"]);
+        let server = Server::start(
+            HBA,
+            &[("ssl", "on")],
+            &[("server.crt", &signed.certificate), ("server.key", &signed.key)],
+        );
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.crt"), &ca.certificate).unwrap();
+        World { server, folder, db: TestDb::new() }
+    }
+
+    fn command(&self, arguments: &[&str], options: &str) -> Command {
+        let mut command = self.db.command(arguments);
+        let url = format!("postgres://postgres@localhost:{}/postgres?{options}", self.server.port);
+        command.env("DATABASE_URL", url).env("HOME", "/nowhere");
+        command
+    }
+
+    fn run(&self, arguments: &[&str], options: &str) -> Run {
+        finish(self.command(arguments, options).spawn().unwrap())
+    }
+
+    fn ca(&self) -> String {
+        self.folder.path().join("ca.crt").display().to_string()
+    }
+}
+
+#[test]
+fn every_command_works_with_tls_that_is_verified() {
+    let world = World::new();
+    let options = format!("sslmode=verify-full&sslrootcert={}", world.ca());
+    for (arguments, code) in [
+        (&["status"][..], 0),
+        (&["migrate"], 0),
+        (&["secret", "generate"], 0),
+        (&["verify"], 0),
+        (&["grants"], 0),
+        (&["rollback", "--all", "--yes", "--discard-data"], 0),
+    ] {
+        let run = world.run(arguments, &options).exits(code);
+        assert!(!run.stderr.contains("error"), "{}", run.stderr);
+    }
+    // Nothing else was let in.
+    world.run(&["status"], "sslmode=disable").exits(5);
+}
+
+#[test]
+fn the_authorities_of_the_system_are_asked_if_that_is_wished() {
+    let world = World::new();
+    let with = |file: &str, options: &str| {
+        let mut command = world.command(&["status"], options);
+        command.env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR");
+        finish(command.spawn().unwrap())
+    };
+    with(&world.ca(), "sslrootcert=system").exits(0);
+    with(&world.ca(), "sslrootcert=system&sslmode=verify-full").exits(0);
+    let refused = with(&world.ca(), "sslrootcert=system&sslmode=verify-ca").exits(2);
+    assert!(refused.stderr.contains("sslrootcert=system wants sslmode=verify-full"), "{}", refused.stderr);
+    let refused = with("/nowhere/ca.crt", "sslrootcert=system").exits(2);
+    assert!(refused.stderr.contains("no certificates of authorities"), "{}", refused.stderr);
+    let other = Authority::new("Another authority");
+    let file = world.folder.path().join("other.crt");
+    std::fs::write(&file, other.certificate).unwrap();
+    let refused = with(&file.display().to_string(), "sslrootcert=system").exits(5);
+    assert!(
+        refused.stderr.contains("its certificate is signed by nobody that this system trusts"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn tls_at_once_works_where_the_server_can() {
+    let world = World::new();
+    let options = format!("sslmode=verify-full&sslrootcert={}&sslnegotiation=direct", world.ca());
+    let run = world.run(&["status"], &options);
+    if major() >= 17 {
+        run.exits(0);
+    } else {
+        run.exits(5);
+    }
+    let run = world.run(&["status"], "sslnegotiation=direct").exits(2);
+    assert_eq!(run.stderr, "error: sslnegotiation=direct wants sslmode=require or more\n");
+}
+
+#[test]
+fn errors_say_what_is_wrong_with_the_certificate() {
+    let world = World::new();
+    let port = world.server.port;
+    let name = format!("error: cannot connect to postgres@localhost:{port}/postgres: ");
+    let stranger = world.folder.path().join("stranger.crt");
+    std::fs::write(&stranger, Authority::new("Another authority").certificate).unwrap();
+    let stranger = stranger.display();
+    let run = world.run(&["status"], &format!("sslmode=verify-full&sslrootcert={stranger}")).exits(5);
+    assert_eq!(
+        run.stderr,
+        format!(
+            "{name}its certificate is signed by nobody in {stranger}\nhint: sslrootcert names the file with the authority's certificate\n"
+        )
+    );
+    let ca = world.ca();
+    let run = world
+        .run(&["status"], &format!("sslmode=verify-full&sslrootcert={ca}&host=other.test&hostaddr=127.0.0.1"))
+        .exits(5);
+    assert!(run.stderr.contains("its certificate is not for other.test\n"), "{}", run.stderr);
+    let run = world.run(&["status"], "sslmode=verify-full").exits(2);
+    assert!(
+        run.stderr.contains("root certificate file /nowhere/.postgresql/root.crt is not there"),
+        "{}",
+        run.stderr
+    );
+    // With prefer, both ways are tried, and both are said.
+    let run = world.run(&["status"], &format!("sslmode=prefer&sslrootcert={stranger}")).exits(5);
+    assert!(run.stderr.contains(" with TLS: its certificate is signed by nobody in "), "{}", run.stderr);
+    assert!(run.stderr.contains(" without TLS: no pg_hba.conf entry for host "), "{}", run.stderr);
+}
+
+#[test]
+fn a_signal_cancels_through_tls() {
+    let world = World::new();
+    let options = format!("sslmode=verify-full&sslrootcert={}", world.ca());
+    let (mut other, mut looking) = (world.server.client(), world.server.client());
+    // A role of this name that is not committed yet keeps 02-auth_schema waiting.
+    other.batch_execute("begin; create role waited_for").unwrap();
+    let arguments = ["migrate", "--lock-timeout", "0s", "--owner-role", "waited_for"];
+    let child = world.command(&arguments, &options).spawn().unwrap();
+    let waits = "select count(*) from pg_stat_activity where application_name = 'authmig' and wait_event_type = 'Lock'";
+    while looking.query_one(waits, &[]).unwrap().get::<_, i64>(0) == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let run = finish(child).exits(143);
+    assert_eq!(run.stderr.lines().last(), Some("error: interrupted by SIGTERM; nothing was changed"));
+}
