@@ -5,6 +5,7 @@ use authmig::report::Exit;
 use crate::support::{TestDb, finish};
 
 const README: &str = include_str!("../../README.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
 /// The text between this fence and the next one.
 fn blocks<'a>(text: &'a str, fence: &str) -> Vec<&'a str> {
@@ -13,15 +14,31 @@ fn blocks<'a>(text: &'a str, fence: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_console_blocks_show_what_the_commands_print() {
+    shows_what_is_printed(README);
+}
+
+#[test]
+fn the_console_blocks_of_the_operators_guide_do_so_too() {
+    shows_what_is_printed(OPERATIONS);
+}
+
+/// Runs the console blocks of a page from top to bottom, on one database.
+fn shows_what_is_printed(page: &str) {
     // The roles are there already, so that none of them is said to stay.
     TestDb::new().authmig(&["migrate"]).exits(0);
     let db = TestDb::new();
-    for block in blocks(README, "```console\n") {
+    let folder = tempfile::tempdir().unwrap();
+    for block in blocks(page, "```console\n") {
         for case in block.trim().split("$ ").filter(|case| !case.is_empty()) {
             let (command, expected) = case.split_once('\n').unwrap();
-            let arguments: Vec<_> = command.split(' ').skip(1).collect();
+            if let Some(sql) = command.strip_prefix("psql -c ") {
+                // What psql says is psql's.
+                db.sql(sql.trim_matches('\''));
+                continue;
+            }
             assert!(command.starts_with("authmig "), "{command}");
-            let run = finish(db.command(&arguments).spawn().unwrap());
+            let arguments: Vec<_> = command.split(' ').skip(1).collect();
+            let run = finish(db.command(&arguments).current_dir(folder.path()).spawn().unwrap());
             let printed = normal(&format!("{}{}", run.stdout, run.stderr), &db);
             let shown = normal(expected.trim_end(), &db);
             assert_eq!(printed.trim_end(), shown, "$ {command}");
@@ -89,10 +106,32 @@ fn the_table_of_exit_codes_is_that_of_the_binary() {
 }
 
 #[test]
+fn the_operators_guide_says_of_each_exit_code_what_to_do() {
+    let codes = |page: &str, heading: &str| {
+        let rows = page.split(heading).nth(1).unwrap().lines().take_while(|line| line.starts_with('|'));
+        rows.map(|row| row.split(" | ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let operations = codes(OPERATIONS, "| exit code | meaning | what to do |\n| --- | --- | --- |\n");
+    assert_eq!(operations, codes(README, "| exit code | meaning |\n| --- | --- |\n"));
+}
+
+#[test]
 fn every_file_that_is_linked_to_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for target in README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-        assert!(target.starts_with("https://") || root.join(target).exists(), "{target}");
+    for page in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/operations.md",
+        "docs/sql-api.md",
+        "docs/migrations.md",
+        "examples/README.md",
+    ] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let folder = root.join(page).parent().unwrap().to_owned();
+        for target in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+            assert!(target.starts_with("https://") || folder.join(target).exists(), "{page}: {target}");
+        }
     }
 }
 
