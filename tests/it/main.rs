@@ -25,4 +25,5 @@ mod secret;
 mod signals;
 mod tamper;
 mod walking;
+mod weather;
 mod wire;
