@@ -7,9 +7,12 @@
 -- most of the time of a big one goes into planning it. What one statement finds, the
 -- next ones have as a setting.
 --
+-- No backslash in a plain literal: whether it means itself was decided, for the whole
+-- message, by a setting of the role.
+--
 -- An owner's own rights are left out: they differ between versions (MAINTAIN came
 -- with 17), and an owner can always give them to itself.
-select set_config('authmig.schemas', coalesce(array_agg(n.oid), '{}')::text, true), set_config('jit', 'off', true)
+select set_config('authmig.schemas', coalesce(array_agg(n.oid), '{}')::text, true)
   from pg_catalog.pg_namespace as n
  where n.nspname in ('auth', 'auth_private');
 select set_config('authmig.relations', coalesce(array_agg(c.oid), '{}')::text, true)
@@ -46,7 +49,7 @@ select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname),
                     then ' collate ' || a.attcollation::regcollation else '' end,
        'null', case when a.attnotnull then 'not null' end,
        'default', case when a.attgenerated = '' then pg_get_expr(f.adbin, f.adrelid) end,
-       'generated', case when a.attgenerated <> '' then btrim(regexp_replace(pg_get_expr(f.adbin, f.adrelid), '\s+', ' ', 'g')) end,
+       'generated', case when a.attgenerated <> '' then btrim(regexp_replace(pg_get_expr(f.adbin, f.adrelid), e'\\s+', ' ', 'g')) end,
        'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' end,
        'comment', d.description
   from pg_catalog.pg_attribute as a
@@ -169,6 +172,6 @@ select 'role', quote_ident(m.member), 'member of ' || quote_ident(g.rolname), 'y
         or g.rolname in (current_setting('authmig.owner_role'), current_setting('authmig.authenticator_role'))
         or m.member = current_setting('authmig.authenticator_role') and g.rolname in (current_setting('authmig.anon_role'),
             current_setting('authmig.authenticated_role'), current_setting('authmig.service_role'))
-        or g.rolsuper or g.rolbypassrls or g.rolcreaterole or g.rolreplication or g.rolname like 'pg\_%'
+        or g.rolsuper or g.rolbypassrls or g.rolcreaterole or g.rolreplication or starts_with(g.rolname, 'pg_')
         or pg_has_role(g.oid, to_regrole(quote_ident(current_setting('authmig.owner_role'))), 'member')
         or pg_has_role(g.oid, to_regrole(quote_ident(current_setting('authmig.authenticator_role'))), 'member'));
