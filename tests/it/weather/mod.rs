@@ -5,7 +5,7 @@
 //! `bin/test` runs the short form; `bin/weather` the long one, and writes what came of
 //! it into docs/reliability.md.
 //!
-//! - `AUTHMIG_WEATHER=long` is the long form.
+//! - `AUTHMIG_WEATHER=long` is the long form, `brief` that of every major but the first.
 //! - `AUTHMIG_WEATHER_SEED` repeats the choices of a run.
 //! - `AUTHMIG_WEATHER_REPORT` is a file to which each test adds a line on what it did.
 
@@ -27,9 +27,13 @@ use postgres::SimpleQueryMessage;
 
 use crate::support::{Run, TestDb, own_roles};
 
-/// This many in the short form, that many in the long one.
+/// This many in the short form, that many in the long one, and a tenth in the brief one.
 fn often(short: usize, long: usize) -> usize {
-    if std::env::var("AUTHMIG_WEATHER").is_ok_and(|form| form == "long") { long } else { short }
+    match std::env::var("AUTHMIG_WEATHER").as_deref() {
+        Ok("long") => long,
+        Ok("brief") => short.div_ceil(10),
+        _ => short,
+    }
 }
 
 /// Numbers that look random and can be had again: `SplitMix64`.

@@ -101,7 +101,7 @@ fn a_server_without_free_connections_is_exit_5() {
     let held: Vec<_> =
         std::iter::from_fn(|| server.config().connect(postgres::NoTls).ok()).take(10).collect();
     let run = site.db.authmig(&["migrate"]).exits(5);
-    assert!(run.stderr.contains("(53300)\nhint: the server has no free connection"), "{}", run.stderr);
+    assert!(run.stderr.contains("(53300)\nhint: --wait 60s waits for a free connection"), "{}", run.stderr);
     drop(held);
     while !server.is_up() {
         std::thread::sleep(Duration::from_millis(5));
