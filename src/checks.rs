@@ -176,6 +176,8 @@ pub fn begin(sql: &str, parameters: &Values) -> Message {
         ("search_path", "pg_catalog, pg_temp"),
         ("client_min_messages", "notice"),
         ("standard_conforming_strings", "on"),
+        ("quote_all_identifiers", "off"),
+        ("jit", "off"),
     ]));
     message.push(&parameter_settings(parameters));
     message

@@ -242,7 +242,11 @@ impl Database {
         debug!(characters = message.text().len(), "message to the server");
         let client = &mut self.client;
         let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
-        answer.map(rows).map_err(|error| self.failure(&error, message))
+        let answer = answer.map_err(|error| self.failure(&error, message))?;
+        rows(answer).ok_or_else(|| {
+            let name = &self.name;
+            Failure::new(Exit::Failure, format!("{name} answered what is not UTF-8; nothing was changed"))
+        })
     }
 
     /// Runs scripts that only read, each of them, in as few messages as they allow;

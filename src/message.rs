@@ -109,21 +109,24 @@ fn line(sql: &str, offset: usize) -> Line {
 /// The rows of one statement, each column as text.
 pub type Rows = Vec<Vec<Option<String>>>;
 
-/// The rows of each statement that has any.
-pub fn rows(messages: Vec<SimpleQueryMessage>) -> Vec<Rows> {
+/// The rows of each statement that has any; `None` if something in them is not UTF-8,
+/// as can be in a database whose encoding is `SQL_ASCII`.
+pub fn rows(messages: Vec<SimpleQueryMessage>) -> Option<Vec<Rows>> {
     let mut answer: Vec<Rows> = Vec::new();
     for message in messages {
         match message {
             SimpleQueryMessage::RowDescription(_) => answer.push(Rows::new()),
             SimpleQueryMessage::Row(row) => {
+                let columns = (0..row.len()).map(|index| Some(row.try_get(index).ok()?.map(str::to_owned)));
+                let columns = columns.collect::<Option<_>>()?;
                 if let Some(rows) = answer.last_mut() {
-                    rows.push((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect());
+                    rows.push(columns);
                 }
             }
             _ => {}
         }
     }
-    answer
+    Some(answer)
 }
 
 /// The answers to a message, by the section that asked for them.
@@ -150,9 +153,11 @@ impl Sections {
     }
 }
 
-/// A string literal. `standard_conforming_strings` is on wherever this goes.
+/// A string literal that means the same whatever `standard_conforming_strings` says: a
+/// message is taken apart as a whole, before anything in it could set that.
 pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    let quoted = text.replace('\'', "''");
+    if text.contains('\\') { format!("e'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
 /// A statement that gives these settings their values until the transaction ends.
@@ -219,7 +224,7 @@ mod tests {
     fn settings_are_quoted() {
         assert_eq!(
             settings(&[("a.b", "it's"), ("c", "\\")]),
-            "select pg_catalog.set_config('a.b', 'it''s', true), pg_catalog.set_config('c', '\\', true);"
+            "select pg_catalog.set_config('a.b', 'it''s', true), pg_catalog.set_config('c', e'\\\\', true);"
         );
     }
 

@@ -23,7 +23,7 @@ pub struct Live {
     pub grants: Facts,
     /// The install parameters as the server quotes them.
     pub names: Names,
-    /// The schemas that authmig created, as opposed to found.
+    /// The schemas and extensions that authmig created, as opposed to found.
     pub created: BTreeSet<String>,
 }
 
@@ -133,6 +133,10 @@ fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Fin
     });
     let mut findings = Vec::new();
     for object in everything {
+        // Where it was there before, or could not be had, it is nothing of ours.
+        if object.0 == "extension" && !live.created.contains(&object.1) {
+            continue;
+        }
         let none = std::collections::BTreeMap::new();
         let (wanted, is) = (expected.get(object), found.get(object));
         let is_role_or_grant =
@@ -157,13 +161,15 @@ fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Fin
             {
                 continue;
             }
+            // An extension serves as well in another schema, to whoever looks for it there.
+            let severity = if object.0 == "extension" { Severity::Advice } else { Severity::Error };
             let message = property_message(property, wanted.map(String::as_str), is.map(String::as_str));
             findings.push(Finding {
                 expected: Some(wanted.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
                 found: Some(is.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
                 why: Some(why(&object.0, property, wanted.is_some()).to_owned()),
                 mend: mend(object, property, wanted.map(String::as_str), is.map(String::as_str), all),
-                ..Finding::new(Severity::Error, format!("{} {}", object.0, object.1), message)
+                ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
             });
         }
     }
@@ -205,6 +211,9 @@ fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
             match (missing, &*object.0) {
                 (true, "index") => "requests that used it read the whole table",
                 (true, "constraint") => "rows that it kept out can be stored",
+                (true, "extension") => {
+                    "authmig created it for the rest of the stack, and itself needs nothing of it"
+                }
                 (true, "trigger") => "settings are not checked, and PostgREST is not told of a change",
                 (true, _) => "requests that need it fail",
                 (false, "function" | "procedure") if schema == "auth" => {
@@ -247,6 +256,7 @@ fn why(kind: &str, property: &str, missing: bool) -> &'static str {
         (_, "options") => "refreshes find no room in the page and the table grows",
         (_, "comment") => "nothing breaks; who reads it is told something else",
         ("column", _) => "what is stored, or accepted, is not what the functions expect",
+        ("extension", _) => "who names its functions with the schema does not find them",
         ("trigger", _) => "settings are not checked, and PostgREST is not told of a change",
         ("role", "superuser" | "bypassrls" | "createrole" | "createdb" | "replication") => {
             "a role of requests must not be able to do this"

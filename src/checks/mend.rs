@@ -47,6 +47,7 @@ pub(super) fn mend(
         }
         ("column", ..) => column(name, property, wanted)?,
         ("function", "definition", Some(wanted)) => function(name, wanted, found, objects),
+        ("extension", "schema", Some(wanted)) => format!("alter extension {name} set schema {wanted};"),
         ("trigger", "enabled", Some(_)) => {
             let (trigger, table) = name.rsplit_once(" on ")?;
             format!("alter table {table} enable trigger {trigger};")
@@ -80,6 +81,7 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
             text
         }
         "table" => table(name, facts, objects)?,
+        "extension" => format!("create extension {name} with schema {};", fact("schema")?),
         "index" | "trigger" => format!("{};", fact("definition")?),
         "constraint" => {
             let (constraint, table) = name.rsplit_once(" on ")?;

@@ -146,4 +146,36 @@ mod tests {
             assert_eq!(run(text).verdict, Verdict::Failed, "{text}");
         }
     }
+
+    fn signed(claims: &str, key: &[u8]) -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let content = format!("{}.{}", part(r#"{"alg":"HS256","typ":"JWT"}"#), part(claims));
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(content.as_bytes());
+        format!("{content}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_result_is_judged(text in "(?s).{0,60}", token in "[A-Za-z0-9_.=-]{0,60}") {
+            let with_token = serde_json::json!({ "tokens": [token], "role": text, "subject": text }).to_string();
+            for result in [&text, &with_token] {
+                proptest::prop_assert!(matches!(run(result).verdict, Verdict::Failed | Verdict::Skipped));
+            }
+        }
+
+        #[test]
+        fn a_token_holds_with_its_key_and_not_when_a_character_is_another(
+            subject in "(?s).{0,30}", key: [u8; 32], place: proptest::sample::Index, character in "[A-Za-z0-9_-]"
+        ) {
+            let claims = serde_json::json!({ "sub": subject });
+            let token = signed(&claims.to_string(), &key);
+            proptest::prop_assert_eq!(verified_claims(&token, &key), Ok(claims));
+            let place = place.index(token.len());
+            if token[place..=place] != character {
+                let other = format!("{}{character}{}", &token[..place], &token[place + 1..]);
+                proptest::prop_assert!(verified_claims(&other, &key).is_err(), "{}", other);
+            }
+        }
+    }
 }

@@ -7,9 +7,12 @@
 -- most of the time of a big one goes into planning it. What one statement finds, the
 -- next ones have as a setting.
 --
+-- No backslash in a plain literal: whether it means itself was decided, for the whole
+-- message, by a setting of the role.
+--
 -- An owner's own rights are left out: they differ between versions (MAINTAIN came
 -- with 17), and an owner can always give them to itself.
-select set_config('authmig.schemas', coalesce(array_agg(n.oid), '{}')::text, true), set_config('jit', 'off', true)
+select set_config('authmig.schemas', coalesce(array_agg(n.oid), '{}')::text, true)
   from pg_catalog.pg_namespace as n
  where n.nspname in ('auth', 'auth_private');
 select set_config('authmig.relations', coalesce(array_agg(c.oid), '{}')::text, true)
@@ -46,7 +49,7 @@ select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname),
                     then ' collate ' || a.attcollation::regcollation else '' end,
        'null', case when a.attnotnull then 'not null' end,
        'default', case when a.attgenerated = '' then pg_get_expr(f.adbin, f.adrelid) end,
-       'generated', case when a.attgenerated <> '' then btrim(regexp_replace(pg_get_expr(f.adbin, f.adrelid), '\s+', ' ', 'g')) end,
+       'generated', case when a.attgenerated <> '' then btrim(regexp_replace(pg_get_expr(f.adbin, f.adrelid), e'\\s+', ' ', 'g')) end,
        'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' end,
        'comment', d.description
   from pg_catalog.pg_attribute as a
@@ -110,6 +113,10 @@ select o.type, case o.type when 'operator' then d.objid::regoperator::text else 
  where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = any (current_setting('authmig.schemas')::oid[])
    and d.classid not in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_type'::regclass, 'pg_catalog.pg_proc'::regclass,
         'pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_extension'::regclass);
+-- Nothing in these schemas needs pgcrypto. Where authmig has created it, others may.
+select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace::regnamespace::text)
+  from pg_catalog.pg_extension as e
+ where e.extname in (select c.name from authmig.created as c where c.kind = 'extension');
 -- Grants ------------------------------------------------------------------------
 select e.kind, e.name, 'grant to ' || case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
        string_agg(lower(a.privilege_type) || case when a.is_grantable then ' with grant option' else '' end, ', ' order by a.privilege_type)
@@ -165,6 +172,6 @@ select 'role', quote_ident(m.member), 'member of ' || quote_ident(g.rolname), 'y
         or g.rolname in (current_setting('authmig.owner_role'), current_setting('authmig.authenticator_role'))
         or m.member = current_setting('authmig.authenticator_role') and g.rolname in (current_setting('authmig.anon_role'),
             current_setting('authmig.authenticated_role'), current_setting('authmig.service_role'))
-        or g.rolsuper or g.rolbypassrls or g.rolcreaterole or g.rolreplication or g.rolname like 'pg\_%'
+        or g.rolsuper or g.rolbypassrls or g.rolcreaterole or g.rolreplication or starts_with(g.rolname, 'pg_')
         or pg_has_role(g.oid, to_regrole(quote_ident(current_setting('authmig.owner_role'))), 'member')
         or pg_has_role(g.oid, to_regrole(quote_ident(current_setting('authmig.authenticator_role'))), 'member'));

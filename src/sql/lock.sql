@@ -11,6 +11,9 @@ select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
        pg_catalog.set_config('check_function_bodies', 'on', true),
        pg_catalog.set_config('row_security', 'on', true),
        pg_catalog.set_config('jit', 'off', true),
+       pg_catalog.set_config('quote_all_identifiers', 'off', true),
+       -- What adopt_prepare.sql leaves for the journal.
+       pg_catalog.set_config('authmig.adopted', '', true),
        pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
        pg_catalog.set_config('datestyle', 'ISO', true),
        pg_catalog.set_config('timezone', 'UTC', true);

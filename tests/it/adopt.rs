@@ -3,7 +3,7 @@
 use crate::support::{Run, TestDb};
 
 const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
-const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
+pub(crate) const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
 const GRANTS: &str = include_str!("published/05-grants.sql");
 
 /// The published SQL, its two bugs repaired as people did by hand.
@@ -19,7 +19,7 @@ fn repaired() -> String {
 
 /// What a stack has before the published SQL, and that SQL, with three sessions: two
 /// that live and one that has expired.
-fn installed(db: &TestDb, auth_schema: &str) {
+pub(crate) fn installed(db: &TestDb, auth_schema: &str) {
     // The roles are the server's; another test may be making them at this moment.
     for role in ["anon", "authenticated", "service"] {
         db.sql(&format!(

@@ -109,9 +109,9 @@ fn the_compose_file_is_one_and_its_migrate_service_migrates() {
 
 #[test]
 fn the_authenticator_of_the_compose_file_can_log_in() {
-    let server = Server::start(
+    let server = Server::guarded(
         "local all all trust\nhost all authenticator all scram-sha-256\nhost all all all trust\n",
-        &[("log_statement", "all")],
+        "log_statement = all",
         &[],
     );
     let secret = tempfile::NamedTempFile::new().unwrap();

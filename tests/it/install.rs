@@ -124,7 +124,10 @@ fn the_command_does_not_see_what_is_authmigs() {
     let environment = |options: &[&str]| {
         let arguments = [&["install"], options, &["--", "env"]].concat();
         let mut command = db.command(&arguments);
-        command.env("PGPASSWORD", "s3cret").env("PGHOST", "db").env("PGRST_DB_URI", "postgres://web@db/app");
+        command
+            .env("PGPASSWORD", "not secret here")
+            .env("PGHOST", "db")
+            .env("PGRST_DB_URI", "postgres://web@db/app");
         command.env("AUTHMIG_JWT_SECRET", "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=");
         command.env("AUTHMIG_LOCK_WAIT", "1s");
         let text = finish(command.spawn().unwrap()).exits(0).stdout;
@@ -218,9 +221,8 @@ fn sigterm_at_any_moment_is_never_lost() {
 #[test]
 fn fifty_copies_that_start_before_the_server_end_in_their_command_and_one_migrates() {
     // With fewer connections than there are copies, so some meet a server that is full.
-    let settings = [("max_connections", "30"), ("superuser_reserved_connections", "3")];
-    let server = Server::start("local all all trust\nhost all all all trust\n", &settings, &[]);
-    server.control("-w -m fast stop");
+    let server = Server::new("max_connections = 30\nsuperuser_reserved_connections = 3");
+    server.stop("fast");
     let db = TestDb::new();
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
     let mut children: Vec<_> = (0..50)
@@ -236,7 +238,7 @@ fn fifty_copies_that_start_before_the_server_end_in_their_command_and_one_migrat
         child.stderr.as_mut().unwrap().read_exact(&mut byte).unwrap();
         assert_eq!(byte, *b"w");
     }
-    server.control("-W start");
+    server.start();
     let runs: Vec<_> = children.into_iter().map(|child| finish(child).exits(0)).collect();
     assert!(runs.iter().all(|run| run.stdout == "started\n"));
     let applied = runs.iter().filter(|run| run.stderr.contains("5 migrations applied, verified"));

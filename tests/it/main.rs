@@ -32,4 +32,5 @@ mod secret;
 mod signals;
 mod tamper;
 mod walking;
+mod weather;
 mod wire;

@@ -1,5 +1,6 @@
 //! Who may migrate, and which servers.
 
+use crate::support::server::Server;
 use crate::support::{Files, TestDb, major, own_roles, role, with_options};
 
 #[test]
@@ -151,46 +152,16 @@ fn impossible_rows_in_the_history_are_drift_and_no_panic() {
 
 #[test]
 fn a_server_in_recovery_is_refused_and_can_be_read() {
-    use crate::support::setting;
-    use std::process::Command;
-    let Ok(home) = std::env::var("AUTHMIG_TEST_BIN") else { panic!("run the tests with bin/test") };
-    let words = setting("AUTHMIG_TEST_AS");
-    let run = |command: &str| {
-        let line = format!("{words} {command}");
-        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    // A server of its own that believes it is a standby: no primary is needed for that.
-    let folder = run("mktemp -d");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    run(&format!("'{home}/initdb' -D '{folder}/data' -U postgres -A trust -N -E UTF8 --locale=C"));
-    let start = |standby: bool| {
-        if standby {
-            run(&format!("touch '{folder}/data/standby.signal'"));
-        }
-        run(&format!(
-            "'{home}/pg_ctl' -D '{folder}/data' -w -l '{folder}/log' \
-             -o \"-p {port} -k '{folder}' -c listen_addresses=127.0.0.1 -c fsync=off\" start"
-        ));
-    };
-    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-    let authmig = |arguments: &[&str]| {
-        let db = TestDb::new();
-        db.authmig(&[arguments, &["--database-url", &url]].concat())
-    };
-    start(false);
-    authmig(&["migrate", "--to", "1"]).exits(0);
-    run(&format!("'{home}/pg_ctl' -D '{folder}/data' -w -m fast stop"));
-    start(true);
-    let refused = authmig(&["migrate"]).exits(1);
-    let read = authmig(&["status", "--check"]);
-    let verified = authmig(&["verify"]);
-    run(&format!("'{home}/pg_ctl' -D '{folder}/data' -w -m immediate stop"));
-    run(&format!("rm -r '{folder}'"));
+    let server = Server::new("");
+    let db = TestDb::on(server.config(), "template0");
+    db.authmig(&["migrate", "--to", "1"]).exits(0);
+    server.stop("fast");
+    server.be_a_standby();
+    server.start();
+    let refused = db.authmig(&["migrate"]).exits(1);
     assert!(refused.stderr.contains("in recovery"), "{}", refused.stderr);
-    read.exits(3);
-    verified.exits(4);
+    db.authmig(&["status", "--check"]).exits(3);
+    db.authmig(&["verify"]).exits(4);
 }
 
 #[test]

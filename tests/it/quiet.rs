@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use authmig::checks::self_test;
 
 use crate::auth::{Roles, Stack, refresh};
-use crate::support::{TestDb, major, with_options};
+use crate::support::{TestDb, major, setting, with_options};
 
 /// An installation with roles of its own.
 fn stack() -> Stack {
@@ -102,6 +102,20 @@ fn refreshes_go_on_while_it_runs() {
         }
     });
     assert_eq!(stack.sessions(), "4 sessions, 4 live");
+}
+
+#[test]
+fn a_superusers_verify_leaves_no_line_in_the_log_and_a_real_reuse_does() {
+    let stack = stack();
+    sound(&stack, "first");
+    let line = format!("of role {} ended: its refresh token was used again", stack.roles.authenticated);
+    let log = || std::fs::read_to_string(setting("AUTHMIG_TEST_LOG")).unwrap();
+    assert!(!log().contains(&line));
+    stack.db.sql("update auth_private.config set grace_seconds = 0");
+    let cookie = stack.login("u1", &stack.roles.authenticated).is(204).refresh_cookie();
+    stack.refresh(&cookie).is(204);
+    stack.refresh(&cookie).is(401);
+    assert!(log().contains(&line));
 }
 
 #[test]

@@ -16,7 +16,8 @@ fn until_blocked(db: &TestDb) {
     }
 }
 
-fn kill(signal: &str, pid: u32) {
+/// Sends a signal, as `kill` writes it: `-TERM`.
+pub(crate) fn kill(signal: &str, pid: u32) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 

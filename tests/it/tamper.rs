@@ -201,6 +201,7 @@ const OBJECTS: &[Change] = &[
     ),
     ("alter schema auth owner to postgres", "objects", "schema auth"),
     ("comment on schema auth is 'x'", "objects", "schema auth"),
+    ("drop extension pgcrypto", "objects", "extension pgcrypto"),
     // What holds all of it.
     ("drop table auth.refresh_token", "objects", "table auth.refresh_token"),
     ("drop schema auth cascade", "objects", "schema auth"),
@@ -386,6 +387,22 @@ fn a_lost_table_of_settings_is_found_and_mended_but_for_what_was_in_it() {
     assert!(run.stdout.contains("JWT secret: none is set"), "{}", run.stdout);
     db.authmig(&["secret", "generate"]).exits(0);
     db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn an_extension_that_was_moved_is_advice() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("create schema extensions; alter extension pgcrypto set schema extensions");
+    let run = db.authmig(&["verify"]).exits(0);
+    assert!(run.stdout.contains("advice: extension pgcrypto: its schema is another one"), "{}", run.stdout);
+    assert!(run.stdout.contains("mend:     alter extension pgcrypto set schema public;"), "{}", run.stdout);
+    // One that was there before is somebody else's.
+    let before = TestDb::new();
+    before.sql("create extension pgcrypto");
+    before.authmig(&["migrate"]).exits(0);
+    before.authmig(&["secret", "generate"]).exits(0);
+    before.sql("drop extension pgcrypto");
+    before.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]

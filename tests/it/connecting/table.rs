@@ -316,10 +316,10 @@ fn world() -> World {
 
     let start = |certificate: Option<(&str, &str)>| {
         let server = match certificate {
-            None => Server::start(HBA, &[], &[]),
-            Some((certificate, key)) => Server::start(
+            None => Server::guarded(HBA, "", &[]),
+            Some((certificate, key)) => Server::guarded(
                 HBA,
-                &[("ssl", "on"), ("ssl_ca_file", "root.crt")],
+                "ssl = on\nssl_ca_file = 'root.crt'",
                 &[("server.crt", certificate), ("server.key", key), ("root.crt", &ca.certificate)],
             ),
         };

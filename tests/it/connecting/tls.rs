@@ -18,9 +18,9 @@ impl World {
     fn new() -> World {
         let ca = Authority::new("Test authority");
         let signed = ca.sign("localhost", &["localhost"]);
-        let server = Server::start(
+        let server = Server::guarded(
             HBA,
-            &[("ssl", "on")],
+            "ssl = on",
             &[("server.crt", &signed.certificate), ("server.key", &signed.key)],
         );
         let folder = tempfile::tempdir().unwrap();

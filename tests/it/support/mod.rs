@@ -51,18 +51,29 @@ pub(crate) fn unique(prefix: &str) -> String {
 pub(crate) struct TestDb {
     pub(crate) name: String,
     config: Config,
+    server: Config,
     environment: BTreeMap<&'static str, String>,
 }
 
 impl TestDb {
     /// An empty database; authmig runs as superuser.
     pub(crate) fn new() -> TestDb {
+        TestDb::on(server(), "template0")
+    }
+
+    /// A copy of this database, to which nobody may be connected.
+    pub(crate) fn copy_of(template: &TestDb) -> TestDb {
+        TestDb::on(template.server.clone(), &template.name)
+    }
+
+    /// A database of another server than that of `bin/test`.
+    pub(crate) fn on(server: Config, template: &str) -> TestDb {
         let name = unique("t");
-        let mut client = server().connect(NoTls).unwrap();
-        client.batch_execute(&format!("create database {name} template template0")).unwrap();
-        let mut config = server();
+        let mut client = server.connect(NoTls).unwrap();
+        client.batch_execute(&format!("create database {name} template {template}")).unwrap();
+        let mut config = server.clone();
         config.dbname(&name);
-        TestDb { name, config, environment: BTreeMap::new() }
+        TestDb { name, config, server, environment: BTreeMap::new() }
     }
 
     /// authmig runs as this role from now on.
@@ -94,7 +105,7 @@ impl TestDb {
 
     /// A superuser's connection.
     pub(crate) fn client(&self) -> Client {
-        let mut config = server();
+        let mut config = self.server.clone();
         config.dbname(&self.name);
         config.connect(NoTls).unwrap()
     }
@@ -137,7 +148,7 @@ impl TestDb {
     }
 
     fn superuser_url(&self) -> String {
-        let user = server().get_user().unwrap().to_owned();
+        let user = self.server.get_user().unwrap();
         format!("postgres://{user}@127.0.0.1:{}/{}", self.port(), self.name)
     }
 
@@ -178,7 +189,7 @@ impl Drop for TestDb {
     fn drop(&mut self) {
         // Kept for a look when the test failed; the server is thrown away anyway.
         if !std::thread::panicking()
-            && let Ok(mut client) = server().connect(NoTls)
+            && let Ok(mut client) = self.server.connect(NoTls)
         {
             let _ = client.batch_execute(&format!("drop database {} with (force)", self.name));
         }

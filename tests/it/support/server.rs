@@ -1,5 +1,5 @@
 //! A server of a test's own, for what the shared one cannot have: other settings, other
-//! rules of who may come in, TLS.
+//! rules of who may come in, TLS, being stopped.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -8,54 +8,110 @@ use postgres::{Client, Config, NoTls};
 
 use super::setting;
 
-/// A server that is gone when the test is over.
+/// A server, stopped and gone when the test is over.
 pub(crate) struct Server {
     /// Everybody may look into it; `data` in it is the server's.
     pub(crate) folder: String,
     pub(crate) port: u16,
+    mounted: bool,
 }
 
 impl Server {
-    /// A server with these lines in `pg_hba.conf` and these settings; `{folder}` in them
-    /// stands for its folder. `files` are put into `data`, readable by the server alone.
-    pub(crate) fn start(hba: &str, settings: &[(&str, &str)], files: &[(&str, &str)]) -> Server {
+    /// Makes a server with these settings that lets everybody in, and starts it.
+    pub(crate) fn new(settings: &str) -> Server {
+        Server::make(None, settings, "", &[])
+    }
+
+    /// The same with these lines in `pg_hba.conf`. `files` are put into `data`, readable by
+    /// the server alone.
+    pub(crate) fn guarded(hba: &str, settings: &str, files: &[(&str, &str)]) -> Server {
+        Server::make(None, settings, hba, files)
+    }
+
+    /// The same as [`Server::new`] with all that it writes in a file system of this size;
+    /// `None` where none may be mounted.
+    pub(crate) fn in_little_room(size: &str, settings: &str) -> Option<Server> {
         let folder = as_server("mktemp -d -t authmig.XXXXXX", "");
-        let port = free_port();
-        let server = Server { folder, port };
-        let Server { folder, port } = &server;
-        let home = setting("AUTHMIG_TEST_BIN");
+        let mount = ["-t", "tmpfs", "-o", &format!("size={size},mode=1777"), "tmpfs", &folder];
+        if Command::new("mount").args(mount).output().is_ok_and(|output| output.status.success()) {
+            return Some(Server::make(Some(folder), settings, "", &[]));
+        }
+        as_server(&format!("rmdir '{folder}'"), "");
+        None
+    }
+
+    fn make(mounted: Option<String>, settings: &str, hba: &str, files: &[(&str, &str)]) -> Server {
+        let server = Server {
+            mounted: mounted.is_some(),
+            folder: mounted.unwrap_or_else(|| as_server("mktemp -d -t authmig.XXXXXX", "")),
+            port: free_port(),
+        };
+        let (home, folder) = (setting("AUTHMIG_TEST_BIN"), &server.folder);
+        if !server.mounted {
+            as_server(&format!("chmod 755 '{folder}'"), "");
+        }
         as_server(
             &format!(
-                "chmod 755 '{folder}' && '{home}/initdb' -D '{folder}/data' -U postgres -A trust -N -E UTF8 --locale=C"
+                "'{home}/initdb' -D '{folder}/data' -U postgres -A trust -N -E UTF8 --locale=C --wal-segsize=1"
             ),
             "",
         );
         for (name, text) in files {
             server.put(name, text);
         }
-        server.put("pg_hba.conf", hba);
-        let configuration = format!(
-            "listen_addresses = '127.0.0.1,::1'\nport = {port}\nunix_socket_directories = '{folder}'\nfsync = off\n"
+        if !hba.is_empty() {
+            server.put("pg_hba.conf", hba);
+        }
+        let settings = format!(
+            "listen_addresses = '127.0.0.1,::1'\nport = {}\nunix_socket_directories = '{folder}'\n\
+             fsync = off\nmin_wal_size = 2MB\nmax_wal_size = 8MB\n{settings}\n",
+            server.port
         );
-        let configuration = settings.iter().fold(configuration, |lines, (name, value)| {
-            lines + &format!("{name} = '{}'\n", value.replace("{folder}", folder))
-        });
-        as_server(&format!("cat >>'{folder}/data/postgresql.conf'"), &configuration);
-        server.control("-w start");
+        as_server(&format!("cat >>'{folder}/data/postgresql.conf'"), &settings);
+        server.start();
         server
     }
 
     /// Puts a file into `data`, readable by the server alone.
-    pub(crate) fn put(&self, name: &str, text: &str) {
+    fn put(&self, name: &str, text: &str) {
         let path = format!("{}/data/{name}", self.folder);
         as_server(&format!("umask 077 && cat >'{path}' && chmod 600 '{path}'"), text);
     }
 
-    /// `pg_ctl` with these words.
-    pub(crate) fn control(&self, words: &str) {
-        let home = setting("AUTHMIG_TEST_BIN");
-        let folder = &self.folder;
-        as_server(&format!("'{home}/pg_ctl' -D '{folder}/data' -l '{folder}/log' {words}"), "");
+    /// Starts it, and waits until it answers.
+    pub(crate) fn start(&self) {
+        self.control("start");
+    }
+
+    /// Stops it in this mode: `fast` or `immediate`.
+    pub(crate) fn stop(&self, mode: &str) {
+        self.control(&format!("-m {mode} stop"));
+    }
+
+    fn control(&self, words: &str) {
+        let (home, folder) = (setting("AUTHMIG_TEST_BIN"), &self.folder);
+        // What it says would hold the pipe open for as long as the server runs.
+        as_server(
+            &format!("'{home}/pg_ctl' -D '{folder}/data' -w -l '{folder}/log' {words} >/dev/null 2>&1"),
+            "",
+        );
+    }
+
+    /// Makes it believe that it is a standby from the next start on: that takes no primary.
+    pub(crate) fn be_a_standby(&self) {
+        self.put("standby.signal", "");
+    }
+
+    /// The superuser's connection to its own database.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.port).user("postgres").dbname("postgres");
+        config
+    }
+
+    /// Whether it answers.
+    pub(crate) fn is_up(&self) -> bool {
+        self.config().connect(NoTls).is_ok()
     }
 
     /// A superuser's connection, through the socket.
@@ -74,15 +130,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let home = setting("AUTHMIG_TEST_BIN");
-        let folder = &self.folder;
-        let stop = format!("'{home}/pg_ctl' -D '{folder}/data' -w -m immediate stop; rm -rf '{folder}'");
-        let words = setting("AUTHMIG_TEST_AS");
-        let _ = Command::new("sh")
-            .args(["-c", &format!("exec {words} sh -c \"$1\""), "sh", &stop])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        let (home, folder) = (setting("AUTHMIG_TEST_BIN"), &self.folder);
+        // It may be stopped already.
+        let stop = format!("'{home}/pg_ctl' -D '{folder}/data' -w -m immediate stop >/dev/null 2>&1; true");
+        as_server(&stop, "");
+        if self.mounted {
+            let _ = Command::new("umount").arg(folder).output();
+        }
+        as_server(&format!("rm -rf '{folder}'"), "");
     }
 }
 
