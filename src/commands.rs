@@ -13,7 +13,6 @@ pub mod verify;
 use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
-use crate::cli::{Cli, Command};
 use crate::database::{Database, Limits, Patience, Tell};
 use crate::failure::Failure;
 use crate::history::History;
@@ -22,7 +21,7 @@ use crate::message::{Message, parameter_settings, settings};
 use crate::migration::Version;
 use crate::parameters::{self, Values};
 use crate::plan::{Entry, Obstacle, Plan, Until};
-use crate::report::{EXIT_CODES, Exit, MigrationStatus, Report};
+use crate::report::{Exit, MigrationStatus};
 use crate::target::Target;
 
 /// What every command works with.
@@ -109,17 +108,6 @@ impl<'a> Context<'a> {
         };
         Failure { findings, ..Failure::new(exit, message) }.hint(hint)
     }
-}
-
-/// What the command does, if it needs no database for that.
-pub fn without_database(cli: &Cli, catalog: &Catalog) -> Result<Option<Report>, Failure> {
-    Ok(match &cli.command {
-        Command::Export(args) => Some(Report::Export(export::run(cli, args, catalog)?)),
-        Command::Completions { shell } => Some(Report::Text(manual::completions(*shell)?)),
-        Command::Man { folder } => Some(Report::Text(manual::pages(folder.as_deref())?)),
-        Command::ExitCodes => Some(Report::Text(EXIT_CODES.to_owned())),
-        _ => None,
-    })
 }
 
 /// A line of `status`.

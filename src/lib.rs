@@ -106,31 +106,34 @@ fn execute<E: Into<anyhow::Error>>(
         return Err(Failure::new(Exit::Usage, message).into());
     }
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
-    if let Some(report) = commands::without_database(cli, &catalog)? {
-        return Ok(report);
-    }
     let (told, asked) = (streams.clone(), streams.clone());
-    let context = Context {
-        catalog: &catalog,
-        target: Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process())?,
-        patience: cli.patience(),
-        limits: cli.common.limits(),
-        given: cli.common.parameters.given(),
-        interrupt: interrupt.clone(),
-        tell: Arc::new(move |event| told.event(&event, verbose, log)),
-        ask: &move |report| asked.ask(report),
+    let ask = move |report: &report::RollbackReport| asked.ask(report);
+    let tell: database::Tell = Arc::new(move |event| told.event(&event, verbose, log));
+    // Only for commands that need a database: the others need none to be named.
+    let context = || -> Result<Context<'_>, Failure> {
+        Ok(Context {
+            catalog: &catalog,
+            target: Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process())?,
+            patience: cli.patience(),
+            limits: cli.common.limits(),
+            given: cli.common.parameters.given(),
+            interrupt: interrupt.clone(),
+            tell: tell.clone(),
+            ask: &ask,
+        })
     };
     Ok(match &cli.command {
-        Command::Migrate(args) => Report::Migrate(commands::migrate::run(&context, args)?),
-        Command::Status(args) => Report::Status(commands::status::run(&context, args)?),
-        Command::Rollback(args) => Report::Rollback(commands::rollback::run(&context, args)?),
-        Command::Grants => Report::Grants(commands::grants::run(&context)?),
-        Command::Secret(args) => Report::Secret(commands::secret::run(&context, args)?),
-        Command::Verify(args) => Report::Verify(commands::verify::run(&context, args)?),
-        Command::Install(args) => Report::Install(commands::install::run(&context, args)?),
-        Command::Export(_) | Command::Completions { .. } | Command::Man { .. } | Command::ExitCodes => {
-            unreachable!("needs no database")
-        }
+        Command::Migrate(args) => Report::Migrate(commands::migrate::run(&context()?, args)?),
+        Command::Status(args) => Report::Status(commands::status::run(&context()?, args)?),
+        Command::Rollback(args) => Report::Rollback(commands::rollback::run(&context()?, args)?),
+        Command::Grants => Report::Grants(commands::grants::run(&context()?)?),
+        Command::Secret(args) => Report::Secret(commands::secret::run(&context()?, args)?),
+        Command::Verify(args) => Report::Verify(commands::verify::run(&context()?, args)?),
+        Command::Install(args) => Report::Install(commands::install::run(&context()?, args)?),
+        Command::Export(args) => Report::Export(commands::export::run(cli, args, &catalog)?),
+        Command::Completions { shell } => Report::Text(commands::manual::completions(*shell)?),
+        Command::Man { folder } => Report::Text(commands::manual::pages(folder.as_deref())?),
+        Command::ExitCodes => Report::Text(report::EXIT_CODES.to_owned()),
     })
 }
 

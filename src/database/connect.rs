@@ -366,7 +366,7 @@ fn failure(target: &Target, tried: &[Tried], patience: Patience) -> Failure {
     let name = target.name();
     let mut whys: Vec<_> = tried.iter().map(|tried| tried.refusal.why()).collect();
     whys.dedup();
-    let heals = tried.iter().any(|tried| tried.refusal.heals(patience));
+    let heals = tried.iter().any(|tried| tried.refusal.heals(patience.missing_database));
     let last = tried.last();
     let place = last.and_then(|tried| target.places.iter().find(|place| place.to_string() == tried.place));
     let password = place.and_then(|place| place.password.as_ref());

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::connect::Patience;
 use super::{reason, tls};
 use crate::target::{Password, Roots, Target};
 
@@ -91,7 +90,8 @@ impl Refusal {
     }
 
     /// Whether the same attempt may succeed later, with nobody doing anything about it.
-    pub(super) fn heals(&self, patience: Patience) -> bool {
+    /// Whether somebody will make a `missing_database`, only the user knows.
+    pub(super) fn heals(&self, missing_database: bool) -> bool {
         match self {
             Refusal::Silent(_)
             | Refusal::Unresolved(_)
@@ -102,7 +102,7 @@ impl Refusal {
             // Starting up or shutting down, no connection free.
             Refusal::Server(_) => match self.code() {
                 Some("57P01" | "57P02" | "57P03" | "53300") => true,
-                code => code == Some("3D000") && patience.missing_database,
+                code => code == Some("3D000") && missing_database,
             },
         }
     }

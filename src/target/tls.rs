@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use super::{Given, Surroundings, wrong};
+use super::Surroundings;
+use super::given::{Given, wrong};
 use crate::failure::Failure;
 
 /// How TLS is done.

@@ -1,0 +1,133 @@
+//! Where servers are: hosts, addresses and ports, matched with each other.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+
+use super::Password;
+use super::given::{Given, wrong};
+use crate::failure::Failure;
+
+/// Where a server is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The name that its certificate must have.
+    pub host: Option<String>,
+    /// Where that is.
+    pub address: Address,
+    /// The port, for a socket the number in its name.
+    pub port: u16,
+    /// The password for this place.
+    pub password: Option<Password>,
+}
+
+/// How a place is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// The folder of a unix socket.
+    Socket(PathBuf),
+    /// An address that needs no resolving.
+    Ip(IpAddr),
+    /// A name to resolve.
+    Name(String),
+}
+
+/// Where sockets are, if nobody says otherwise: Debian's folder and PostgreSQL's own.
+const SOCKETS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
+
+/// Hosts, addresses and ports, matched with each other.
+pub(super) fn places(given: &Given) -> Result<Vec<Place>, Failure> {
+    let list = |keyword: &str| given.get(keyword).map(|text| text.split(',').collect::<Vec<_>>());
+    let hosts = list("host");
+    let addresses = list("hostaddr");
+    let ports = list("port").unwrap_or_else(|| vec![""]);
+    if let (Some(hosts), Some(addresses)) = (&hosts, &addresses)
+        && hosts.len() != addresses.len()
+    {
+        return Err(wrong(format!("{} hosts and {} hostaddrs do not fit", hosts.len(), addresses.len())));
+    }
+    let count = addresses.as_ref().or(hosts.as_ref()).map_or(1, Vec::len);
+    if ports.len() != 1 && ports.len() != count {
+        return Err(wrong(format!("{} ports and {count} hosts do not fit", ports.len())));
+    }
+    (0..count)
+        .map(|index| {
+            let of = |list: &Option<Vec<&'_ str>>| -> Option<String> {
+                list.as_ref().map(|list| list[index].to_owned()).filter(|text| !text.is_empty())
+            };
+            let port = match ports.get(index).unwrap_or(&ports[0]).trim() {
+                "" => 5432,
+                port => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+                    wrong(format!("port{} has to be a number from 1 to 65535", given.place("port")))
+                        .hint("in a user name or password of a URL, write / as %2F and : as %3A")
+                })?,
+            };
+            let (host, address) = match (of(&hosts), of(&addresses)) {
+                (host, Some(address)) => {
+                    let address = address.trim().parse().map_err(|_| {
+                        wrong(format!("hostaddr{} has to be an IP address", given.place("hostaddr")))
+                    })?;
+                    (host, Address::Ip(address))
+                }
+                (Some(host), None) if host.starts_with('/') => (None, Address::Socket(PathBuf::from(host))),
+                (Some(host), None) if host.starts_with('@') => {
+                    return Err(wrong(format!(
+                        "host{} is an abstract unix socket, which is not supported",
+                        given.place("host")
+                    )));
+                }
+                (Some(host), None) => {
+                    let address = named(&host);
+                    (Some(host), address)
+                }
+                (None, None) => match default_socket(port) {
+                    Some(folder) => (None, Address::Socket(folder)),
+                    None => (Some("localhost".to_owned()), named("localhost")),
+                },
+            };
+            Ok(Place { host, address, port, password: None })
+        })
+        .collect()
+}
+
+fn named(host: &str) -> Address {
+    IpAddr::from_str(host).map_or_else(|_| Address::Name(host.to_owned()), Address::Ip)
+}
+
+/// The folder of the socket that is there, if one is.
+fn default_socket(port: u16) -> Option<PathBuf> {
+    let there = |folder: &&&str| Path::new(folder).join(format!(".s.PGSQL.{port}")).exists();
+    SOCKETS.iter().find(there).map(PathBuf::from)
+}
+
+impl Place {
+    /// What may stand for it in a password file.
+    pub(super) fn names_in_password_files(&self) -> Vec<String> {
+        match (&self.host, &self.address) {
+            (Some(host), _) => vec![host.clone()],
+            (None, Address::Socket(folder)) => {
+                let folder = folder.display().to_string();
+                let localhost = SOCKETS.contains(&folder.as_str()).then(|| "localhost".to_owned());
+                [folder].into_iter().chain(localhost).collect()
+            }
+            (None, Address::Ip(address)) => vec![address.to_string()],
+            (None, Address::Name(name)) => vec![name.clone()],
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = match (&self.host, &self.address) {
+            (Some(host), _) => host.clone(),
+            (None, Address::Socket(folder)) => folder.display().to_string(),
+            (None, Address::Ip(address)) => address.to_string(),
+            (None, Address::Name(name)) => name.clone(),
+        };
+        if host.contains(':') && !host.starts_with('/') {
+            return write!(f, "[{host}]:{}", self.port);
+        }
+        write!(f, "{host}:{}", self.port)
+    }
+}

@@ -1,0 +1,74 @@
+//! What surrounds the process: its variables, and who runs it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+use crate::report::Exit;
+
+/// What surrounds the process: variables, and who runs it.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The variables.
+    pub variables: BTreeMap<String, String>,
+    /// The name of the user in the operating system.
+    pub user: Option<String>,
+    /// That user's home.
+    pub home: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub fn of_this_process() -> Surroundings {
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let account = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+        let home = variables.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        Surroundings {
+            home: home.or_else(|| Some(account.as_ref()?.dir.clone())),
+            user: account.map(|account| account.name),
+            variables,
+        }
+    }
+
+    /// A variable; an empty one counts as absent.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A file of libpq's in the home.
+    pub(super) fn home_file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.home.as_ref()?.join(name))
+    }
+
+    /// The connection string, and where it comes from.
+    pub(super) fn connection_string(
+        &self,
+        option: Option<&str>,
+    ) -> Result<Option<(String, &'static str)>, Failure> {
+        if let Some(text) = option {
+            return Ok(Some((text.to_owned(), "--database-url")));
+        }
+        for (name, file) in
+            [("AUTHMIG_DATABASE_URL", "AUTHMIG_DATABASE_URL_FILE"), ("DATABASE_URL", "DATABASE_URL_FILE")]
+        {
+            match (self.variable(name), self.variable(file)) {
+                (Some(_), Some(_)) => {
+                    let message = format!("{name} and {file} are both set, and only one can be meant");
+                    return Err(Failure::new(Exit::Usage, message));
+                }
+                (Some(text), None) => return Ok(Some((text.to_owned(), name))),
+                (None, Some(path)) => {
+                    let text = std::fs::read_to_string(path).map_err(|error| {
+                        let message = format!("the file that {file} names, {path}, cannot be read: {error}");
+                        Failure::new(Exit::Usage, message)
+                    })?;
+                    return Ok(Some((text.trim().to_owned(), file)));
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(None)
+    }
+}
