@@ -27,22 +27,23 @@ const OPENED: &str = "grants";
 /// What can be checked when these migrations are applied.
 pub struct Scope<'a> {
     scripts: Vec<&'a Script>,
-    expected: Option<&'a Facts>,
+    expected: Option<Facts>,
     opened: bool,
 }
 
 impl<'a> Scope<'a> {
     /// The scope of these migrations, oldest first.
     pub fn new(catalog: &'a Catalog, applied: &[&'a Migration]) -> Result<Scope<'a>, Failure> {
-        let manifest = catalog
-            .manifest()
+        let expected = match applied.last() {
+            Some(newest) => catalog.facts_at(newest.version),
+            None => Ok(None),
+        };
+        let expected = expected
             .map_err(|error| Failure::new(Exit::Failure, format!("a migration cannot be used: {error}")))?;
-        let newest = applied.last().map(|migration| migration.version.number());
-        let expected = manifest.zip(newest).and_then(|(manifest, newest)| manifest.at(newest));
         Ok(Scope {
             scripts: applied.iter().map(|migration| &migration.verify).collect(),
-            expected,
             opened: expected.is_some() && applied.iter().any(|migration| migration.name == OPENED),
+            expected,
         })
     }
 
@@ -81,7 +82,7 @@ impl<'a> Scope<'a> {
 
     /// The checks that follow from the answers.
     pub fn answered(&self, answers: &Sections) -> Vec<Check> {
-        let (Some(expected), Some(live)) = (self.expected, facts::live(answers.get("facts"))) else {
+        let (Some(expected), Some(live)) = (&self.expected, facts::live(answers.get("facts"))) else {
             return Vec::new();
         };
         let mut checks = Vec::from(facts::run(expected, &live));
@@ -134,7 +135,8 @@ pub fn run(
                     // The facts can be had where what the other questions need is gone.
                     database.rollback()?;
                     checks.push(postgrest::raised(failure)?);
-                    let facts = Scope { scripts: Vec::new(), opened: false, ..scope };
+                    let facts =
+                        Scope { scripts: Vec::new(), expected: scope.expected.clone(), opened: false };
                     let mut message = look(&facts, parameters);
                     message.push("rollback;");
                     checks.extend(facts.answered(&Sections::new(database.send(&message)?)));

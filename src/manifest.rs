@@ -38,6 +38,23 @@ impl Manifest {
     /// Reads a manifest. The error names the line.
     pub fn parse(text: &str) -> Result<Manifest, String> {
         let mut manifest = Manifest::default();
+        Manifest::read(text, |number, label, facts| manifest.insert(number, label, facts.clone()))?;
+        Ok(manifest)
+    }
+
+    /// What a manifest says is there when this version is the newest one applied.
+    pub fn facts_at(text: &str, version: i32) -> Result<Option<Facts>, String> {
+        let mut found = None;
+        Manifest::read(text, |number, _, facts| {
+            if number == version {
+                found = Some(facts.clone());
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Reads a manifest, and tells number, label and facts at the end of each section.
+    fn read(text: &str, mut close: impl FnMut(i32, &str, &Facts)) -> Result<(), String> {
         let mut facts = Facts::new();
         let mut section: Option<(i32, String)> = None;
         let mut object: Option<Object> = None;
@@ -46,7 +63,9 @@ impl Manifest {
         for (index, line) in text.lines().enumerate() {
             let wrong = |what: &str| Err(format!("line {}: {what}", index + 1));
             if let Some(label) = line.strip_prefix("# ") {
-                manifest.close(section.take(), &facts);
+                if let Some((number, label)) = section.take() {
+                    close(number, &label, &facts);
+                }
                 let Some(number) = label.split('-').next().and_then(|number| number.parse().ok()) else {
                     return wrong("a section is headed by number and name");
                 };
@@ -84,14 +103,10 @@ impl Manifest {
                 object = Some(found);
             }
         }
-        manifest.close(section, &facts);
-        Ok(manifest)
-    }
-
-    fn close(&mut self, section: Option<(i32, String)>, facts: &Facts) {
         if let Some((number, label)) = section {
-            self.versions.insert(number, (label, facts.clone()));
+            close(number, &label, &facts);
         }
+        Ok(())
     }
 
     /// Adds the facts after a migration.
@@ -169,6 +184,7 @@ mod tests {
         let text = manifest.render();
         let read = Manifest::parse(&text).unwrap();
         assert_eq!(read, manifest, "{text}");
+        assert_eq!(Manifest::facts_at(&text, 2).as_ref().map(Option::as_ref), Ok(Some(&second)));
         assert_eq!((read.at(1), read.at(2), read.at(3)), (Some(&first), Some(&second), None));
         assert!(text.contains("\n- column: auth.t.c\n"), "{text}");
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use crate::cli::RollbackArgs;
-use crate::database::{Database, Lock, Locked};
+use crate::database::{Database, Lock};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, Rows, settings};
@@ -51,15 +51,16 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         exit: Exit::Success,
     };
 
-    let Lock::Taken(mut locked) = database.lock(history, wanted)? else {
+    let Lock::Taken(locked) = database.lock(history, wanted)? else {
         return Ok(report);
     };
     let rehearsed = locked.history().clone();
-    let before = inventory(&mut locked)?;
-    report.reverted =
-        locked.revert(&context.down(&rehearsed, until)?, &context.parameters(&rehearsed)?, args.purge)?;
-    let after = inventory(&mut locked)?;
-    locked.rollback()?;
+    let plan = context.down(&rehearsed, until)?;
+    let parameters = context.parameters(&rehearsed)?;
+    let (reverted, found) =
+        locked.rehearse(&plan, &parameters, args.purge, include_str!("../sql/inventory.sql"))?;
+    report.reverted = reverted;
+    let [before, after] = found.map(|rows| pairs(rows).collect::<BTreeSet<_>>());
     judge(&mut database, before.difference(&after).cloned().collect(), &mut report)?;
 
     if args.dry_run {
@@ -80,8 +81,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     if *locked.history() != rehearsed {
         return Err(changed());
     }
-    let plan = context.down(&rehearsed, until)?;
-    report.reverted = locked.revert(&plan, &context.parameters(&rehearsed)?, args.purge)?;
+    report.reverted = locked.revert(&plan, &parameters, args.purge)?;
     locked.commit()?;
     report.total = plan.remaining.len();
     report.outcome = RollbackOutcome::Reverted;
@@ -95,11 +95,6 @@ fn changed() -> Failure {
 
 /// Kind and name.
 type Object = (String, String);
-
-fn inventory(locked: &mut Locked<'_>) -> Result<BTreeSet<Object>, Failure> {
-    let answer = locked.send(&Message::new(include_str!("../sql/inventory.sql")))?;
-    Ok(pairs(answer.into_iter().next().unwrap_or_default()).collect())
-}
 
 fn pairs(rows: Rows) -> impl Iterator<Item = (String, String)> {
     rows.into_iter().filter_map(|row| {

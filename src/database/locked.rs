@@ -99,24 +99,29 @@ impl<'a> Locked<'a> {
         parameters: &Values,
         purge: bool,
     ) -> Result<Vec<Step>, Failure> {
-        let mut message = Message::default();
-        message.push(&settings(&[("authmig.version", VERSION)]));
-        message.push(&parameter_settings(parameters));
-        for migration in &plan.steps {
-            message.push(&mark(&migration.down.file, None));
-            message.push_script(&migration.down.file, &migration.down.sql);
-            let version = migration.version.number();
-            message.push(&format!("delete from authmig.created where version = {version};"));
-            message.push(&format!("delete from {TABLE} where version = {version};"));
-        }
-        if plan.remaining.is_empty() {
-            // The next installation may choose other names.
-            message.push("delete from authmig.parameter;");
-        }
-        push_verify(&mut message, plan);
-        push_end(&mut message, plan, "rollback", purge);
-        self.send(&message)?;
+        self.send(&reverting(plan, parameters, purge))?;
         Ok(self.database.steps(&plan.steps, Part::Down))
+    }
+
+    /// Reverts the steps and takes everything back, in one message. Returns what `look`
+    /// found before that and what it found then.
+    pub fn rehearse(
+        mut self,
+        plan: &Plan<'_>,
+        parameters: &Values,
+        purge: bool,
+        look: &str,
+    ) -> Result<(Vec<Step>, [Rows; 2]), Failure> {
+        let mut message = Message::default();
+        message.push_section("before", look);
+        message.push_section("revert", "");
+        message.push_message(&reverting(plan, parameters, purge));
+        message.push_section("after", look);
+        message.push("rollback;");
+        let answers = Sections::new(self.send(&message)?);
+        self.open = false;
+        let found = |name: &str| answers.get(name).first().cloned().unwrap_or_default();
+        Ok((self.database.steps(&plan.steps, Part::Down), [found("before"), found("after")]))
     }
 
     /// Stores the JWT secret. It travels as the data of a COPY, which stands in no
@@ -220,6 +225,27 @@ fn refused_commit(name: &str, error: &DbError) -> Failure {
         format!("{name} refused the commit: {}; nothing was changed", error.message()),
     )
     .server(error)
+}
+
+/// What reverts these steps, and verifies what stays.
+fn reverting(plan: &Plan<'_>, parameters: &Values, purge: bool) -> Message {
+    let mut message = Message::default();
+    message.push(&settings(&[("authmig.version", VERSION)]));
+    message.push(&parameter_settings(parameters));
+    for migration in &plan.steps {
+        message.push(&mark(&migration.down.file, None));
+        message.push_script(&migration.down.file, &migration.down.sql);
+        let version = migration.version.number();
+        message.push(&format!("delete from authmig.created where version = {version};"));
+        message.push(&format!("delete from {TABLE} where version = {version};"));
+    }
+    if plan.remaining.is_empty() {
+        // The next installation may choose other names.
+        message.push("delete from authmig.parameter;");
+    }
+    push_verify(&mut message, plan);
+    push_end(&mut message, plan, "rollback", purge);
+    message
 }
 
 /// The verify script of everything that is applied then.

@@ -6,8 +6,6 @@ with me as (
     select r.oid, r.rolname, r.rolsuper, r.rolcreaterole, quote_ident(r.rolname) as name,
            current_setting('server_version_num')::int4 >= 160000 as modern
       from pg_catalog.pg_roles as r where r.rolname = current_user
-), pending (name) as (
-    select unnest(current_setting('authmig.pending')::text[])
 ), wanted (parameter, migration) as (
     values ('owner_role', 'auth_schema'), ('anon_role', 'roles'), ('authenticated_role', 'roles'),
            ('service_role', 'roles'), ('authenticator_role', 'roles')
@@ -16,8 +14,8 @@ with me as (
            r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolcanlogin, r.rolinherit,
            quote_ident(current_setting('authmig.' || w.parameter)) as name
       from wanted as w
-      join pending as p on p.name = w.migration
       left join pg_catalog.pg_roles as r on r.rolname = current_setting('authmig.' || w.parameter)
+     where w.migration = any (current_setting('authmig.pending')::text[])
 ), schema_wanted (name, migration) as (
     values ('authmig', null), ('auth', 'auth_schema'), ('auth_private', 'auth_schema'),
            (current_setting('authmig.api_schema'), 'api_schema')
@@ -36,7 +34,7 @@ select 1 as rank, format('%s may not create schemas in this database: %s', m.nam
   from me as m, schema_wanted as s
  where not has_database_privilege(current_database(), 'create')
    and not exists (select from pg_catalog.pg_namespace as n where n.nspname = s.name)
-   and (s.migration is null or s.migration in (select p.name from pending as p))
+   and (s.migration is null or s.migration = any (current_setting('authmig.pending')::text[]))
  group by m.name
  union all
 select 2, format('role %s is missing, and %s may not create it', n.name, m.name),
@@ -77,7 +75,7 @@ select 6, format('schema %s belongs to %s, who could replace what is installed i
        format('alter schema %I owner to %s;', n.nspname, m.name)
   from pg_catalog.pg_namespace as n
   join pg_catalog.pg_roles as o on o.oid = n.nspowner, me as m
- where n.nspname in ('auth', 'auth_private') and 'auth_schema' in (select p.name from pending as p)
+ where n.nspname in ('auth', 'auth_private') and 'auth_schema' = any (current_setting('authmig.pending')::text[])
    and not o.rolsuper and o.rolname not in (m.rolname, current_setting('authmig.owner_role'))
  union all
 select 7, format('%s may create in schema %s, and so get in the way of what is installed in it',
@@ -86,13 +84,13 @@ select 7, format('%s may create in schema %s, and so get in the way of what is i
   from pg_catalog.pg_namespace as n
  cross join aclexplode(n.nspacl) as a
   left join pg_catalog.pg_roles as g on g.oid = a.grantee, me as m
- where n.nspname in ('auth', 'auth_private') and 'auth_schema' in (select p.name from pending as p)
+ where n.nspname in ('auth', 'auth_private') and 'auth_schema' = any (current_setting('authmig.pending')::text[])
    and a.privilege_type = 'CREATE' and a.grantee <> n.nspowner and not coalesce(g.rolsuper, false)
    and coalesce(g.rolname, '') not in (m.rolname, current_setting('authmig.owner_role'))
  union all
 select 8, 'schema auth already holds ' || string_agg(t.name, ', ' order by t.name),
        '`authmig migrate --adopt` upgrades an installation of the published SQL in place'
   from taken as t
- where 'auth_schema' in (select p.name from pending as p) and current_setting('authmig.adopt') <> 'yes'
+ where 'auth_schema' = any (current_setting('authmig.pending')::text[]) and current_setting('authmig.adopt') <> 'yes'
 having count(*) > 0
  order by 1, 2;

@@ -21,4 +21,6 @@ fn every_command_takes_one_connection_and_few_turns() {
     assert_eq!(run(&["status", "--check"], 0), (1, 2), "status --check");
     assert_eq!(run(&["verify"], 0), (1, 3), "verify");
     assert_eq!(run(&["migrate", "--anon-role", "somebody"], 2), (1, 2), "refused parameter");
+    assert_eq!(run(&["rollback"], 7), (1, 4), "rollback, not confirmed");
+    assert_eq!(run(&["rollback", "--all", "--yes", "--discard-data"], 0), (1, 8), "rollback");
 }

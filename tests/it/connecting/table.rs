@@ -153,6 +153,10 @@ const CASES: &[Case] = &[
     case("host=localhost port={port} user=postgres dbname='app", REFUSED),
     case("host=localhost hostname=localhost port={port} user=postgres dbname=app", REFUSED),
     case("hostaddr=localhost port={port} user=postgres dbname=app", REFUSED),
+    case("host={folder} port={port} user={me} dbname=app", "app {me} socket"),
+    case("host={folder} port={port} dbname=app", "app {me} socket"),
+    case("host={folder} port={port} user=trusted dbname=app", REFUSED),
+    case("host={folder} port={port} user=peer_user dbname=app", REFUSED),
     // Several places.
     case("postgres://postgres@localhost:{closed},localhost:{port}/app", TLS),
     case("postgres://postgres@127.0.0.1:{closed},[::1]:{port}/app", TLS),
@@ -314,6 +318,9 @@ fn world() -> World {
     let client = ca.sign("cert_user", &[]);
     let foreign = stranger.sign("cert_user", &[]);
 
+    let me = Command::new("id").arg("-un").output().unwrap().stdout;
+    let me = String::from_utf8(me).unwrap().trim().to_owned();
+    let create_me = format!("create role \"{me}\" login");
     let start = |certificate: Option<(&str, &str)>| {
         let server = match certificate {
             None => Server::guarded(HBA, "", &[]),
@@ -325,6 +332,7 @@ fn world() -> World {
         };
         server.sql(&[
             "create role trusted login",
+            &create_me,
             "create role cert_user login",
             "create role scram_user login password 's3cret/@:'",
             "create role plain_user login password 'plain'",
@@ -394,6 +402,7 @@ fn world() -> World {
         ("strangerkey", put("foreign.key", &foreign.key, 0o600)),
         ("pgpass", put("pgpass", &pgpass, 0o600)),
         ("open", put("open.pgpass", &pgpass, 0o644)),
+        ("me", me),
         ("services", put("services", &service("here"), 0o644)),
     ]);
     World { _servers: vec![good, expired, selfsigned, cn, plain], _folder: folder, names }
@@ -423,7 +432,7 @@ fn authmig(world: &World, case: &Case) -> Result<String, String> {
     let variables = world.variables(case);
     let around = Surroundings {
         home: Some(PathBuf::from(&variables["HOME"])),
-        user: Some("os_user".to_owned()),
+        user: Some(world.names["me"].clone()),
         variables,
     };
     let target = Target::resolve(Some(&*string).filter(|string| !string.is_empty()), &around)
@@ -492,7 +501,7 @@ fn every_connection_string_leads_where_psql_is_led() {
         let as_psql = led
             .as_ref()
             .is_none_or(|led| *led == came || case.psql == Psql::New && led.replace("plain", "tls") == came);
-        if came != case.expected || !as_psql {
+        if came != world.fill(case.expected) || !as_psql {
             wrong.push(format!(
                 "{} {:?}\n  expected {}\n  authmig  {said:?}\n  psql     {theirs:?}",
                 case.string, case.variables, case.expected

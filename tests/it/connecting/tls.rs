@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::certificates::Authority;
+use crate::support::proxy::Proxy;
 use crate::support::server::Server;
 use crate::support::{Run, TestDb, finish, major};
 
@@ -150,4 +151,25 @@ fn a_signal_cancels_through_tls() {
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let run = finish(child).exits(143);
     assert_eq!(run.stderr.lines().last(), Some("error: interrupted by SIGTERM; nothing was changed"));
+}
+
+#[test]
+fn tls_is_opened_at_the_first_try() {
+    // With a curve in front that the server does not take by default, it would ask again.
+    let world = World::new();
+    let proxy = Proxy::to(world.server.port);
+    let options =
+        format!("sslmode=verify-full&sslrootcert={}&hostaddr=127.0.0.1&port={}", world.ca(), proxy.port);
+    world.run(&["status"], &options).exits(0);
+    assert_eq!(proxy.counts().0, 1);
+    // Behind the wish for TLS come records: kind, version, length. 22 is a handshake in
+    // plain text, and its message 1 the client's greeting.
+    let sent = proxy.sent();
+    let mut records = &sent[8..];
+    let mut greetings = 0;
+    while let [kind, _, _, high, low, rest @ ..] = records {
+        greetings += usize::from(*kind == 22 && rest[0] == 1);
+        records = &rest[usize::from(u16::from_be_bytes([*high, *low]))..];
+    }
+    assert_eq!(greetings, 1);
 }
