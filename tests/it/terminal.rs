@@ -70,7 +70,7 @@ fn results_fit_eighty_columns() {
     let db = TestDb::new();
     let name = db.name.clone();
     for arguments in
-        [&["migrate"][..], &["status"], &["verify"], &["rollback", "--dry-run"], &["secret", "generate"]]
+        [&["migrate"][..], &["secret", "generate"], &["status"], &["verify"], &["rollback", "--dry-run"]]
     {
         let run = db.authmig(arguments).exits(0);
         for line in run.stdout.lines().filter(|line| !line.contains(&name)) {
