@@ -65,6 +65,7 @@ pub fn run<E: Into<anyhow::Error>>(
     if cli.command.hands_over() {
         // Standard output is that of the command which comes after.
         streams.out = streams.err.clone();
+        streams.colour_out = streams.colour;
     }
     let exit = match execute(&cli, catalog, &streams, interrupt) {
         Ok(report) => match streams.report(&report, format) {
@@ -142,9 +143,12 @@ fn usage(error: &clap::Error, streams: &Streams) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayVersion {
         return output::write(&streams.out, &version()).map_or(Exit::Failure, |()| Exit::Success);
     }
-    let text = if streams.colour { error.render().ansi().to_string() } else { error.render().to_string() };
-    let (sink, exit) =
-        if error.use_stderr() { (&streams.err, Exit::Usage) } else { (&streams.out, Exit::Success) };
+    let (sink, colour, exit) = if error.use_stderr() {
+        (&streams.err, streams.colour, Exit::Usage)
+    } else {
+        (&streams.out, streams.colour_out, Exit::Success)
+    };
+    let text = if colour { error.render().ansi().to_string() } else { error.render().to_string() };
     output::write(sink, &text).map_or(Exit::Failure, |()| exit)
 }
 

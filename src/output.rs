@@ -5,6 +5,7 @@ mod github;
 mod human;
 mod json;
 mod junit;
+mod live;
 mod sarif;
 
 use std::io::{self, Write};
@@ -13,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+pub use live::Live;
+use live::Screen;
 
 use crate::cli::{Format, LogFormat};
 use crate::failure::Failure;
@@ -35,27 +39,48 @@ pub struct Streams {
     pub interactive: bool,
     /// Whether colour is welcome on standard error.
     pub colour: bool,
+    /// Whether it is on standard output.
+    pub colour_out: bool,
+    /// What goes on, where standard error is a terminal.
+    pub live: Option<Live>,
 }
 
 impl Streams {
     /// Those of this process.
     pub fn standard() -> Streams {
         use std::io::IsTerminal as _;
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Streams {
-            out: Arc::new(Mutex::new(io::stdout())),
-            err: Arc::new(Mutex::new(io::stderr())),
-            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
-            colour: io::stderr().is_terminal() && !no_colour,
+        let dumb = std::env::var_os("TERM").is_none_or(|value| value == "dumb");
+        let streams = Streams {
+            interactive: io::stdin().is_terminal() && err,
+            colour: err && !no_colour && !dumb,
+            colour_out: out && !no_colour && !dumb,
+            ..Streams::plain(Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())))
+        };
+        if !err || dumb {
+            return streams;
         }
+        let live = Live::default();
+        Streams {
+            out: Arc::new(Mutex::new(Screen { stream: io::stdout(), live: live.clone() })),
+            err: Arc::new(Mutex::new(Screen { stream: io::stderr(), live: live.clone() })),
+            live: Some(live),
+            ..streams
+        }
+    }
+
+    /// Two that are no terminal.
+    pub fn plain(out: Sink, err: Sink) -> Streams {
+        Streams { out, err, interactive: false, colour: false, colour_out: false, live: None }
     }
 
     /// Writes a result.
     pub fn report(&self, report: &Report, format: Format) -> io::Result<()> {
+        self.nothing_goes_on();
         match format {
             Format::Human | Format::Files(_) => {
-                let text = human::report(report);
-                write(&self.out, &text)?;
+                write(&self.out, &self.paint_table(&human::report(report)))?;
                 if let Some(refusal) = human::refusal(report) {
                     write(&self.err, &self.paint(&refusal))?;
                 }
@@ -74,6 +99,7 @@ impl Streams {
 
     /// Writes an error: to standard error for people, and as the one JSON object.
     pub fn failure(&self, failure: &Failure, format: Format, log: LogFormat) -> io::Result<()> {
+        self.nothing_goes_on();
         let text = human::failure(failure);
         match log {
             LogFormat::Text => write(&self.err, &self.paint(&text))?,
@@ -90,6 +116,9 @@ impl Streams {
 
     /// Writes what happens, if it is of interest at this level of detail.
     pub fn event(&self, event: &Event, verbose: bool, log: LogFormat) {
+        if let (Some(live), Some(doing)) = (&self.live, human::doing(event)) {
+            live.show(doing);
+        }
         let Some(line) = human::event(event, verbose) else { return };
         match log {
             // Progress that nobody can read stops nothing.
@@ -103,6 +132,7 @@ impl Streams {
         if !self.interactive {
             return None;
         }
+        self.nothing_goes_on();
         write(&self.err, &human::question(report)).ok()?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).ok()?;
@@ -134,6 +164,41 @@ impl Streams {
             LogFormat::Text => registry.with(layer).try_init(),
             LogFormat::Json => registry.with(layer.json()).try_init(),
         };
+    }
+
+    fn nothing_goes_on(&self) {
+        if let Some(live) = &self.live {
+            live.end();
+        }
+    }
+
+    /// Colours the words of a table that say how something stands.
+    fn paint_table(&self, text: &str) -> String {
+        if !self.colour_out {
+            return text.to_owned();
+        }
+        let mut painted = String::new();
+        for line in text.split_inclusive('\n') {
+            let word =
+                line.strip_prefix("  ").and_then(|row| row.split_once("  ")).map(|(_, rest)| rest.trim());
+            let colour = word.and_then(|rest| {
+                let word = rest.split("  ").next()?;
+                let colour = match word {
+                    "passed" | "applied" => "32",
+                    "skipped" | "pending" => "33",
+                    "FAILED" | "changed" | "missing" | "out of order" | "newer" => "1;31",
+                    _ => return None,
+                };
+                Some((word, colour))
+            });
+            match colour {
+                Some((word, colour)) => {
+                    painted.push_str(&line.replacen(word, &format!("\x1b[{colour}m{word}\x1b[0m"), 1));
+                }
+                None => painted.push_str(line),
+            }
+        }
+        painted
     }
 
     fn paint(&self, text: &str) -> String {

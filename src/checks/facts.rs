@@ -62,7 +62,7 @@ pub fn run(expected: &Facts, live: &Live) -> [Check; 2] {
     [
         super::check(
             "objects",
-            "what stands in the schemas is what was installed, and nothing else",
+            "what is in the schemas is what was installed, no more",
             compare(&objects, &live.objects, live, &expected),
         ),
         super::check(

@@ -18,7 +18,7 @@ pub const SQL: &str = include_str!("../sql/self_test.sql");
 pub const FILE: &str = "self_test.sql";
 
 const NAME: &str = "self-test";
-const PROVES: &str = "tokens are issued, refreshed, ended and refused as they should be";
+const PROVES: &str = "tokens are issued, refreshed, ended, refused as they should";
 
 /// The check, from what [`SQL`] left.
 pub fn run(result: &str) -> Check {

@@ -46,6 +46,16 @@ pub(super) fn event(event: &Event, verbose: bool) -> Option<String> {
     }
 }
 
+/// What goes on then, for a line that is gone when it is over.
+pub(super) fn doing(event: &Event) -> Option<String> {
+    match event {
+        Event::Locked(_) => Some("waiting for the lock".to_owned()),
+        Event::Waiting(_) => Some("waiting".to_owned()),
+        Event::Script(file) => Some(format!("running {file}")),
+        Event::Notice(..) => None,
+    }
+}
+
 /// An error as the house shows it: the sentence, the place with a caret, what to do.
 pub(super) fn failure(failure: &Failure) -> String {
     let mut text = format!("error: {}\n", failure.message);

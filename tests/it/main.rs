@@ -31,6 +31,7 @@ mod scripts;
 mod secret;
 mod signals;
 mod tamper;
+mod terminal;
 mod walking;
 mod weather;
 mod wire;

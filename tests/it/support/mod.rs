@@ -175,7 +175,7 @@ impl TestDb {
     pub(crate) fn authmig_with(&self, files: &Files, arguments: &[&str]) -> Run {
         let out = Arc::new(Mutex::new(Vec::new()));
         let err = Arc::new(Mutex::new(Vec::new()));
-        let streams = Streams { out: out.clone(), err: err.clone(), interactive: false, colour: false };
+        let streams = Streams::plain(out.clone(), err.clone());
         let url = self.url();
         let front = ["authmig", "--database-url", &*url];
         let arguments = front.iter().chain(arguments).map(OsString::from);

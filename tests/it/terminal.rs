@@ -1,0 +1,80 @@
+//! What a person sees on a terminal, and nobody sees in a pipe.
+
+use std::process::{Command, Stdio};
+
+use crate::support::TestDb;
+use crate::support::tools::tool;
+
+/// Runs authmig on a terminal of `script`; all that it showed there.
+fn on_a_terminal(db: &TestDb, arguments: &str, environment: &[(&str, &str)]) -> Option<String> {
+    let script = tool("script")?;
+    let authmig = db.command(&[]);
+    let line = format!("{} {arguments}", authmig.get_program().to_str().unwrap());
+    let mut command = Command::new(script);
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.env("DATABASE_URL", db.url()).env("TERM", "xterm").env_remove("NO_COLOR");
+    command.envs(environment.iter().copied()).stdin(Stdio::null());
+    Some(String::from_utf8(command.output().unwrap().stdout).unwrap())
+}
+
+#[test]
+fn a_terminal_shows_what_runs_and_colours_what_matters() {
+    let db = TestDb::new();
+    let Some(shown) = on_a_terminal(&db, "migrate", &[]) else { return };
+    assert!(shown.contains("\r\x1b[Krunning 02-auth_schema.up.sql\r"), "{shown:?}");
+    let (_, last) = shown.rsplit_once("\r\x1b[K").unwrap();
+    // The line is gone when the result stands there.
+    assert!(last.starts_with("postgres@"), "{last:?}");
+    let shown = on_a_terminal(&db, "verify", &[]).unwrap();
+    assert!(shown.contains("  \x1b[32mpassed\x1b[0m  every script"), "{shown:?}");
+    db.sql("drop index auth.refresh_token_subject");
+    let shown = on_a_terminal(&db, "verify --only objects", &[]).unwrap();
+    assert!(shown.contains("objects  \x1b[1;31mFAILED\x1b[0m"), "{shown:?}");
+    let shown = on_a_terminal(&db, "migrate --to 3", &[]).unwrap();
+    assert!(shown.starts_with("\x1b[1;31merror:\x1b[0m the database is at"), "{shown:?}");
+}
+
+#[test]
+fn a_terminal_shows_how_long_it_has_waited() {
+    let db = TestDb::new();
+    let nowhere = db.url_at(crate::support::server::free_port());
+    let arguments = format!("status --wait 3s --database-url {nowhere}");
+    let Some(shown) = on_a_terminal(&db, &arguments, &[]) else { return };
+    assert!(shown.starts_with("\r\x1b[Kwaiting\r\r\x1b[Kwaiting: cannot connect to "), "{shown:?}");
+    assert!(shown.contains("\r\x1b[Kwaiting 1 s\r"), "{shown:?}");
+}
+
+#[test]
+fn no_color_and_a_dumb_terminal_are_respected() {
+    let db = TestDb::new();
+    let Some(shown) = on_a_terminal(&db, "migrate", &[("NO_COLOR", "1")]) else { return };
+    assert!(!shown.contains("\x1b[3") && !shown.contains("\x1b[1"), "{shown:?}");
+    let shown = on_a_terminal(&db, "verify", &[("TERM", "dumb")]).unwrap();
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+}
+
+#[test]
+fn a_pipe_gets_text_and_nothing_else() {
+    let db = TestDb::new();
+    for arguments in
+        [&["migrate"][..], &["verify"], &["status"], &["migrate", "--to", "3"], &["--help"], &["rollback"]]
+    {
+        let run = db.authmig(arguments);
+        let all = format!("{}{}", run.stdout, run.stderr);
+        assert!(!all.contains(['\x1b', '\r']), "{all:?}");
+    }
+}
+
+#[test]
+fn results_fit_eighty_columns() {
+    let db = TestDb::new();
+    let name = db.name.clone();
+    for arguments in
+        [&["migrate"][..], &["secret", "generate"], &["status"], &["verify"], &["rollback", "--dry-run"]]
+    {
+        let run = db.authmig(arguments).exits(0);
+        for line in run.stdout.lines().filter(|line| !line.contains(&name)) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}
