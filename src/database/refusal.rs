@@ -45,7 +45,8 @@ impl Refusal {
                 "it does not do TLS".to_owned(),
                 Some("sslmode=prefer goes on without it; `ssl = on` turns it on at the server"),
             ),
-            ("connection closed", _) | (_, "early eof" | "unexpected end of file") => {
+            ("connection closed", _)
+            | (_, "early eof" | "unexpected end of file" | "bytes remaining on stream") => {
                 Refusal::Network("it closed the connection".to_owned())
             }
             ("error performing TLS handshake", _) => Refusal::Handshake(format!("TLS fails: {reason}")),

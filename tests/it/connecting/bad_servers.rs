@@ -139,6 +139,11 @@ fn a_server_that_closes_is_said_to_close_wherever_it_does() {
         let _ = stream.read(&mut [0; 1000]);
     });
     assert_eq!(errors(after_password, &["disable", "prefer"]), [CLOSED; 2]);
+    let in_a_message = server(|mut stream| {
+        greeted(&mut stream);
+        let _ = stream.write_all(&LETS_IN[..7]);
+    });
+    assert_eq!(errors(in_a_message, &["disable", "prefer"]), [CLOSED; 2]);
     let in_tls = server(|mut stream| {
         let _ = stream.read_exact(&mut [0; 8]);
         let _ = stream.write_all(b"S");
