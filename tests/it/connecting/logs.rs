@@ -41,6 +41,12 @@ fn logs_can_be_filtered_and_written_as_json() {
     assert_eq!((line["level"].as_str(), line["fields"]["exit"].as_u64()), (Some("ERROR"), Some(2)));
     assert!(line["fields"]["message"].as_str().unwrap().starts_with("error: "), "{line}");
 
+    // What the driver would log is whole statements.
+    let fresh = TestDb::new();
+    let run = fresh.authmig(&["migrate", "--log", "trace"]).exits(0);
+    assert!(run.stderr.contains("DEBUG authmig::database: message to the server"), "{}", run.stderr);
+    assert!(!run.stderr.contains("create table"), "{}", run.stderr);
+
     assert_eq!(db.authmig(&["status", "-v", "--log", "error"]).exits(0).stderr, "");
     let run = db.authmig(&["status", "--log", "authmig::database=debug"]).exits(0);
     assert!(run.stderr.contains("DEBUG authmig::database: message to the server"), "{}", run.stderr);
