@@ -30,6 +30,12 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
+First steps, with DATABASE_URL set:
+  authmig migrate --dry-run   try it on this database, change nothing
+  authmig migrate             install, or upgrade
+  authmig secret generate     make the key that tokens are signed with
+  authmig verify              prove that everything is as it should be
+
 Exit codes:
   0  as wished, nothing to do included
   1  an error that has no code of its own
@@ -58,8 +64,15 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Show what is applied and what is pending
     ///
-    /// Reads only. A line a migration: applied (when, by whom), pending, changed,
-    /// missing, out of order, newer.
+    /// Reads only. A line for each migration:
+    ///
+    ///   applied       when, and by whom
+    ///   pending       in this binary, and not applied
+    ///   changed       applied, with another script than this binary's
+    ///   missing       applied, and not in this binary
+    ///   out of order  pending, though a newer one is applied
+    ///   newer         applied by a newer authmig
+    #[command(verbatim_doc_comment)]
     Status(StatusArgs),
     /// Revert migrations: the newest one, unless told otherwise
     ///
@@ -69,13 +82,18 @@ pub enum Command {
     Rollback(RollbackArgs),
     /// Prove that the installation is whole, closed and works
     ///
-    /// history: every script is applied, and no other. scripts: each verify script finds
-    /// what it looks for. objects: schemas, tables, functions and all that belongs to
-    /// them are what was installed, and nothing else stands there. grants: nobody may do
-    /// more, or less, than was granted. self-test: tokens are issued, refreshed, ended
-    /// and refused as they should be, in a transaction that is rolled back. postgrest:
-    /// what PostgREST is told in the database fits. What is wrong is shown with the
-    /// statement that mends it. Exit code 4 if a check fails.
+    ///   history    every script is applied, and no other
+    ///   scripts    each verify script finds what it looks for
+    ///   objects    schemas, tables, functions and all that belongs to them are
+    ///              what was installed, and nothing else stands there
+    ///   grants     nobody may do more, or less, than was granted
+    ///   self-test  tokens are issued, refreshed, ended and refused as they
+    ///              should be, in a transaction that is rolled back
+    ///   postgrest  what PostgREST is told in the database fits
+    ///
+    /// What is wrong is shown with the statement that mends it. Exit code 4 if a
+    /// check fails; advice alone does not fail one.
+    #[command(verbatim_doc_comment)]
     Verify(VerifyArgs),
     /// Wait for the server, migrate, verify, then become another command
     ///
@@ -140,11 +158,11 @@ const TEXT_ONLY: &str = "{about-with-newline}\n{usage-heading} {usage}\n\nArgume
 /// Options of `install`.
 #[derive(Debug, Args)]
 pub struct InstallArgs {
-    /// Upgrade an installation of the published SQL in place, as migrate does
+    /// Upgrade the auth schema of SuperStack's guide in place, as migrate --adopt does
     #[arg(long, env = "AUTHMIG_ADOPT", value_parser = clap::builder::FalseyValueParser::new())]
     pub adopt: bool,
-    /// Store the JWT secret in this file, if none is stored yet; AUTHMIG_JWT_SECRET can
-    /// hold the secret itself
+    /// Read a JWT secret from this file, and keep it in the database if none is kept there
+    /// yet; AUTHMIG_JWT_SECRET can hold the secret itself
     #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
     pub jwt_secret_file: Option<PathBuf>,
     /// Do not start the command if verify has advice
@@ -178,7 +196,7 @@ pub struct ExportArgs {
 /// What an export is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Layout {
-    /// SQL as any client runs it, a file a direction.
+    /// SQL for psql or any other client, up and down apart.
     Plain,
     /// For `bin/postgres migrate` of SuperStack.
     Superstack,
@@ -199,7 +217,7 @@ fn layouts() -> impl clap::builder::TypedValueParser<Value = Format> {
 /// Options of `migrate`.
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
-    /// Stop behind this version [default: the newest]
+    /// The last version to apply, such as 03 [default: the newest]
     #[arg(long, value_name = "VERSION", env = "AUTHMIG_TO")]
     pub to: Option<Version>,
     /// Do it all for real, verification included, then roll it back
@@ -208,12 +226,12 @@ pub struct MigrateArgs {
     /// With --dry-run, print the SQL that was run
     #[arg(long, requires = "dry_run")]
     pub show_sql: bool,
-    /// Upgrade an installation of the published SQL in place: sessions are kept, functions
-    /// replaced. What is not as published is named and refused
+    /// Upgrade the auth schema of SuperStack's guide in place, whoever installed it: sessions
+    /// are kept, functions replaced. What is not as it was published is named and refused
     #[arg(long, env = "AUTHMIG_ADOPT", value_parser = clap::builder::FalseyValueParser::new())]
     pub adopt: bool,
-    /// Store the JWT secret in this file, if none is stored yet; AUTHMIG_JWT_SECRET can
-    /// hold the secret itself
+    /// Read a JWT secret from this file, and keep it in the database if none is kept there
+    /// yet; AUTHMIG_JWT_SECRET can hold the secret itself
     #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
     pub jwt_secret_file: Option<PathBuf>,
 }
@@ -283,13 +301,13 @@ pub enum SecretCommand {
         /// Read it from this file
         #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
         file: Option<PathBuf>,
-        /// Also if another one is stored already
+        /// Also if another one is stored already: access tokens signed with that end
         #[arg(long)]
         replace: bool,
     },
     /// Make a secret of 256 bits and store it
     Generate {
-        /// Also if one is stored already
+        /// Also if one is stored already: access tokens signed with that end
         #[arg(long)]
         replace: bool,
         /// Print it on standard output, for PostgREST's configuration
