@@ -29,7 +29,7 @@ fn break_everywhere(name: &str, command: &[&str], mut site: Site, again: impl Fn
             plans.push(Plan { from: From::Client, message, fault });
         }
     }
-    let some = often(12, 80);
+    let some = often(12, 50);
     for index in 0..some {
         let message = 1 + dice.below(server);
         for fault in [Fault::Cut, Fault::Halve, Fault::Garble(dice.below(1000))] {
