@@ -268,6 +268,21 @@ fn refinery_runs_its_files() {
 }
 
 #[test]
+fn the_command_of_refinery_runs_them_too() {
+    let Some(program) = tool("refinery") else { return };
+    let db = TestDb::new();
+    let folder = export(&db, "refinery", &[]);
+    for said in ["going to apply 6 migrations", "no migrations to apply"] {
+        let mut command = Command::new(&program);
+        command.args(["migrate", "-e", "DATABASE_URL", "-d", "-m", "-p"]).arg(folder.path());
+        let output = command.env("DATABASE_URL", db.url()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains(said), "{text}");
+    }
+    is_whole(&db);
+}
+
+#[test]
 fn a_folder_that_holds_something_is_left_alone() {
     let db = TestDb::new();
     let folder = tempfile::tempdir().unwrap();
