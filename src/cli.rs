@@ -327,7 +327,7 @@ pub struct Common {
     /// PGHOST and so on. A password on the command line is visible to others
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
-    /// How long each server may take to let us in, TLS and login included; 0s: for ever
+    /// How long each address of a host may take, TLS and login included; 0s: for ever
     /// [default: connect_timeout of the URL, or else 10s]
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, env = "AUTHMIG_CONNECT_TIMEOUT")]
     pub connect_timeout: Option<Duration>,

@@ -497,6 +497,8 @@ fn reason(error: &postgres::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();
     match characters.next() {
+        // Not an abbreviation's.
+        Some(_) if characters.clone().next().is_some_and(char::is_uppercase) => text.to_owned(),
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => "no reason given".to_owned(),
     }

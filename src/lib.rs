@@ -114,7 +114,7 @@ fn execute<E: Into<anyhow::Error>>(
     let context = || -> Result<Context<'_>, Failure> {
         Ok(Context {
             catalog: &catalog,
-            target: Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process())?,
+            target: Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process()?)?,
             patience: cli.patience(),
             limits: cli.common.limits(),
             given: cli.common.parameters.given(),

@@ -178,7 +178,7 @@ impl Target {
                 .unwrap_or("authmig")
                 .to_owned(),
             connect_timeout: given
-                .parsed("connect_timeout", "a number of seconds", |text| text.parse::<i64>().ok())?
+                .parsed("connect_timeout", "a number of seconds", |text| text.trim().parse::<i32>().ok())?
                 .map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))),
             keepalives: Keepalives::resolve(&given)?,
             session: given
@@ -214,7 +214,11 @@ impl Target {
                 .into_iter()
                 .filter(|(_, (value, _))| !value.is_empty())
                 .map(|(keyword, (value, origin))| {
-                    (keyword, if keyword == "password" { None } else { Some(value) }, origin)
+                    (
+                        keyword,
+                        if ["password", "options"].contains(&keyword) { None } else { Some(value) },
+                        origin,
+                    )
                 })
                 .collect(),
         })
@@ -253,7 +257,7 @@ impl Target {
 
 impl Keepalives {
     fn resolve(given: &Given) -> Result<Keepalives, Failure> {
-        let number = |keyword| given.parsed(keyword, "a number", |text| text.parse::<i64>().ok());
+        let number = |keyword| given.parsed(keyword, "a number", |text| text.trim().parse::<i32>().ok());
         Ok(Keepalives {
             on: number("keepalives")? != Some(0),
             idle: given.seconds("keepalives_idle")?,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use postgres::config::{SslMode as DriverMode, SslNegotiation};
 use postgres::{Client, Config, SimpleQueryMessage};
+use rustls::pki_types::ServerName;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{debug, info};
 
@@ -60,16 +61,16 @@ pub(super) fn connect(
     for warning in &target.warnings {
         tell(Event::Notice("warning".to_owned(), warning.clone()));
     }
-    let mut round = Round { target, config: with_target(config, target), tls: OnceCell::new(), limit: None };
+    let round = Round {
+        target,
+        config: with_target(config, target),
+        tls: OnceCell::new(),
+        attempt: patience.attempt.or(target.connect_timeout).unwrap_or(ATTEMPT),
+        until: patience.until,
+    };
     let mut pauses = Pauses::new();
     let mut told = false;
     loop {
-        let left =
-            patience.until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-        let attempt = patience.attempt.or(target.connect_timeout).unwrap_or(ATTEMPT);
-        // A server that says nothing must not outlast the patience by much.
-        let attempt = if attempt.is_zero() { left } else { attempt.min(left.max(Duration::from_secs(1))) };
-        round.limit = (attempt < Duration::MAX).then_some(attempt);
         let failure = match interrupt.blocked(|| round.run())? {
             Ok(connected) => {
                 debug!(database = connected.name, "connected");
@@ -130,7 +131,10 @@ struct Round<'a> {
     config: Config,
     /// Made when it is needed: it reads files.
     tls: OnceCell<MakeRustlsConnect>,
-    limit: Option<Duration>,
+    /// How long an attempt may take; zero is for ever.
+    attempt: Duration,
+    /// When patience ends.
+    until: Option<Instant>,
 }
 
 /// What came of one attempt.
@@ -143,6 +147,20 @@ struct Tried {
 }
 
 impl Round<'_> {
+    /// How long the next attempt may take: a server that says nothing must not outlast the
+    /// patience by much.
+    fn limit(&self) -> Option<Duration> {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| left.max(Duration::from_secs(1)));
+        let attempt = Some(self.attempt).filter(|attempt| !attempt.is_zero());
+        attempt.into_iter().chain(left).min()
+    }
+
+    /// Whether there was an attempt, and patience is at its end.
+    fn is_over(&self, tried: &[Tried]) -> bool {
+        !tried.is_empty() && self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
     fn run(&self) -> Result<Result<Connected, Vec<Tried>>, Failure> {
         let mut tried = Vec::new();
         let wishes: &[SessionAttrs] = match self.target.session {
@@ -159,7 +177,7 @@ impl Round<'_> {
                 if let Some(connected) = self.place(place, *wish, &mut tried)? {
                     return Ok(Ok(connected));
                 }
-                if tried.last().is_some_and(|tried| tried.refusal.ends_the_round()) {
+                if tried.last().is_some_and(|tried| tried.refusal.ends_the_round()) || self.is_over(&tried) {
                     return Ok(Err(tried));
                 }
             }
@@ -215,9 +233,10 @@ impl Round<'_> {
 
     fn resolve(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
         let host = (name.to_owned(), port);
-        let found = in_time(self.limit, move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        let limit = self.limit();
+        let found = in_time(limit, move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
         let mut addresses = match found {
-            None => return Err(Refusal::Silent(self.limit.unwrap_or_default())),
+            None => return Err(Refusal::Silent(limit.unwrap_or_default())),
             Some(Ok(addresses)) if !addresses.is_empty() => addresses,
             Some(Ok(_)) => return Err(Refusal::Unresolved("it has no address".to_owned())),
             Some(Err(error)) => return Err(Refusal::Unresolved(plain(&error.to_string()))),
@@ -243,8 +262,16 @@ impl Round<'_> {
                 config.host_path(folder);
             }
             (_, Some(address)) => {
-                // The name is what the certificate has to have.
-                config.host(place.host.as_deref().unwrap_or(&address.ip().to_string()));
+                // The name is what the certificate has to have. One that no certificate can
+                // have does no harm where nobody looks at it.
+                let address_name = address.ip().to_string();
+                let host = place.host.as_deref().unwrap_or(&address_name);
+                let can_be_named = ServerName::try_from(host).is_ok();
+                if !can_be_named && self.target.tls.mode == SslMode::VerifyFull {
+                    let why = "the name of this host cannot stand in a certificate".to_owned();
+                    return Ok(Err(Refusal::Other(why, None)));
+                }
+                config.host(if can_be_named { host } else { &address_name });
                 config.hostaddr(address.ip());
             }
             (_, None) => {}
@@ -252,10 +279,11 @@ impl Round<'_> {
         if let Some(password) = &place.password {
             config.password(&password.secret);
         }
-        if let Some(limit) = self.limit {
+        let limit = self.limit();
+        if let Some(limit) = limit {
             config.connect_timeout(limit);
         }
-        Ok(self.connect(config, self.tls(mode)?, place, wish))
+        Ok(self.connect(config, self.tls(mode)?, limit, place, wish))
     }
 
     fn tls(&self, mode: DriverMode) -> Result<MakeRustlsConnect, Failure> {
@@ -274,17 +302,18 @@ impl Round<'_> {
         &self,
         config: Config,
         tls: MakeRustlsConnect,
+        limit: Option<Duration>,
         place: &Place,
         wish: SessionAttrs,
     ) -> Result<Connected, Refusal> {
         let for_cancel = tls.clone();
-        let connected = in_time(self.limit, move || {
+        let connected = in_time(limit, move || {
             let mut client = config.connect(tls)?;
             let unwanted = if wish == SessionAttrs::Any { None } else { unwanted(&mut client, wish)? };
             Ok((client, unwanted))
         });
         match connected {
-            None => Err(Refusal::Silent(self.limit.unwrap_or_default())),
+            None => Err(Refusal::Silent(limit.unwrap_or_default())),
             Some(Ok((_, Some(unwanted)))) => Err(Refusal::Unwanted(unwanted)),
             Some(Ok((client, None))) => {
                 let token = client.cancel_token();

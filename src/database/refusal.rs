@@ -35,7 +35,8 @@ impl Refusal {
         }
         if let Some(error) = rustls_error(&error) {
             let (why, hint) = tls::explain(error, host, roots);
-            return Refusal::Tls(why, hint);
+            // What only we cannot do is no reason to go on without TLS.
+            return if why == tls::VERSION_1 { Refusal::Other(why, hint) } else { Refusal::Tls(why, hint) };
         }
         // The driver's kinds of error can be told apart by their texts alone.
         let kind = error.to_string();
@@ -110,7 +111,9 @@ impl Refusal {
 
     pub(super) fn why(&self) -> String {
         match self {
-            Refusal::Silent(limit) => format!("no answer within {}", humantime::format_duration(*limit)),
+            Refusal::Silent(limit) => {
+                format!("no answer within {}", humantime::format_duration(rounded(*limit)))
+            }
             Refusal::Unresolved(why) => format!("the name does not resolve: {why}"),
             Refusal::Unwanted(why) => format!("{why}, and target_session_attrs wants another one"),
             Refusal::Server(error) => reason(error),
@@ -149,6 +152,13 @@ impl Refusal {
             _ => return None,
         })
     }
+}
+
+/// Without the digits that nobody asked for.
+fn rounded(duration: Duration) -> Duration {
+    let unit = if duration < Duration::from_secs(1) { 10 } else { 1000 };
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(milliseconds.saturating_add(unit / 2) / unit * unit)
 }
 
 /// What rustls said, if it is among the causes.

@@ -16,9 +16,10 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 use x509_cert::Certificate;
+use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode as _, Encode as _};
-use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
 
 use crate::failure::Failure;
 use crate::report::Exit;
@@ -90,6 +91,9 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Failure> {
     let failure =
         |error: &dyn std::fmt::Display| unusable(&format!("private key {}: {error}", file.display()));
     let metadata = std::fs::metadata(file).map_err(|error| failure(&error))?;
+    if !metadata.is_file() {
+        return Err(failure(&"it is not a plain file"));
+    }
     let others = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.mode() & others != 0 {
         return Err(failure(&"others may read it").hint("chmod 600 mends that"));
@@ -115,7 +119,8 @@ struct Verifier {
 
 #[derive(Debug)]
 struct Trusted {
-    chains: Arc<WebPkiServerVerifier>,
+    /// Those who may sign others; none may be among them.
+    chains: Option<Arc<WebPkiServerVerifier>>,
     /// The same as they were read: a server may present one of them as its own.
     certificates: Vec<CertificateDer<'static>>,
 }
@@ -136,10 +141,16 @@ impl Verifier {
         };
         let trusted = certificates.map(|certificates| {
             let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(certificates.iter().cloned());
+            let now = UnixTime::now();
+            let signers = certificates.iter().filter(|certificate| may_sign(certificate, now));
+            roots.add_parsable_certificates(signers.cloned());
+            if roots.is_empty() {
+                return Ok(Trusted { chains: None, certificates });
+            }
             let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
                 .map_err(|error| unusable(&error.to_string()))?;
+            let chains = Some(chains);
             Ok(Trusted { chains, certificates })
         });
         Ok(Verifier {
@@ -171,14 +182,19 @@ impl ServerCertVerifier for Verifier {
             )
         };
         // The name is looked at last: who is not named right has passed everything else.
-        let verified = trusted.chains.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
+        let verified = match &trusted.chains {
+            Some(chains) => chains.verify_server_cert(end_entity, intermediates, name, ocsp_response, now),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
         let error = match verified {
             Err(error) => error,
             passed => return passed,
         };
-        if trusted.certificates.iter().any(|certificate| certificate == end_entity) {
-            // Trusted itself, as one that signed itself often is: rustls refuses an
-            // authority's certificate from a server.
+        if signed_itself_for_a_server(end_entity)
+            && trusted.certificates.contains(&end_entity.clone().into_owned())
+        {
+            // rustls refuses an authority's certificate from a server, and one that may
+            // sign nobody as an authority; here it is both, and trusted to the letter.
             in_time(end_entity, now)?;
         } else if !named_wrong(&error) {
             return Err(error);
@@ -231,6 +247,43 @@ fn public_key(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDe
     parsed(certificate)?.tbs_certificate.subject_public_key_info.to_der().ok().map(Into::into)
 }
 
+/// Whether this certificate may sign others, now. webpki takes whatever it is given as a
+/// trust anchor for an authority.
+fn may_sign(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
+    let Some(parsed) = parsed(certificate) else { return false };
+    let said = &parsed.tbs_certificate;
+    // Version 1 has no way to say it.
+    let authority = match said.get::<BasicConstraints>() {
+        Ok(Some((_, constraints))) => constraints.ca,
+        Ok(None) => said.version == x509_cert::Version::V1,
+        Err(_) => false,
+    };
+    let key_usage = match said.get::<KeyUsage>() {
+        Ok(Some((_, usage))) => usage.key_cert_sign(),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    authority && key_usage && in_time(certificate, now).is_ok()
+}
+
+/// Whether it names itself as its issuer, and is one that a server may show.
+fn signed_itself_for_a_server(certificate: &CertificateDer<'_>) -> bool {
+    let Some(certificate) = parsed(certificate) else { return false };
+    let certificate = &certificate.tbs_certificate;
+    let purpose = match certificate.get::<ExtendedKeyUsage>() {
+        Ok(Some((_, usage))) => usage.0.contains(&SERVER_AUTH),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    purpose && certificate.issuer == certificate.subject
+}
+
+/// RFC 5280 section 4.2.1.12.
+const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+
+/// RFC 5280 appendix A.1.
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
 fn in_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
     let validity = parsed(certificate).ok_or(CertificateError::BadEncoding)?.tbs_certificate.validity;
     let now = Duration::from_secs(now.as_secs());
@@ -271,9 +324,8 @@ fn has_name(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
     if others {
         return same;
     }
-    let common_name = x509_cert::der::asn1::ObjectIdentifier::new_unwrap("2.5.4.3");
     let names = certificate.tbs_certificate.subject.0;
-    let mut values = names.iter().flat_map(|name| name.0.iter()).filter(|value| value.oid == common_name);
+    let mut values = names.iter().flat_map(|name| name.0.iter()).filter(|value| value.oid == COMMON_NAME);
     values.next().is_some_and(|value| {
         let text = String::from_utf8_lossy(value.value.value()).into_owned();
         matches(&text, &host)
@@ -288,6 +340,9 @@ fn matches(pattern: &str, host: &str) -> bool {
         None => pattern == host,
     }
 }
+
+/// What is wrong with a certificate that only authmig cannot check.
+pub(super) const VERSION_1: &str = "its certificate is not of X.509 version 3, and cannot be checked";
 
 /// What is wrong with a server's certificate, or with TLS, in words.
 pub(super) fn explain(error: &TlsError, host: &str, roots: &Roots) -> (String, Option<&'static str>) {
@@ -313,7 +368,10 @@ pub(super) fn explain(error: &TlsError, host: &str, roots: &Roots) -> (String, O
                 Some("sslmode=verify-ca does not look at the name"),
             ),
             CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
-                ("its certificate is not of X.509 version 3, and cannot be checked".to_owned(), Some(version))
+                (VERSION_1.to_owned(), Some(version))
+            }
+            CertificateError::Other(other) if other.to_string().contains("UsedAsCa") => {
+                ("its certificate is signed by one that may not sign others".to_owned(), None)
             }
             other => (format!("its certificate is not accepted: {other}"), None),
         },

@@ -95,7 +95,7 @@ fn url(text: &str) -> Result<Vec<Setting>, Wrong> {
     }
 
     if let Some(query) = rest.strip_prefix('?').filter(|query| !query.is_empty()) {
-        for part in query.split('&') {
+        for part in query.strip_suffix('&').unwrap_or(query).split('&') {
             let Some((name, value)) = part.split_once('=') else {
                 return Err(Wrong::new("has an option without a = behind the ?").hint(PERCENT));
             };
@@ -143,10 +143,10 @@ fn store(settings: &mut Vec<Setting>, name: &str, value: &str) -> Result<(), Wro
 
 fn named(name: &str) -> Result<&'static Keyword, Wrong> {
     keyword::find(name).ok_or_else(|| {
-        Wrong::new(match keyword::nearest(name) {
-            Some(nearest) => format!("has an option \"{name}\", which does not exist: is {nearest} meant?"),
-            None => "has an option that does not exist".to_owned(),
-        })
+        // What was written may be a piece of a password, and what was meant is none.
+        let meant = keyword::nearest(name).map_or_else(String::new, |name| format!(": is {name} meant?"));
+        Wrong::new(format!("has an option that does not exist{meant}"))
+            .hint("options of other drivers (schema, pgbouncer, …) have to go")
     })
 }
 
@@ -296,7 +296,7 @@ mod tests {
             ("user=u s3cret host=h", "it has a word without a = behind it"),
             ("password='s3cret", "it has a ' without a second one"),
             ("s3cret=h", "it has an option that does not exist"),
-            ("sslmodus=s3cret", "it has an option \"sslmodus\", which does not exist: is sslmode meant?"),
+            ("sslmodus=s3cret", "it has an option that does not exist: is sslmode meant?"),
             ("postgres://u:s3@cret@h/d", "it has more than one @ in front of its hosts"),
             ("postgres://u:12/s3cret@h/d", "it has an @ behind its first /"),
             ("postgres://h/d?s3cret", "it has an option without a = behind the ?"),

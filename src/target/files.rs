@@ -72,6 +72,8 @@ fn fields(line: &str) -> Option<[String; 5]> {
             '\\' if index < 4 => fields[index].extend([c].into_iter().chain(characters.next())),
             '\\' => fields[index].extend(characters.next()),
             ':' if index < 4 => index += 1,
+            // So libpq has it: what is behind one more is not looked at.
+            ':' => break,
             c => fields[index].push(c),
         }
     }
@@ -111,7 +113,7 @@ fn settings(text: &str, name: &str) -> Result<Option<Vec<Setting>>, (usize, Stri
             if found.is_some() {
                 break;
             }
-            if title.strip_suffix(']') == Some(name) {
+            if title.strip_prefix(name).is_some_and(|rest| rest.starts_with(']')) {
                 found = Some(Vec::new());
             }
             continue;
@@ -151,7 +153,7 @@ mod tests {
         );
         let of = |host, port, dbname, user| file.password(&[host], port, dbname, user);
         assert_eq!(of("db.example", 5432, "shop", "app"), Some(("first", 2)));
-        assert_eq!(of("db.example", 5433, "shop", "app"), Some(("se:co\\nd:x", 3)));
+        assert_eq!(of("db.example", 5433, "shop", "app"), Some(("se:co\\nd", 3)));
         assert_eq!(of("db.example", 5433, "shop", "other"), None);
         assert_eq!(of(":", 1, "a:b", "u"), None);
         assert_eq!(of("localhost", 1, "a", "u"), Some(("socket", 5)));

@@ -38,7 +38,7 @@ impl Given {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Failure> {
         let Some(text) = self.get(keyword) else { return Ok(None) };
-        match parse(text.trim()) {
+        match parse(text) {
             Some(value) => Ok(Some(value)),
             // The value is not shown: in a URL with a stray / it is part of the password.
             None => Err(wrong(format!("{keyword}{} has to be {takes}", self.place(keyword)))),
@@ -53,7 +53,7 @@ impl Given {
 
     /// A number of seconds; nothing and zero stand for the default.
     pub(super) fn seconds(&self, keyword: &str) -> Result<Option<Duration>, Failure> {
-        let number = self.parsed(keyword, "a number of seconds", |text| text.parse::<i64>().ok())?;
+        let number = self.parsed(keyword, "a number of seconds", |text| text.trim().parse::<i32>().ok())?;
         Ok(number.and_then(|number| u64::try_from(number).ok()).filter(|n| *n > 0).map(Duration::from_secs))
     }
 
@@ -113,6 +113,10 @@ pub(super) fn gather(option: Option<&str>, around: &Surroundings) -> Result<Give
         if value.contains('\0') {
             return Err(wrong(format!("{name}{} has a NUL in it", given.place(name))));
         }
+        if *name == "dbname" && value.contains("://") {
+            let message = format!("dbname{} is a connection string", given.place(name));
+            return Err(wrong(message).hint("DATABASE_URL and --database-url take one"));
+        }
         if let Some(keyword::Treatment::Refused(but, why)) = treatment
             && !value.is_empty()
             && !but.contains(&value.as_str())
@@ -147,5 +151,7 @@ fn service(
             return Ok((path, settings));
         }
     }
-    Err(wrong(format!("there is no service \"{name}\"{} in any service file", given.place("service"))))
+    // It may be a connection string that was meant for another variable.
+    let shown = if name.contains("://") { String::new() } else { format!(" \"{name}\"") };
+    Err(wrong(format!("there is no service{shown}{} in any service file", given.place("service"))))
 }

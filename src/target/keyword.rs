@@ -82,7 +82,7 @@ pub(super) const ALL: &[Keyword] = &[
     keyword(
         "require_auth",
         "PGREQUIREAUTH",
-        Refused(&[], "how the server authenticates is not checked: channel_binding=require is"),
+        Refused(&[], "how the server authenticates is not checked; channel_binding=require can be had"),
     ),
     keyword(
         "min_protocol_version",
@@ -103,7 +103,10 @@ pub(super) const ALL: &[Keyword] = &[
     keyword(
         "replication",
         "",
-        Refused(&["false", "off", "no", "0"], "migrations do not go through a replication connection"),
+        Refused(
+            &["false", "off", "no", "0", "f", "n"],
+            "migrations do not go through a replication connection",
+        ),
     ),
     keyword("target_session_attrs", "PGTARGETSESSIONATTRS", Same),
     keyword("load_balance_hosts", "PGLOADBALANCEHOSTS", Same),

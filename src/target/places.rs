@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+
+use nix::unistd::{Uid, User, geteuid};
 
 use super::Password;
 use super::given::{Given, wrong};
@@ -81,10 +84,7 @@ pub(super) fn places(given: &Given) -> Result<Vec<Place>, Failure> {
                     let address = named(&host);
                     (Some(host), address)
                 }
-                (None, None) => match default_socket(port) {
-                    Some(folder) => (None, Address::Socket(folder)),
-                    None => (Some("localhost".to_owned()), named("localhost")),
-                },
+                (None, None) => (None, Address::Socket(default_socket(port))),
             };
             Ok(Place { host, address, port, password: None })
         })
@@ -95,10 +95,15 @@ fn named(host: &str) -> Address {
     IpAddr::from_str(host).map_or_else(|_| Address::Name(host.to_owned()), Address::Ip)
 }
 
-/// The folder of the socket that is there, if one is.
-fn default_socket(port: u16) -> Option<PathBuf> {
-    let there = |folder: &&&str| Path::new(folder).join(format!(".s.PGSQL.{port}")).exists();
-    SOCKETS.iter().find(there).map(PathBuf::from)
+/// The folder of the socket. Everybody may make one in the second folder, and would be
+/// told our password: there, it counts only if it belongs to somebody who may know it.
+fn default_socket(port: u16) -> PathBuf {
+    let [system, open] = SOCKETS;
+    let socket = |folder: &str| Path::new(folder).join(format!(".s.PGSQL.{port}"));
+    let owner = std::fs::metadata(socket(open)).map(|metadata| Uid::from_raw(metadata.uid()));
+    let server = User::from_name("postgres").ok().flatten().map(|user| user.uid);
+    let trusted = owner.is_ok_and(|owner| owner.is_root() || owner == geteuid() || Some(owner) == server);
+    PathBuf::from(if !socket(system).exists() && trusted { open } else { system })
 }
 
 impl Place {

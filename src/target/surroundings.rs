@@ -19,17 +19,29 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Those of this process.
-    pub fn of_this_process() -> Surroundings {
-        let variables: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+    ///
+    /// # Errors
+    ///
+    /// A variable that says where to connect is not UTF-8.
+    pub fn of_this_process() -> Result<Surroundings, Failure> {
+        let mut variables = BTreeMap::new();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(variables.insert(name, value)),
+                Err(_) if name.starts_with("PG") || name.contains("DATABASE_URL") => {
+                    return Err(Failure::new(Exit::Usage, format!("{name} is not UTF-8")));
+                }
+                Err(_) => {}
+            }
+        }
         let account = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-        let home = variables.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        Surroundings {
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        Ok(Surroundings {
             home: home.or_else(|| Some(account.as_ref()?.dir.clone())),
             user: account.map(|account| account.name),
             variables,
-        }
+        })
     }
 
     /// A variable; an empty one counts as absent.
@@ -60,10 +72,16 @@ impl Surroundings {
                 }
                 (Some(text), None) => return Ok(Some((text.to_owned(), name))),
                 (None, Some(path)) => {
+                    // A connection string that was meant for the other variable is not shown.
+                    let shown = if path.contains("://") { String::new() } else { format!(", {path},") };
                     let text = std::fs::read_to_string(path).map_err(|error| {
-                        let message = format!("the file that {file} names, {path}, cannot be read: {error}");
+                        let message = format!("the file that {file} names{shown} cannot be read: {error}");
                         Failure::new(Exit::Usage, message)
                     })?;
+                    if text.trim().is_empty() {
+                        let message = format!("the file that {file} names{shown} is empty");
+                        return Err(Failure::new(Exit::Usage, message));
+                    }
                     return Ok(Some((text.trim().to_owned(), file)));
                 }
                 (None, None) => {}

@@ -1,6 +1,9 @@
 //! Certificates made for the tests.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
 
 /// A certificate and its private key, in PEM.
 pub(super) struct Signed {
@@ -27,6 +30,26 @@ impl Authority {
     pub(super) fn new(name: &str) -> Authority {
         let mut params = params(name, &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Authority::of(params)
+    }
+
+    /// One whose time is over.
+    pub(super) fn expired(name: &str) -> Authority {
+        let mut params = params(name, &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+        Authority::of(params)
+    }
+
+    /// One that may sign nobody, and does.
+    pub(super) fn false_one(name: &str) -> Authority {
+        let mut params = params(name, &[name]);
+        params.is_ca = IsCa::ExplicitNoCa;
+        Authority::of(params)
+    }
+
+    fn of(params: CertificateParams) -> Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap().pem();
         Authority { params, key, certificate }
@@ -56,6 +79,14 @@ impl Authority {
 pub(super) fn self_signed(common_name: &str) -> Signed {
     let mut params = params(common_name, &[]);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    Signed { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+}
+
+/// One that signed itself, for the use of clients.
+pub(super) fn self_signed_client(common_name: &str) -> Signed {
+    let mut params = params(common_name, &[common_name]);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let key = KeyPair::generate().unwrap();
     Signed { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
 }

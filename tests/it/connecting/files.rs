@@ -73,6 +73,18 @@ fn no_database_named_at_all_is_refused() {
 }
 
 #[test]
+fn a_variable_that_is_not_utf_8_is_not_passed_over() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let db = TestDb::new();
+    for variable in ["PGSSLMODE", "DATABASE_URL", "PGPASSWORD"] {
+        let mut command = db.command(&["status"]);
+        command.env(variable, std::ffi::OsStr::from_bytes(b"requ\xe4re"));
+        let run = crate::support::finish(command.spawn().unwrap()).exits(2);
+        assert_eq!(run.stderr, format!("error: {variable} is not UTF-8\n"));
+    }
+}
+
+#[test]
 fn a_password_file_that_others_may_read_is_not_used_and_said_so() {
     let db = TestDb::new();
     let folder = tempfile::tempdir().unwrap();

@@ -105,4 +105,14 @@ fn no_secret_is_written_at_any_level_whatever_goes_wrong() {
         }
     }
     assert_eq!(db.ask("select jwt_secret from auth_private.config"), secret);
+
+    // Where a connection string does not belong.
+    let string = "postgres://u:s3cret@127.0.0.1:1/x";
+    for variable in ["DATABASE_URL_FILE", "PGSERVICE", "PGDATABASE", "PGOPTIONS", "PGSERVICEFILE"] {
+        let mut command = db.command(&["status", "-vv"]);
+        command.env_remove("DATABASE_URL").env("PGHOST", "127.0.0.1").env("PGPORT", "1");
+        command.env(variable, string).env("PGAPPNAME", "x");
+        let run = finish(command.spawn().unwrap());
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("s3cret"), "{variable}: {}", run.stderr);
+    }
 }

@@ -11,7 +11,7 @@ use authmig::interrupt::Interrupt;
 use authmig::message::Message;
 use authmig::target::{Surroundings, Target};
 
-use super::certificates::{Authority, self_signed};
+use super::certificates::{Authority, self_signed, self_signed_client};
 use crate::support::server::{Server, free_port};
 use crate::support::setting;
 use crate::support::tools::missing;
@@ -111,6 +111,9 @@ const CASES: &[Case] = &[
     case("postgres://postgres@localhost:{port}/app?sslmode", REFUSED),
     case("postgres://postgres@localhost:{port}/app?sslmode=disable=1", REFUSED),
     case("postgres://postgres@localhost:{port}/app?&", REFUSED),
+    case("postgres://postgres@localhost:{port}/app?application_name=x&", TLS),
+    case("host=localhost port={port} user=postgres dbname=app sslmode=' prefer'", REFUSED),
+    case("host=localhost port=' {port} ' user=postgres dbname=app connect_timeout=' 5 '", TLS),
     case("postgres://postgres@localhost:{port}/%zz", REFUSED),
     case("postgres://postgres@localhost:{port}/%00", REFUSED),
     case("postgres://postgres@localhost:port/app", REFUSED),
@@ -234,6 +237,21 @@ const CASES: &[Case] = &[
     case("host=127.0.0.1 port={selfsigned} user=postgres dbname=app sslmode=verify-full sslrootcert={itself}", REFUSED),
     case("host=localhost port={cn} user=postgres dbname=app sslmode=verify-full sslrootcert={ca}", TLS),
     case("host=other.test hostaddr=127.0.0.1 port={cn} user=postgres dbname=app sslmode=verify-full sslrootcert={ca}", REFUSED),
+    // Certificates that are trusted, but not for that.
+    case("host=localhost port={forged} user=postgres dbname=app sslmode=require", TLS),
+    case("host=localhost port={forged} user=postgres dbname=app sslmode=verify-ca sslrootcert={leaf}", REFUSED),
+    case("host=localhost port={forged} user=postgres dbname=app sslmode=verify-full sslrootcert={leaf}", REFUSED),
+    case("host=localhost port={forged} user=postgres dbname=app sslmode=require sslrootcert={leaf}", REFUSED),
+    case("host=localhost port={outlived} user=postgres dbname=app sslmode=verify-full sslrootcert={oldca}", REFUSED),
+    case("host=localhost port={outlived} user=postgres dbname=app sslmode=require sslrootcert={oldca}", REFUSED),
+    case("host=localhost port={client} user=postgres dbname=app sslmode=verify-full sslrootcert={clientcert}", REFUSED),
+    case("host=localhost port={port} user=postgres dbname=app sslmode=verify-full sslrootcert={goodcert}", REFUSED),
+    case("host=localhost port={port} user=postgres dbname=app sslmode=verify-ca sslrootcert={goodcert}", REFUSED),
+    // Names that cannot stand in a certificate.
+    case("host=/nowhere hostaddr=127.0.0.1 port={port} user=postgres dbname=app", TLS),
+    case("host=a..b hostaddr=127.0.0.1 port={port} user=postgres dbname=app", TLS),
+    case("host=a..b hostaddr=127.0.0.1 port={port} user=postgres dbname=app sslmode=verify-ca sslrootcert={ca}", TLS),
+    case("host=a..b hostaddr=127.0.0.1 port={port} user=postgres dbname=app sslmode=verify-full sslrootcert={ca}", REFUSED),
     // A server without TLS.
     case("host=localhost port={plain} user=postgres dbname=app", PLAIN),
     case("host=localhost port={plain} user=postgres dbname=app sslmode=disable", PLAIN),
@@ -311,6 +329,22 @@ struct World {
     names: BTreeMap<&'static str, String>,
 }
 
+/// What every server has.
+const SETUP: &[&str] = &[
+    "create role trusted login",
+    "create role cert_user login",
+    "create role scram_user login password 's3cret/@:'",
+    "create role plain_user login password 'plain'",
+    "set password_encryption = md5",
+    "create role md5_user login password 'md5'",
+    "create database app",
+    "create database \"with space\"",
+    "create database only_tls",
+    "create database only_plain",
+    "create database read_only",
+    "alter database read_only set default_transaction_read_only = on",
+];
+
 fn world() -> World {
     let (ca, stranger) = (Authority::new("Test authority"), Authority::new("Another authority"));
     let names = ["localhost", "127.0.0.1", "::1", "*.wild.test"];
@@ -330,29 +364,22 @@ fn world() -> World {
                 &[("server.crt", certificate), ("server.key", key), ("root.crt", &ca.certificate)],
             ),
         };
-        server.sql(&[
-            "create role trusted login",
-            &create_me,
-            "create role cert_user login",
-            "create role scram_user login password 's3cret/@:'",
-            "create role plain_user login password 'plain'",
-            "set password_encryption = md5",
-            "create role md5_user login password 'md5'",
-            "create database app",
-            "create database \"with space\"",
-            "create database only_tls",
-            "create database only_plain",
-            "create database read_only",
-            "alter database read_only set default_transaction_read_only = on",
-        ]);
+        server.sql(&[&create_me]);
+        server.sql(SETUP);
         server
     };
     let signed = |signed: &super::certificates::Signed| start(Some((&signed.certificate, &signed.key)));
-    let good = signed(&ca.sign("test", &names));
+    let good_certificate = ca.sign("test", &names);
+    let good = signed(&good_certificate);
     let expired = signed(&ca.sign_expired("test", &names));
     let selfsigned = signed(&itself);
     let cn = signed(&ca.sign("localhost", &[]));
     let plain = start(None);
+    let (leaf, old_ca) = (Authority::false_one("leaf.test"), Authority::expired("Old authority"));
+    let for_clients = self_signed_client("localhost");
+    let forged = signed(&leaf.sign("localhost", &["localhost"]));
+    let outlived = signed(&old_ca.sign("localhost", &["localhost"]));
+    let client_server = signed(&for_clients);
 
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str, mode: u32| {
@@ -403,9 +430,20 @@ fn world() -> World {
         ("pgpass", put("pgpass", &pgpass, 0o600)),
         ("open", put("open.pgpass", &pgpass, 0o644)),
         ("me", me),
+        ("forged", forged.port.to_string()),
+        ("outlived", outlived.port.to_string()),
+        ("client", client_server.port.to_string()),
+        ("leaf", put("leaf.crt", &leaf.certificate, 0o644)),
+        ("oldca", put("old.crt", &old_ca.certificate, 0o644)),
+        ("clientcert", put("for_clients.crt", &for_clients.certificate, 0o644)),
+        ("goodcert", put("good.crt", &good_certificate.certificate, 0o644)),
         ("services", put("services", &service("here"), 0o644)),
     ]);
-    World { _servers: vec![good, expired, selfsigned, cn, plain], _folder: folder, names }
+    World {
+        _servers: vec![good, expired, selfsigned, cn, plain, forged, outlived, client_server],
+        _folder: folder,
+        names,
+    }
 }
 
 impl World {

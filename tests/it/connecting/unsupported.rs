@@ -8,7 +8,7 @@ fn what_is_not_supported_is_a_sentence_that_names_it() {
     for (option, sentence) in [
         (
             "require_auth=scram-sha-256",
-            "require_auth (--database-url) cannot be done: how the server authenticates is not checked: channel_binding=require is",
+            "require_auth (--database-url) cannot be done: how the server authenticates is not checked; channel_binding=require can be had",
         ),
         (
             "requirepeer=postgres",
@@ -38,7 +38,7 @@ fn what_is_not_supported_is_a_sentence_that_names_it() {
         ),
         (
             "replication=database",
-            "replication (--database-url) other than false, off, no, 0 cannot be done: migrations do not go through a replication connection",
+            "replication (--database-url) other than false, off, no, 0, f, n cannot be done: migrations do not go through a replication connection",
         ),
         (
             "scram_client_key=s3cret",

@@ -86,6 +86,18 @@ fn a_database_that_is_not_there_is_waited_for_only_if_that_is_wished() {
 }
 
 #[test]
+fn patience_is_for_all_places_together() {
+    // Each says nothing; one after the other they would take ten times as long as is given.
+    let db = TestDb::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = silent.local_addr().unwrap().to_string();
+    let url = format!("postgres://u@{}/d?sslmode=disable", [&*place; 20].join(","));
+    let run =
+        db.authmig(&["status", "--wait", "1s", "--connect-timeout", "10s", "--database-url", &url]).exits(5);
+    assert_eq!(run.stderr.matches("no answer within 1s").count(), 1, "{}", run.stderr);
+}
+
+#[test]
 fn what_cannot_heal_is_not_waited_for() {
     let db = TestDb::new();
     for (url, why) in [
