@@ -109,6 +109,13 @@ impl Server {
         config
     }
 
+    /// Whether there is a process, answering or not.
+    pub(crate) fn is_running(&self) -> bool {
+        let (home, folder) = (setting("AUTHMIG_TEST_BIN"), &self.folder);
+        let line = format!("{} '{home}/pg_ctl' -D '{folder}/data' status", setting("AUTHMIG_TEST_AS"));
+        Command::new("sh").args(["-c", &line]).output().unwrap().status.success()
+    }
+
     /// Whether it answers.
     pub(crate) fn is_up(&self) -> bool {
         self.config().connect(NoTls).is_ok()

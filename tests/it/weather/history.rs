@@ -133,17 +133,14 @@ fn any_row_of_the_ledger_yields_a_finding_or_an_error() {
             &["verify", "--format", "json"],
             &["migrate", "--dry-run"],
             &["rollback", "--all", "--yes", "--discard-data", "--dry-run"],
-            &["rollback", "--yes"],
+            &["rollback", "--yes", "--dry-run"],
             &["grants"],
             &["secret", "status"],
         ];
-        let mut happened = false;
         for command in commands {
             let run = site.db.authmig(command);
             prop_assert!((0..=9).contains(&run.code), "{command:?}: exit {}\n{}", run.code, run.stderr);
             prop_assert!(!run.stderr.contains("panicked"), "{command:?}\n{}", run.stderr);
-            // Where nothing that matters was damaged, this one goes on.
-            happened |= command == ["rollback", "--yes"] && run.code == 0 && run.stdout.contains("reverted");
             tally.borrow_mut().count(match run.code {
                 0 => "no objection",
                 2 => "refused: a parameter",
@@ -155,9 +152,6 @@ fn any_row_of_the_ledger_yields_a_finding_or_an_error() {
         let restore = tables.map(|table| {
             format!("delete from authmig.{table}; insert into authmig.{table} table public.kept_{table};")
         });
-        if happened {
-            site.db.authmig(&["migrate"]).exits(0);
-        }
         client.batch_execute(&format!("begin; {} commit;", restore.concat())).unwrap();
         drop(client);
         prop_assert_eq!(&outside(site.state()), &before);
