@@ -38,12 +38,13 @@ pub(super) fn refusal(report: &Report) -> Option<String> {
 }
 
 pub(super) fn event(event: &Event, verbose: bool) -> Option<String> {
-    match event {
-        Event::Locked(holder) => Some(format!("waiting: another authmig holds the lock: {holder}\n")),
-        Event::Waiting(why) => Some(format!("waiting: {why}\n")),
-        Event::Script(file) => verbose.then(|| format!("running {file}\n")),
-        Event::Notice(severity, text) => Some(format!("{severity}: {text}\n")),
-    }
+    let line = match event {
+        Event::Locked(holder) => format!("waiting: another authmig holds the lock: {holder}\n"),
+        Event::Waiting(why) => format!("waiting: {why}\n"),
+        Event::Script(file) => verbose.then(|| format!("running {file}\n"))?,
+        Event::Notice(severity, text) => format!("{severity}: {text}\n"),
+    };
+    Some(harmless(&line))
 }
 
 /// What goes on then, for a line that is gone when it is over.
@@ -58,7 +59,7 @@ pub(super) fn doing(event: &Event) -> Option<String> {
 
 /// An error as the house shows it: the sentence, the place with a caret, what to do.
 pub(super) fn failure(failure: &Failure) -> String {
-    let mut text = format!("error: {}\n", failure.message);
+    let mut text = format!("error: {}\n", failure.message.replace('\n', "\n       "));
     let said = failure
         .server
         .as_ref()
@@ -106,7 +107,12 @@ pub(super) fn failure(failure: &Failure) -> String {
     if let Some(hint) = &failure.hint {
         let _ = writeln!(text, "hint: {hint}");
     }
-    text
+    harmless(&text)
+}
+
+/// The text without what would command a terminal: servers and names can say anything.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
 fn server_message(failure: &Failure) -> String {
@@ -472,6 +478,15 @@ mod tests {
             }),
             ..Failure::new(Exit::ScriptFailed, "02-auth_schema failed; nothing was changed")
         }
+    }
+
+    #[test]
+    fn what_a_server_says_does_not_command_the_terminal() {
+        let said = "cannot connect: \u{1b}[2J\u{1b}]0;owned\u{7}\nerror: forged\r";
+        assert_eq!(
+            failure(&Failure::new(Exit::Unreachable, said)),
+            "error: cannot connect: \u{fffd}[2J\u{fffd}]0;owned\u{fffd}\n       error: forged\u{fffd}\n"
+        );
     }
 
     #[test]
