@@ -10,7 +10,7 @@ use super::conninfo::Setting;
 use super::keyword;
 
 /// A password file: lines of `host:port:database:user:password`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PassFile {
     /// Number, and the five fields.
     lines: Vec<(usize, [String; 5])>,

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::report::Exit;
 
 /// What surrounds the process: variables, and who runs it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Surroundings {
     /// The variables.
     pub variables: BTreeMap<String, String>,
