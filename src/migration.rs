@@ -2,8 +2,10 @@
 //! names, `NN-name.{up,down,verify}.sql`.
 
 use std::fmt;
+use std::hash::{Hash as _, Hasher as _};
 
 use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher13;
 
 /// The number of a migration, 1 to 2,147,483,647.
 ///
@@ -96,11 +98,14 @@ impl Migration {
         sha256(self.up.sql.as_bytes())
     }
 
-    /// refinery's checksum of the up script, as recorded in the history beside it.
+    /// refinery's checksum of the up script, as recorded in the history beside it: SipHash-1-3
+    /// of name, version and text, in the way of [`std::hash::Hash`].
     pub fn checksum(&self) -> u64 {
-        let name = format!("V{}__{}", self.version.number(), self.name);
-        // What it refuses, the grammar of file names has refused before.
-        refinery::Migration::unapplied(&name, &self.up.sql).map_or(0, |migration| migration.checksum())
+        let mut hasher = SipHasher13::new();
+        self.name.hash(&mut hasher);
+        self.version.number().hash(&mut hasher);
+        self.up.sql.hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -212,6 +217,22 @@ mod tests {
             verify: script(""),
         };
         assert_eq!(migration.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_refinery() {
+        for (number, name, sql) in [(1, "x", "abc"), (2, "auth_schema", ""), (i32::MAX, "a_2", "sélect 1;\n")] {
+            let script = |sql: &str| Script { file: String::new(), sql: sql.to_owned() };
+            let migration = Migration {
+                version: Version(number),
+                name: name.to_owned(),
+                up: script(sql),
+                down: script(""),
+                verify: script(""),
+            };
+            let theirs = refinery::Migration::unapplied(&format!("V{number}__{name}"), sql).unwrap();
+            assert_eq!(migration.checksum(), theirs.checksum(), "{name}");
+        }
     }
 
     proptest::proptest! {
