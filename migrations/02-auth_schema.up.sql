@@ -582,26 +582,24 @@ create function auth_private.access_token(
 language plpgsql volatile
 as $$
 declare
-    further text;
     signing_input text;
 begin
-    if subject is null or char_length(subject) > 255 or subject !~ '^[^\u0001-\u001f\u007f]+$' then
-        raise exception 'subject must be 1 to 255 characters, no control characters among them'
-            using errcode = 'invalid_parameter_value';
-    end if;
-    if auth_private.may_be_minted(role, config.authenticator_role) is not true then
+    if (char_length(subject) <= 255 and subject ~ '^[^\u0001-\u001f\u007f]+$'
+        and auth_private.may_be_minted(role, config.authenticator_role)) is not true
+    then
+        if (char_length(subject) <= 255 and subject ~ '^[^\u0001-\u001f\u007f]+$') is not true then
+            raise exception 'subject must be 1 to 255 characters, no control characters among them'
+                using errcode = 'invalid_parameter_value';
+        end if;
         raise exception 'this role cannot be given to a token'
             using errcode = 'invalid_parameter_value',
                 hint = 'The authenticator must be a member of it.';
     end if;
-    if config.issuer is not null or config.audience is not null then
-        further := concat(',"iss":' || to_json(config.issuer), ',"aud":' || to_json(config.audience));
-    end if;
     -- The header is {"alg":"HS256","typ":"JWT"}.
     signing_input := 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.' || auth.url_encode(convert_to(
-        format('{"role":%s,"sub":%s,"iat":%s,"exp":%s,"jti":"%s"%s%s}',
+        format('{"role":%s,"sub":%s,"iat":%s,"exp":%s,"jti":"%s"%s%s%s}',
             to_json(role), to_json(subject), issued_at, expires_at, gen_random_uuid(),
-            ',"sid":"' || sid || '"', further),
+            ',"sid":"' || sid || '"', ',"iss":' || to_json(config.issuer), ',"aud":' || to_json(config.audience)),
         'UTF8'));
     return signing_input || '.' || auth.url_encode(
         sha256(config.outer_pad || sha256(config.inner_pad || convert_to(signing_input, 'UTF8'))));
@@ -687,11 +685,11 @@ end $$;
 
 -- 8. Sessions ---------------------------------------------------------------
 
--- 244 random bits. PostgreSQL has no other source of random bytes that is fit for
--- this in its core.
+-- 32 bytes, 244 random bits in them. PostgreSQL has no other source of random bytes
+-- that is fit for this in its core.
 create function auth_private.random_bytes() returns bytea
 language sql volatile
-return sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+return uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
 
 -- The hash of a verifier, as it is stored.
 create function auth_private.verifier_hash(verifier text) returns bytea
@@ -799,11 +797,11 @@ begin
     end if;
     select * into strict config from auth_private.config;
     -- Before the row is stored: this is what refuses an unlawful subject or role.
-    headers := auth_private.token_headers(config, selector, verifier, subject, role, config.refresh_seconds);
+    headers := set_config('response.headers',
+        auth_private.token_headers(config, selector, verifier, subject, role, config.refresh_seconds), true);
     insert into auth.refresh_token (selector, subject, role, verifier_hash, created_at, rotated_at, expires_at)
     values (selector, subject, role, auth_private.verifier_hash(verifier), now, now,
         now + make_interval(secs => config.refresh_seconds));
-    headers := set_config('response.headers', headers, true);
 end $$;
 comment on function auth.issue_tokens(text, text) is
     'Starts a session and sends its access token and refresh token as cookies';

@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_refinery() {
-        for (number, name, sql) in [(1, "x", "abc"), (2, "auth_schema", ""), (i32::MAX, "a_2", "sélect 1;\n")] {
+        for (number, name, sql) in [(1, "x", "abc"), (2, "auth_schema", ""), (i32::MAX, "a_2", "sélect 1;\n")]
+        {
             let script = |sql: &str| Script { file: String::new(), sql: sql.to_owned() };
             let migration = Migration {
                 version: Version(number),

@@ -43,7 +43,7 @@ fn migrate_and_rollback_survive_a_signal_at_any_moment() {
             ["migrate", "rollback"].map(|command| Tally::of(format!("{command}: SIG{}", &name[1..])))
         })
         .collect();
-    for index in 0..often(150, 300) {
+    for index in 0..often(300, 300) {
         let (which, signal) = (index % 3, SIGNALS[index % 3]);
         let pause = dice.pause(migrate);
         let run = strike(&site, &["migrate"], signal, pause);
@@ -78,7 +78,7 @@ fn adopt_survives_a_signal_at_any_moment() {
     let after = site.state();
     let mut tallies: Vec<_> =
         SIGNALS.iter().map(|(name, _)| Tally::of(format!("migrate --adopt: SIG{}", &name[1..]))).collect();
-    for index in 0..often(150, 300) {
+    for index in 0..often(300, 300) {
         let site = copy();
         let signal = SIGNALS[index % 3];
         let pause = dice.pause(time);
