@@ -569,19 +569,20 @@ language sql stable
 return coalesce(configured,
     auth_private.accepted_seconds(nullif(current_setting('app.settings.jwt_exp', true), '')), 600);
 
--- An access token, signed with the key in config: RFC 7519 section 4.1; sid is that
--- of OpenID Connect. exp and iat are whole numbers: PostgREST takes a fraction for 0.
+-- An access token that lives for so many seconds, signed with the key in config or, if
+-- there is none, in the settings: RFC 7519 section 4.1; sid is that of OpenID Connect.
+-- exp and iat are whole numbers: PostgREST takes a fraction for 0.
 create function auth_private.access_token(
     config auth_private.config,
     subject text,
     role text,
     sid text,
-    issued_at bigint,
-    expires_at bigint
+    lifetime int
 ) returns text
 language plpgsql volatile
 as $$
 declare
+    issued_at constant bigint := floor(date_part('epoch', clock_timestamp()));
     signing_input text;
 begin
     if (char_length(subject) <= 255 and subject ~ '^[^\u0001-\u001f\u007f]+$'
@@ -595,10 +596,13 @@ begin
             using errcode = 'invalid_parameter_value',
                 hint = 'The authenticator must be a member of it.';
     end if;
+    if config.inner_pad is null then
+        config := auth_private.keyed(config, auth_private.key_from_settings());
+    end if;
     -- The header is {"alg":"HS256","typ":"JWT"}.
     signing_input := 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.' || auth.url_encode(convert_to(
         format('{"role":%s,"sub":%s,"iat":%s,"exp":%s,"jti":"%s"%s%s%s}',
-            to_json(role), to_json(subject), issued_at, expires_at, gen_random_uuid(),
+            to_json(role), to_json(subject), issued_at, issued_at + lifetime, gen_random_uuid(),
             ',"sid":"' || sid || '"', ',"iss":' || to_json(config.issuer), ',"aud":' || to_json(config.audience)),
         'UTF8'));
     return signing_input || '.' || auth.url_encode(
@@ -642,8 +646,30 @@ exception
         return null;
 end $$;
 
--- response.headers with both cookies in it; null and 0 clear a cookie. What somebody
--- else has set in this transaction is kept, but for these cookies.
+-- What somebody else has set in response.headers in this transaction, but for these
+-- cookies: objects, each with a comma behind it.
+create function auth_private.kept_headers(prefix text) returns text
+language plpgsql stable
+as $$
+begin
+    return string_agg(header::text || ',', '' order by position)
+      from json_array_elements(current_setting('response.headers')::json)
+           with ordinality as present (header, position)
+     cross join json_each_text(header) as field
+     where lower(field.key) <> 'cache-control'
+       and not (lower(field.key) = 'set-cookie'
+            and (starts_with(field.value, prefix || 'access_token=')
+                 or starts_with(field.value, prefix || 'refresh_token=')));
+exception
+    -- PostgREST would answer 500 for it, after the commit.
+    when others then
+        raise warning 'response.headers was not an array of objects and is replaced';
+        return null;
+end $$;
+
+-- response.headers with both cookies in it; null and 0 clear a cookie. RFC 6749 section
+-- 5.1 wants no-store. Nothing in here needs escaping: tokens are base64url and hex, and
+-- check_config() keeps the attributes to as little.
 create function auth_private.response_headers(
     prefix text,
     attributes text,
@@ -652,35 +678,12 @@ create function auth_private.response_headers(
     refresh_token text,
     refresh_age int
 ) returns text
-language plpgsql stable
-as $$
-declare
-    kept text;
-begin
-    if current_setting('response.headers', true) <> '' then
-        begin
-            select string_agg(header::text || ',', '' order by position) into kept
-              from json_array_elements(current_setting('response.headers')::json)
-                   with ordinality as present (header, position)
-             cross join json_each_text(header) as field
-             where lower(field.key) <> 'cache-control'
-               and not (lower(field.key) = 'set-cookie'
-                    and (starts_with(field.value, prefix || 'access_token=')
-                         or starts_with(field.value, prefix || 'refresh_token=')));
-        exception
-            -- PostgREST would answer 500 for it, after the commit.
-            when others then
-                raise warning 'response.headers was not an array of objects and is replaced';
-        end;
-    end if;
-    -- RFC 6749 section 5.1 wants no-store. Nothing in here needs escaping: tokens are
-    -- base64url and hex, and check_config() keeps the attributes to as little.
-    return format('[%s{"Set-Cookie":"%saccess_token=%s%s%s"},{"Set-Cookie":"%srefresh_token=%s%s%s"},'
-        '{"Cache-Control":"no-store"}]',
-        kept,
-        prefix, access_token, attributes, access_age,
-        prefix, refresh_token, attributes, refresh_age);
-end $$;
+language sql stable
+return format('[%s{"Set-Cookie":"%saccess_token=%s%s%s"},{"Set-Cookie":"%srefresh_token=%s%s%s"},'
+    '{"Cache-Control":"no-store"}]',
+    case when current_setting('response.headers', true) <> '' then auth_private.kept_headers(prefix) end,
+    prefix, access_token, attributes, access_age,
+    prefix, refresh_token, attributes, refresh_age);
 
 
 -- 8. Sessions ---------------------------------------------------------------
@@ -702,7 +705,9 @@ create function auth_private.sid(selector uuid) returns text
 language sql immutable
 return encode(substr(sha256(uuid_send(selector)), 1, 16), 'hex');
 
--- response.headers with a new access token for a session, and its refresh token.
+-- response.headers with a new access token for a session, which it does not outlive,
+-- and its refresh token. PostgreSQL puts this into the expression that calls it. Not with
+-- a RETURN: then no column of the settings could be dropped and made again.
 create function auth_private.token_headers(
     config auth_private.config,
     selector uuid,
@@ -711,23 +716,15 @@ create function auth_private.token_headers(
     role text,
     refresh_age int
 ) returns text
-language plpgsql volatile
+language sql volatile
 as $$
-declare
-    issued_at constant bigint := floor(date_part('epoch', clock_timestamp()));
-    -- It does not outlive its session.
-    access_age constant int := least(auth_private.access_seconds(config.access_seconds), refresh_age);
-begin
-    if config.jwt_secret is null then
-        config := auth_private.keyed(config, auth_private.key_from_settings());
-    end if;
-    return auth_private.response_headers(config.cookie_prefix, config.cookie_attributes,
+    select auth_private.response_headers(config.cookie_prefix, config.cookie_attributes,
         auth_private.access_token(config, subject, role, auth_private.sid(selector),
-            issued_at, issued_at + access_age),
-        access_age,
+            least(auth_private.access_seconds(config.access_seconds), refresh_age)),
+        least(auth_private.access_seconds(config.access_seconds), refresh_age),
         concat(selector, '.', verifier),
-        refresh_age);
-end $$;
+        refresh_age)
+$$;
 
 -- For PostgREST's db-pre-config: the secret and the audience, so that both sides
 -- have the same. Local to the transaction, or every request could read them. It
@@ -765,7 +762,6 @@ as $$
 declare
     config auth_private.config;
     key constant bytea := auth_private.decode_secret(secret);
-    issued_at constant bigint := floor(date_part('epoch', clock_timestamp()));
 begin
     if key is null or octet_length(key) < 32 then
         raise exception 'the secret must be base64 of 32 bytes or more'
@@ -773,7 +769,7 @@ begin
     end if;
     select * into strict config from auth_private.config;
     return auth_private.access_token(auth_private.keyed(config, key), subject, role, null,
-        issued_at, issued_at + auth_private.access_seconds(config.access_seconds));
+        auth_private.access_seconds(config.access_seconds));
 end $$;
 comment on function auth.generate_user_jwt(text, text, text) is
     'An access token on its own, without a session, signed with the given base64 secret';
@@ -838,6 +834,7 @@ declare
     presented_hash bytea;
     session record;
     now timestamptz;
+    seconds_left int;
     headers text;
 begin
     if current_setting('request.method', true) in ('GET', 'HEAD') then
@@ -888,9 +885,10 @@ begin
                rotated_at = now
          where t.selector = session.selector;
     end if;
+    seconds_left := floor(date_part('epoch', session.expires_at - now));
     headers := set_config('response.headers',
         auth_private.token_headers(config, session.selector, verifier,
-            session.subject, session.role, floor(date_part('epoch', session.expires_at - now))::int), true);
+            session.subject, session.role, seconds_left), true);
 end $$;
 comment on function auth.refresh_tokens() is
     'Exchanges the refresh token in the cookie for a new access token and a new refresh token';

@@ -81,8 +81,14 @@ fn a_full_disk_changes_nothing() {
         let run = site.db.authmig(&["migrate"]);
         std::fs::remove_file(&ballast).unwrap();
         // A server that cannot write its log of changes stops, and starts again by itself,
-        // if there is room enough by then for what starting takes.
-        while !server.is_up() {
+        // if there is room enough by then for what starting takes. It may be about to.
+        let stays_up = || {
+            server.config().connect(postgres::NoTls).is_ok_and(|mut client| {
+                std::thread::sleep(Duration::from_millis(200));
+                client.batch_execute("checkpoint").is_ok()
+            })
+        };
+        while !stays_up() {
             std::thread::sleep(Duration::from_millis(20));
             if !server.is_running() {
                 server.start();
