@@ -688,11 +688,11 @@ return format('[%s{"Set-Cookie":"%saccess_token=%s%s%s"},{"Set-Cookie":"%srefres
 
 -- 8. Sessions ---------------------------------------------------------------
 
--- 32 bytes, 244 random bits in them. PostgreSQL has no other source of random bytes
--- that is fit for this in its core.
+-- 244 random bits. PostgreSQL has no other source of random bytes that is fit for
+-- this in its core.
 create function auth_private.random_bytes() returns bytea
 language sql volatile
-return uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+return sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
 
 -- The hash of a verifier, as it is stored.
 create function auth_private.verifier_hash(verifier text) returns bytea

@@ -206,16 +206,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_digest_is_that_of_sha256sum() {
+    fn migration(number: i32, name: &str, up: &str) -> Migration {
         let script = |sql: &str| Script { file: String::new(), sql: sql.to_owned() };
-        let migration = Migration {
-            version: Version(1),
-            name: "x".to_owned(),
-            up: script("abc"),
+        Migration {
+            version: Version(number),
+            name: name.to_owned(),
+            up: script(up),
             down: script(""),
             verify: script(""),
-        };
+        }
+    }
+
+    #[test]
+    fn the_digest_is_that_of_sha256sum() {
+        let migration = migration(1, "x", "abc");
         assert_eq!(migration.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
@@ -223,16 +227,9 @@ mod tests {
     fn the_checksum_is_that_of_refinery() {
         for (number, name, sql) in [(1, "x", "abc"), (2, "auth_schema", ""), (i32::MAX, "a_2", "sélect 1;\n")]
         {
-            let script = |sql: &str| Script { file: String::new(), sql: sql.to_owned() };
-            let migration = Migration {
-                version: Version(number),
-                name: name.to_owned(),
-                up: script(sql),
-                down: script(""),
-                verify: script(""),
-            };
+            let ours = migration(number, name, sql);
             let theirs = refinery::Migration::unapplied(&format!("V{number}__{name}"), sql).unwrap();
-            assert_eq!(migration.checksum(), theirs.checksum(), "{name}");
+            assert_eq!(ours.checksum(), theirs.checksum(), "{name}");
         }
     }
 

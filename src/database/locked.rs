@@ -280,8 +280,8 @@ fn push_own(message: &mut Message, file: &str, sql: &str) {
 }
 
 /// refinery's form of a migration. Not by `unapplied`, which takes the name apart that
-/// the catalog has taken apart before, with an engine for regular expressions that is a
-/// fifth of the binary.
+/// the catalog has taken apart before, with an engine for regular expressions that would be
+/// a quarter of the binary.
 fn refinery(migration: &Migration) -> Result<RefineryMigration, Failure> {
     serde_json::from_value(json!({
         "state": "Unapplied",
