@@ -5,7 +5,11 @@ with found (rank, source, secret) as (
       from auth_private.config as c
      union all
     select case split_part(e.entry, '=', 1) when 'pgrst.jwt_secret' then 2 else 4 end,
-           split_part(e.entry, '=', 1) || case s.setrole when 0 then ' of the database' else ' of the role ' || s.setrole::regrole end,
+           split_part(e.entry, '=', 1) || case
+                when s.setrole <> 0 then ' of the role ' || s.setrole::regrole
+                when s.setdatabase <> 0 then ' of the database'
+                else ' of all roles'
+           end,
            substr(e.entry, strpos(e.entry, '=') + 1)
       from pg_catalog.pg_db_role_setting as s,
            unnest(s.setconfig) as e (entry)

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use crate::support::proxy::Proxy;
+use crate::support::server::Server;
 use crate::support::{JWT_SECRET, OTHER_JWT_SECRET, TestDb, feed, finish};
 
 fn set(db: &TestDb, arguments: &[&str], text: &str) -> crate::support::Run {
@@ -92,6 +93,17 @@ fn status_tells_source_length_and_fingerprint() {
         ])
     );
     assert!(!run.stdout.contains(JWT_SECRET) && !run.stdout.contains(OTHER_JWT_SECRET));
+}
+
+/// What `alter role all` sets counts in every database of the server, so it has its own.
+#[test]
+fn a_setting_of_all_roles_is_not_one_of_the_database() {
+    let server = Server::new("");
+    let db = TestDb::on(server.config(), "template0");
+    db.authmig(&["migrate"]).exits(0);
+    db.sql(&format!("alter role all set app.settings.jwt_secret = '{OTHER_JWT_SECRET}'"));
+    let run = db.authmig(&["secret", "status", "--format", "json"]).exits(0);
+    assert_eq!(run.json()["sources"][0]["source"], "app.settings.jwt_secret of all roles");
 }
 
 #[test]
