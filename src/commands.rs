@@ -17,7 +17,6 @@ use crate::database::{Database, Limits, Patience, Tell};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::interrupt::Interrupt;
-use crate::message::{Message, parameter_settings, settings};
 use crate::migration::Version;
 use crate::parameters::{self, Values};
 use crate::plan::{Entry, Obstacle, Plan, Until};
@@ -67,25 +66,6 @@ impl<'a> Context<'a> {
     /// What there is to revert.
     pub fn down(&self, history: &History, until: Until) -> Result<Plan<'a>, Failure> {
         Plan::down(self.catalog, history, until).map_err(|obstacle| self.obstacle(obstacle))
-    }
-
-    /// What to ask before a plan is carried out: these questions, with the parameters and
-    /// the names of what is to be applied as settings.
-    pub fn preflight(
-        &self,
-        history: &History,
-        sql: &str,
-        plan: &Plan<'_>,
-        adopt: bool,
-    ) -> Result<Message, Failure> {
-        let mut message = Message::new(&parameter_settings(&self.parameters(history)?));
-        let names: Vec<_> = plan.steps.iter().map(|migration| migration.name.as_str()).collect();
-        message.push(&settings(&[
-            ("authmig.pending", &format!("{{{}}}", names.join(","))),
-            ("authmig.adopt", if adopt { "yes" } else { "no" }),
-        ]));
-        message.push(sql);
-        Ok(message)
     }
 
     /// Why there is no plan, in words.

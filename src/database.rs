@@ -4,6 +4,7 @@ mod connect;
 mod locked;
 mod refusal;
 mod tls;
+mod work;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -24,8 +25,11 @@ use crate::target::Target;
 
 use connect::Connected;
 pub use connect::Patience;
-pub(crate) use locked::AUTH_SCHEMA;
 pub use locked::{Locked, Stored};
+pub use work::Work;
+
+/// The migration that holds the table of sessions and the settings.
+pub(crate) const AUTH_SCHEMA: &str = "auth_schema";
 
 /// Who is told what happens while it happens.
 pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
@@ -42,9 +46,9 @@ pub struct Limits {
 }
 
 /// What came of the wish for the lock.
-pub enum Lock<'a> {
-    /// It is taken.
-    Taken(Locked<'a>),
+pub enum Lock<'a, T> {
+    /// It is taken, and the work is done that `T` is about.
+    Taken(Locked<'a>, T),
     /// With this history there is nothing to do: no lock is held.
     NotWanted(History),
 }
@@ -83,17 +87,24 @@ impl Database {
             move |notice| {
                 // A rehearsal and the real thing say the same: once is enough.
                 let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                if notice.code().code() == "AMS01" {
+                if notice.code().code() == "AMS02" {
+                    // The lock is taken, and no script runs yet.
+                    marks
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((String::new(), Instant::now()));
+                } else if notice.code().code() == "AMS01" {
                     let script = notice.message().to_owned();
                     marks
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push((script.clone(), Instant::now()));
                     tell(Event::Script(script));
-                } else if !["42P06", "42P07", "42710"].contains(&notice.code().code())
+                } else if !["42P06", "42P07", "42710", "25P01"].contains(&notice.code().code())
                     && said.insert(notice.message().to_owned())
                 {
-                    // Those three say that something exists already, and is skipped.
+                    // Those say that something exists already, and is skipped; or that there is
+                    // nothing to roll back, since a syntax error keeps a whole message from starting.
                     tell(Event::Notice(notice.severity().to_lowercase(), notice.message().to_owned()));
                 }
             }
@@ -129,110 +140,115 @@ impl Database {
         check_version(answer.first())
     }
 
-    /// Takes the lock of a run that changes something, and reads the history again
-    /// under it.
+    /// Takes the lock of a run that changes something, and does its work under it, in one
+    /// message.
     ///
-    /// `wanted` says whether there is something to do, and what to ask first: rows of
-    /// what stands in the way, and what helps. While another run holds the lock, this
-    /// one reads the history now and then and asks `wanted` again.
-    pub fn lock(
+    /// `wanted` says what is to be done with a history, if anything, and what the caller
+    /// wants to know of that afterwards. If the history is another one under the lock, nothing
+    /// is done, and `wanted` is asked again. While another run holds the lock, this one
+    /// looks now and then whether it still does.
+    pub fn lock<T>(
         &mut self,
         mut history: History,
-        wanted: impl Fn(&History) -> Result<Option<Message>, Failure>,
-    ) -> Result<Lock<'_>, Failure> {
+        wanted: impl Fn(&History) -> Result<Option<(Work, T)>, Failure>,
+    ) -> Result<Lock<'_, T>, Failure> {
         let start = Instant::now();
         let mut pauses = Pauses::new();
         let mut told = false;
-        let history = loop {
-            let Some(preflight) = wanted(&history)? else {
+        let mut odd = 0;
+        loop {
+            let Some((work, about)) = wanted(&history)? else {
                 return Ok(Lock::NotWanted(history));
             };
-            match self.try_lock(&history, &preflight)? {
-                Attempt::Locked(fresh) => break fresh,
-                Attempt::Stale => {}
-                Attempt::Taken(holder) => {
-                    if start.elapsed() >= self.limits.lock_wait {
-                        return Err(Failure::new(
-                            Exit::Locked,
-                            format!("another authmig holds the lock: {holder}; nothing was changed"),
-                        )
-                        .hint("--lock-wait 5m waits longer"));
-                    }
-                    if !told {
-                        (self.tell)(Event::Locked(holder));
-                        told = true;
-                    }
-                    self.interrupt.sleep(pauses.next())?;
+            let mut holder = match self.try_lock(&history, &work)? {
+                Attempt::Done(answers) => {
+                    let since = self.lock_marks().first().map_or(start, |(_, at)| *at);
+                    return Ok(Lock::Taken(Locked::new(self, answers, since, !work.ends), about));
+                }
+                Attempt::Stale => None,
+                Attempt::Taken(holder) => Some(holder),
+            };
+            let waited = holder.is_some();
+            while let Some(other) = holder {
+                if start.elapsed() >= self.limits.lock_wait {
+                    return Err(Failure::new(
+                        Exit::Locked,
+                        format!("another authmig holds the lock: {other}; nothing was changed"),
+                    )
+                    .hint("--lock-wait 5m waits longer"));
+                }
+                if !told {
+                    (self.tell)(Event::Locked(other));
+                    told = true;
+                }
+                self.interrupt.sleep(pauses.next())?;
+                holder = self.holder()?;
+            }
+            let fresh = self.history()?;
+            if !waited && fresh == history {
+                // Between two looks, other runs can have changed it there and back. Once.
+                odd += 1;
+                if odd > 1 {
+                    return Err(odd_ledger(Failure::new(Exit::Drift, "")));
                 }
             }
-            history = self.history()?;
-        };
-        let locked = Locked::new(self, history);
-        if wanted(locked.history())?.is_some() {
-            Ok(Lock::Taken(locked))
-        } else {
-            let history = locked.history().clone();
-            locked.rollback()?;
-            Ok(Lock::NotWanted(history))
+            history = fresh;
         }
     }
 
-    fn try_lock(&mut self, history: &History, preflight: &Message) -> Result<Attempt, Failure> {
+    fn try_lock(&mut self, history: &History, work: &Work) -> Result<Attempt, Failure> {
         let mut message = Message::new(include_str!("sql/lock.sql"));
         message.push(&settings(&[
             ("lock_timeout", &milliseconds(self.limits.lock_timeout)),
             ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
+            ("authmig.planned", &history.to_json()),
         ]));
-        let question = if history.ledger {
-            history::READ_UNDER_LOCK
-        } else {
-            "select pg_catalog.to_regclass('authmig.schema_history')::text;"
-        };
-        message.push_section("history", question);
-        message.push_section("preflight", "");
-        message.push_message(preflight);
+        message.push(include_str!("sql/planned.sql"));
+        message.push_message(&work.message);
         let failure = match self.send(&message) {
-            Ok(answer) => return self.locked(history, &Sections::new(answer)),
+            Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),
             Err(failure) => failure,
         };
         if self.client.is_closed() {
             return Err(failure);
         }
-        if failure.sqlstate() == Some("AML01") {
-            let mut message = Message::new("rollback;");
-            message.push(include_str!("sql/holder.sql"));
-            let answer = self.send(&message)?;
-            return Ok(Attempt::Taken(holder(answer.first())));
-        }
+        // planned.sql marks that the lock is held; an error with a place is a script's.
+        let locked = failure.place.is_some() || !self.lock_marks().is_empty();
         self.rollback()?;
-        if no_ledger(&failure) { Ok(Attempt::Stale) } else { Err(refusal(failure)) }
+        match failure.sqlstate() {
+            Some("AML01") if !locked => Ok(match self.holder()? {
+                Some(holder) => Attempt::Taken(holder),
+                None => Attempt::Taken("one that has just ended".to_owned()),
+            }),
+            Some("AMH01") if !locked => Ok(Attempt::Stale),
+            _ if !locked && no_ledger(&failure) => Ok(Attempt::Stale),
+            Some("AMP01") if failure.place.is_none() => Err(self.obstacles(failure)),
+            _ if !locked => Err(refusal(failure)),
+            _ => Err(failure),
+        }
     }
 
-    /// What the answers under the lock mean.
-    fn locked(&mut self, history: &History, answers: &Sections) -> Result<Attempt, Failure> {
-        let fresh = match answers.get("history") {
-            [applied, parameters] if history.ledger => History::from_rows(applied, parameters),
-            [ledger] if ledger.first().is_some_and(|row| row.iter().all(Option::is_none)) => History::none(),
-            _ => {
-                // Another run has installed in the meantime.
-                self.rollback()?;
-                return Ok(Attempt::Stale);
-            }
+    /// Who holds the lock, if anybody does.
+    fn holder(&mut self) -> Result<Option<String>, Failure> {
+        let answer = self.send(&Message::new(include_str!("sql/holder.sql")))?;
+        Ok(answer.first().and_then(|rows| rows.first()).map(|row| holder(row)))
+    }
+
+    /// What a preflight has found: each what stands in the way, and below it what helps.
+    fn obstacles(&self, failure: Failure) -> Failure {
+        let found = failure.server.as_ref().and_then(|server| server.detail.as_deref()).unwrap_or_default();
+        let Ok(mut found) = serde_json::from_str::<Vec<(i32, String, String)>>(found) else {
+            return failure;
         };
-        let obstacles: Vec<_> =
-            answers.get("preflight").last().into_iter().flatten().map(|row| obstacle(row)).collect();
-        if obstacles.is_empty() || fresh != *history {
-            return Ok(Attempt::Locked(fresh));
-        }
-        self.rollback()?;
-        let things = if obstacles.len() == 1 { "one thing stands" } else { "several things stand" };
-        Err(Failure {
-            findings: obstacles,
+        found.sort();
+        let things = if found.len() == 1 { "one thing stands" } else { "several things stand" };
+        Failure {
+            findings: found.into_iter().map(|(_, what, help)| format!("{what}\n{help}")).collect(),
             ..Failure::new(
                 Exit::Failure,
                 format!("{things} in the way in {}; nothing was changed", self.name),
             )
-        })
+        }
     }
 
     /// Sends one message, and returns the rows of each statement that has any.
@@ -345,7 +361,7 @@ impl Database {
             let message = format!("the connection to {} was lost: {reason}; nothing was changed", self.name);
             return Failure { heals: true, ..Failure::new(Exit::Unreachable, message) };
         };
-        let running = self.lock_marks().last().map(|(file, _)| file.clone());
+        let running = self.lock_marks().last().map(|(file, _)| file.clone()).filter(|file| !file.is_empty());
         let place = message.place_of(error, running.as_deref());
         let mut failure = match &place {
             Some(place) => {
@@ -370,7 +386,7 @@ impl Database {
 }
 
 enum Attempt {
-    Locked(History),
+    Done(Sections),
     /// The history that was read before is no longer true.
     Stale,
     /// By whom.
@@ -413,12 +429,12 @@ fn too_old(version: &str) -> Failure {
 
 fn no_ledger(failure: &Failure) -> bool {
     failure.place.is_none()
-        && matches!(failure.sqlstate(), Some("42P01" | "3F000"))
-        && failure.server.as_ref().is_some_and(|server| server.message.contains("authmig."))
+        && failure.sqlstate() == Some("42P01")
+        && failure.server.as_ref().is_some_and(|server| server.message.contains("authmig.schema_history"))
 }
 
 fn is_odd_ledger(failure: &Failure) -> bool {
-    failure.place.is_none() && matches!(failure.sqlstate(), Some("42703" | "42501" | "42809"))
+    failure.place.is_none() && matches!(failure.sqlstate(), Some("42P01" | "42703" | "42501" | "42809"))
 }
 
 fn odd_ledger(failure: Failure) -> Failure {
@@ -433,15 +449,10 @@ fn odd_ledger(failure: Failure) -> Failure {
     }
     Failure {
         exit: Exit::Drift,
-        message: "authmig.schema_history is not the table that authmig made".to_owned(),
+        message: "schema_history and parameter in the schema authmig are not the tables that authmig made"
+            .to_owned(),
         ..failure
     }
-}
-
-/// A row of the preflight: what stands in the way, and below it what helps.
-fn obstacle(row: &[Option<String>]) -> String {
-    let text = |index: usize| row.get(index).cloned().flatten().unwrap_or_default();
-    format!("{}\n{}", text(1), text(2))
 }
 
 /// The errors of `lock.sql` in words.
@@ -459,15 +470,16 @@ fn refusal(failure: Failure) -> Failure {
             format!("the schema authmig belongs to {said}, who could run code as whoever writes there; nothing was changed"),
         )
         .hint(format!("run authmig as {said}, or look at what is in it and change its owner")),
+        Some("AMO02") => {
+            Failure::new(Exit::Drift, "there is a schema authmig without a history; nothing was changed")
+                .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")
+        }
         _ if is_odd_ledger(&failure) => odd_ledger(failure),
         _ => failure,
     }
 }
 
-fn holder(rows: Option<&Rows>) -> String {
-    let Some(row) = rows.and_then(|rows| rows.first()) else {
-        return "one that has just ended".to_owned();
-    };
+fn holder(row: &[Option<String>]) -> String {
     let text = |index: usize| row.get(index).and_then(Option::as_deref).filter(|text| !text.is_empty());
     let mut holder = format!(
         "process {} of {} from {}",

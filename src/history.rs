@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 /// Reads the history and the parameters: two result sets behind that of the
 /// server's version. Nothing is created and nothing is locked.
 pub const READ: &str = include_str!("sql/read.sql");
-
-/// The last two result sets of [`READ`], for a transaction that is open already.
-pub const READ_UNDER_LOCK: &str = include_str!("sql/read_under_lock.sql");
 
 /// A row of `authmig.schema_history`, as it stands. Nothing about it is to be
 /// trusted: anybody who may write there can have written anything.
@@ -66,6 +65,30 @@ impl History {
                 .collect(),
             parameters: parameters.iter().map(|row| (text(row, 0), text(row, 1))).collect(),
         }
+    }
+
+    /// As JSON, in the form in which `sql/planned.sql` builds it.
+    pub fn to_json(&self) -> String {
+        if !self.ledger {
+            return "null".to_owned();
+        }
+        let applied: Vec<_> = self
+            .applied
+            .iter()
+            .map(|row| {
+                let version = row.version.to_string();
+                json!([
+                    version,
+                    row.name,
+                    row.applied_on,
+                    row.checksum,
+                    row.sha256,
+                    row.applied_by,
+                    row.authmig_version
+                ])
+            })
+            .collect();
+        json!({ "applied": applied, "parameters": self.parameters }).to_string()
     }
 
     /// The row of the newest version.

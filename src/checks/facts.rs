@@ -139,6 +139,10 @@ fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Fin
         }
         let none = std::collections::BTreeMap::new();
         let (wanted, is) = (expected.get(object), found.get(object));
+        // Other databases may have it, and the migration that wants it looks at it first.
+        if object.0 == "role" && wanted.is_none() {
+            continue;
+        }
         let is_role_or_grant =
             is_grant(&object.0, wanted.or(is).and_then(|p| p.keys().next()).map_or("", String::as_str));
         // Whole objects, so that a missing function is one finding and not five.

@@ -1,14 +1,12 @@
 //! `authmig migrate`: applies what is pending, all or nothing.
 
-use std::time::Instant;
-
 use super::Context;
 use crate::checks::Scope;
 use crate::cli::MigrateArgs;
-use crate::database::{AUTH_SCHEMA, Database, Lock, Stored};
+use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
 use crate::failure::Failure;
 use crate::history::History;
-use crate::migration::Migration;
+use crate::migration::{Migration, Part};
 use crate::report::{Check, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
 use crate::secret::Secret;
 
@@ -35,12 +33,14 @@ pub(super) fn migrate(
     database: &mut Database,
 ) -> Result<MigrateReport, Failure> {
     let wanted = |history: &History| {
-        context.parameters(history)?;
+        let parameters = context.parameters(history)?;
         let plan = context.up(history, args.to)?;
         if plan.steps.is_empty() {
             return Ok(None);
         }
-        context.preflight(history, include_str!("../sql/preflight.sql"), &plan, args.adopt).map(Some)
+        let scope = Scope::new(context.catalog, &plan.remaining)?;
+        let work = Work::apply(history, &plan, &parameters, args.adopt, &scope.questions())?;
+        Ok(Some((work, (plan, scope))))
     };
 
     let mut report = MigrateReport {
@@ -57,22 +57,16 @@ pub(super) fn migrate(
         exit: Exit::Success,
     };
     let history = database.history()?;
-    let mut locked = match database.lock(history, wanted)? {
-        Lock::Taken(locked) => locked,
+    let (mut locked, (plan, scope)) = match database.lock(history, wanted)? {
+        Lock::Taken(locked, about) => (locked, about),
         Lock::NotWanted(history) => {
             report.total = history.applied.len();
             return Ok(report);
         }
     };
 
-    let start = Instant::now();
-    let history = locked.history().clone();
-    let plan = context.up(&history, args.to)?;
-    let scope = Scope::new(context.catalog, &plan.remaining)?;
-    let (applied, answers) =
-        locked.apply(&plan, &context.parameters(&history)?, args.adopt, &scope.questions())?;
-    report.applied = applied;
-    refuse_unsound(scope.answered(&answers))?;
+    report.applied = locked.steps(&plan.steps, Part::Up);
+    refuse_unsound(scope.answered(locked.answers()))?;
     if args.adopt {
         report.adopted = locked.adopted()?;
     }
@@ -89,6 +83,7 @@ pub(super) fn migrate(
         };
         report.sql = Some(plan.steps.iter().map(shown).collect());
     }
+    let since = locked.since();
     if args.dry_run {
         locked.rollback()?;
         report.outcome = MigrateOutcome::DryRun;
@@ -96,7 +91,7 @@ pub(super) fn migrate(
         locked.commit()?;
         report.outcome = MigrateOutcome::Applied;
     }
-    report.milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }
 

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use crate::cli::RollbackArgs;
-use crate::database::{Database, Lock};
+use crate::database::{Database, Lock, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, Rows, settings};
+use crate::migration::Part;
 use crate::plan::Until;
 use crate::report::{Dropped, Exit, RollbackOutcome, RollbackReport, VERSION};
 
@@ -22,13 +23,14 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         (false, Some(version)) => Until::Version(version),
         (false, None) => Until::OneBack,
     };
-    let wanted = |history: &History| {
-        context.parameters(history)?;
+    let rehearsal = |history: &History| {
+        let parameters = context.parameters(history)?;
         let plan = context.down(history, until)?;
         if plan.steps.is_empty() && !(args.purge && history.ledger) {
             return Ok(None);
         }
-        context.preflight(history, include_str!("../sql/preflight_down.sql"), &plan, false).map(Some)
+        let work = Work::rehearse(&plan, &parameters, args.purge, include_str!("../sql/inventory.sql"));
+        Ok(Some((work, (history.clone(), plan, parameters))))
     };
 
     let mut database = context.connect()?;
@@ -51,17 +53,17 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         exit: Exit::Success,
     };
 
-    let Lock::Taken(locked) = database.lock(history, wanted)? else {
+    let Lock::Taken(locked, (rehearsed, plan, parameters)) = database.lock(history, rehearsal)? else {
         return Ok(report);
     };
-    let rehearsed = locked.history().clone();
-    let plan = context.down(&rehearsed, until)?;
-    let parameters = context.parameters(&rehearsed)?;
-    let (reverted, found) =
-        locked.rehearse(&plan, &parameters, args.purge, include_str!("../sql/inventory.sql"))?;
-    report.reverted = reverted;
-    let [before, after] = found.map(|rows| pairs(rows).collect::<BTreeSet<_>>());
-    judge(&mut database, before.difference(&after).cloned().collect(), &mut report)?;
+    report.reverted = locked.steps(&plan.steps, Part::Down);
+    let found = |section: &str| {
+        let rows = locked.answers().get(section).first().cloned().unwrap_or_default();
+        pairs(rows).collect::<BTreeSet<_>>()
+    };
+    let gone = found("before").difference(&found("after")).cloned().collect();
+    drop(locked);
+    judge(&mut database, gone, &mut report)?;
 
     if args.dry_run {
         report.outcome = RollbackOutcome::DryRun;
@@ -75,13 +77,16 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     }
 
     // What was shown is what is done: if it is not the same any more, nothing is.
-    let Lock::Taken(mut locked) = database.lock(rehearsed.clone(), wanted)? else {
+    let reversal = |history: &History| {
+        if *history != rehearsed {
+            return Err(changed());
+        }
+        Ok(Some((Work::revert(&plan, &parameters, args.purge), ())))
+    };
+    let Lock::Taken(locked, ()) = database.lock(rehearsed.clone(), reversal)? else {
         return Err(changed());
     };
-    if *locked.history() != rehearsed {
-        return Err(changed());
-    }
-    report.reverted = locked.revert(&plan, &parameters, args.purge)?;
+    report.reverted = locked.steps(&plan.steps, Part::Down);
     locked.commit()?;
     report.total = plan.remaining.len();
     report.outcome = RollbackOutcome::Reverted;

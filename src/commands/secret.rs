@@ -3,7 +3,7 @@
 
 use super::Context;
 use crate::cli::{SecretArgs, SecretCommand};
-use crate::database::{AUTH_SCHEMA, Database, Lock, Stored};
+use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, settings};
@@ -48,9 +48,9 @@ fn given(file: Option<&std::path::Path>) -> Result<Secret, Failure> {
 fn store(database: &mut Database, secret: &Secret, replace: bool) -> Result<SecretOutcome, Failure> {
     let history = database.history()?;
     let installed = |history: &History| {
-        Ok(history.applied.iter().any(|row| row.name == AUTH_SCHEMA).then(Message::default))
+        Ok(history.applied.iter().any(|row| row.name == AUTH_SCHEMA).then(<(Work, ())>::default))
     };
-    let Lock::Taken(mut locked) = database.lock(history, installed)? else {
+    let Lock::Taken(mut locked, ()) = database.lock(history, installed)? else {
         return Err(not_installed());
     };
     match locked.store_secret(secret, replace)? {

@@ -29,6 +29,11 @@ begin
         when others then
             null;
     end;
+    -- What fails is told to who runs authmig. The server's log would get the whole message,
+    -- all scripts, from each run that finds the lock taken.
+    if current_setting('is_superuser') = 'on' then
+        perform set_config('log_min_error_statement', 'panic', true);
+    end if;
     if current_setting('server_version_num')::int4 < 140000 then
         raise exception using errcode = 'AMV01', message = current_setting('server_version');
     end if;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::proxy::Proxy;
 use crate::support::{Files, TestDb, finish};
 
 #[test]
@@ -64,6 +65,48 @@ fn a_second_run_says_who_holds_the_lock_waits_and_finds_nothing_to_do() {
         first.join().unwrap().exits(0);
     });
     assert_eq!(db.ask("select count(*) from authmig.journal"), "1");
+}
+
+#[test]
+fn a_history_that_has_changed_when_the_lock_is_taken_is_planned_for_anew() {
+    // Startup, history, and then the lock with the work behind it.
+    let late = |db: &TestDb, arguments: &[&str], other: &'static [&'static str]| {
+        let proxy = Proxy::to(db.port());
+        let mut other = db.command(other);
+        let (sender, done) = std::sync::mpsc::channel();
+        proxy.before(3, move || sender.send(finish(other.spawn().unwrap())).unwrap());
+        let url = format!("{}?sslmode=disable", db.url_at(proxy.port));
+        let run = db.authmig(&[arguments, &["--database-url", &url]].concat());
+        done.recv().unwrap().exits(0);
+        (run, proxy.counts().1)
+    };
+    let db = TestDb::new();
+    let (run, turns) = late(&db, &["migrate"], &["migrate", "--to", "2"]);
+    let report = run.exits(0);
+    assert!(report.stdout.contains("\n3 migrations applied, "), "{}", report.stdout);
+    assert_eq!(report.stderr, "");
+    assert_eq!((db.history(), turns), (vec![1, 2, 3, 4, 5], 7), "refused, rolled back, read, done, committed");
+
+    // Back in the meantime: there is more to do than it thought.
+    db.authmig(&["rollback", "--to", "4", "--yes", "--discard-data"]).exits(0);
+    let (run, _) = late(&db, &["migrate"], &["rollback", "--to", "3", "--yes", "--discard-data"]);
+    assert!(run.exits(0).stdout.contains("\n2 migrations applied, "));
+
+    // Others were faster.
+    db.authmig(&["rollback", "--to", "4", "--yes", "--discard-data"]).exits(0);
+    let (run, _) = late(&db, &["migrate"], &["migrate"]);
+    assert!(run.exits(0).stdout.ends_with("nothing to do: 5 migrations applied\n"));
+    let runs = "select string_agg(action || ' ' || versions::text, ', ' order by id) from authmig.journal";
+    assert_eq!(
+        db.ask(runs),
+        "migrate {1,2}, migrate {3,4,5}, rollback {5}, rollback {4}, migrate {4,5}, rollback {5}, migrate {5}"
+    );
+
+    // What is rolled back is what was shown.
+    let rollback = ["rollback", "--to", "3", "--yes", "--discard-data"];
+    let (run, _) = late(&db, &rollback, &["rollback", "--to", "4", "--yes", "--discard-data"]);
+    run.exits(0);
+    assert_eq!(db.history(), [1, 2, 3]);
 }
 
 #[test]

@@ -120,8 +120,38 @@ fn a_history_table_of_another_shape_is_drift() {
     let db = TestDb::new();
     db.sql("create schema authmig; create table authmig.schema_history (version int, name text)");
     let run = db.authmig_with(&Files::tables(1..=1), &["status"]).exits(4);
-    assert!(run.stderr.contains("is not the table that authmig made"), "{}", run.stderr);
+    assert!(run.stderr.contains("not the tables that authmig made"), "{}", run.stderr);
     db.authmig_with(&Files::tables(1..=1), &["migrate"]).exits(4);
+}
+
+#[test]
+fn roles_of_another_database_do_not_matter_before_their_own_migration() {
+    let own = own_roles();
+    TestDb::new().authmig(&with_options(&["migrate"], &own)).exits(0);
+    let db = TestDb::new();
+    for version in ["1", "2", "3", "4", "5"] {
+        db.authmig(&with_options(&["migrate", "--to", version], &own)).exits(0);
+        db.authmig(&["verify", "--skip", "history"]).exits(0);
+    }
+}
+
+#[test]
+fn half_a_ledger_is_drift_and_not_none() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    db.authmig_with(&files, &["migrate", "--to", "1"]).exits(0);
+    let half = |gone: &str, command: &[&str], said: &str| {
+        let before = db.ask("select count(*) from pg_class");
+        let run = db.authmig_with(&files, command).exits(4);
+        assert!(run.stderr.contains(said), "{gone}, {command:?}\n{}", run.stderr);
+        assert_eq!(db.ask("select count(*) from pg_class"), before);
+    };
+    db.sql("drop table authmig.parameter");
+    for command in [&["status"][..], &["migrate"], &["rollback", "--all", "--yes"], &["verify"]] {
+        half("parameter", command, "relation \"authmig.parameter\" does not exist");
+    }
+    db.sql("drop table authmig.schema_history");
+    half("both", &["migrate"], "there is a schema authmig without a history; nothing was changed");
 }
 
 #[test]

@@ -15,6 +15,8 @@ struct Counts {
     connections: AtomicUsize,
     turns: AtomicUsize,
     sent: Mutex<Vec<u8>>,
+    /// What happens before a turn of the client's reaches the server.
+    first: Mutex<Option<(usize, Box<dyn FnOnce() + Send>)>>,
 }
 
 /// A proxy in front of a port of this machine.
@@ -45,6 +47,12 @@ impl Proxy {
         Proxy { port, counts }
     }
 
+    /// Does this first, and only then lets this turn through, counted from the last call of
+    /// [`Proxy::counts`].
+    pub(crate) fn before(&self, turn: usize, what: impl FnOnce() + Send + 'static) {
+        *self.counts.first.lock().unwrap() = Some((turn, Box::new(what)));
+    }
+
     /// All that the clients have sent.
     pub(crate) fn sent(&self) -> Vec<u8> {
         self.counts.sent.lock().unwrap().clone()
@@ -63,7 +71,11 @@ fn serve(client: &TcpStream, server: &TcpStream, counts: &Arc<Counts>) {
     copy(client, server, move |bytes| {
         counts.sent.lock().unwrap().extend_from_slice(bytes);
         if bytes != TERMINATE && seen.swap(false, Ordering::SeqCst) {
-            counts.turns.fetch_add(1, Ordering::SeqCst);
+            let turn = 1 + counts.turns.fetch_add(1, Ordering::SeqCst);
+            let mut first = counts.first.lock().unwrap();
+            if first.as_ref().is_some_and(|(wanted, _)| *wanted == turn) {
+                first.take().unwrap().1();
+            }
         }
     });
     copy(server, client, move |_| answered.store(true, Ordering::SeqCst));

@@ -1,0 +1,244 @@
+//! What is to be done under authmig's lock, each as one message. It is sent behind the
+//! lock by [`super::Database::lock`] and by nothing else, so forgetting the lock does not
+//! compile.
+
+use refinery::{Migration as RefineryMigration, Runner};
+use refinery_core::traits::sync::{Migrate, Query, Transaction};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::AUTH_SCHEMA;
+use crate::failure::Failure;
+use crate::history::History;
+use crate::message::{Message, literal, mark, parameter_settings, settings};
+use crate::migration::Migration;
+use crate::parameters::Values;
+use crate::plan::Plan;
+use crate::report::{Exit, VERSION};
+
+/// Where refinery keeps its history.
+const TABLE: &str = "authmig.schema_history";
+
+/// Statements that change something, for a transaction that holds the lock.
+#[derive(Debug, Default)]
+pub struct Work {
+    pub(super) message: Message,
+    /// Whether they end the transaction themselves.
+    pub(super) ends: bool,
+}
+
+impl Work {
+    /// Asks what stands in the way, applies the steps, records them, runs the verify script
+    /// of everything that is applied then, and asks `questions`. Commits nothing.
+    ///
+    /// With `adopt`, an installation of the published SQL is taken apart first, and its
+    /// sessions are taken over at the end.
+    pub fn apply(
+        history: &History,
+        plan: &Plan<'_>,
+        parameters: &Values,
+        adopt: bool,
+        questions: &Message,
+    ) -> Result<Work, Failure> {
+        let all =
+            plan.remaining.iter().map(|migration| refinery(migration)).collect::<Result<Vec<_>, _>>()?;
+        let mut runner = Runner::new(&all).set_grouped(true);
+        runner.set_migration_table_name(TABLE);
+        let mut apply =
+            Apply { history, plan, parameters, adopt, questions, message: Message::default(), failure: None };
+        let result = runner.run(&mut apply);
+        if let Some(failure) = apply.failure {
+            return Err(failure);
+        }
+        result.map_err(|error| {
+            Failure::new(Exit::Drift, format!("{error}; nothing was changed"))
+                .hint("authmig.schema_history was edited: refinery's checksum in it is another one")
+        })?;
+        Ok(Work { message: apply.message, ends: false })
+    }
+
+    /// Asks what stands in the way, reverts the steps, and runs the verify script of
+    /// everything that stays. With `purge`, the ledger goes as well. Commits nothing.
+    pub fn revert(plan: &Plan<'_>, parameters: &Values, purge: bool) -> Work {
+        let mut message = may_revert(parameters);
+        push_revert(&mut message, plan, purge);
+        Work { message, ends: false }
+    }
+
+    /// The same with `look` before and after it, and everything taken back at the end.
+    pub fn rehearse(plan: &Plan<'_>, parameters: &Values, purge: bool, look: &str) -> Work {
+        let mut message = may_revert(parameters);
+        message.push_section("before", look);
+        message.push_section("revert", "");
+        push_revert(&mut message, plan, purge);
+        message.push_section("after", look);
+        message.push("rollback;");
+        Work { message, ends: true }
+    }
+}
+
+fn may_revert(parameters: &Values) -> Message {
+    let mut message = Message::new(&parameter_settings(parameters));
+    message.push(include_str!("../sql/preflight_down.sql"));
+    message
+}
+
+fn push_revert(message: &mut Message, plan: &Plan<'_>, purge: bool) {
+    message.push(&settings(&[("authmig.version", VERSION)]));
+    for migration in &plan.steps {
+        message.push(&mark(&migration.down.file, None));
+        message.push_script(&migration.down.file, &migration.down.sql);
+        let version = migration.version.number();
+        message.push(&format!("delete from authmig.created where version = {version};"));
+        message.push(&format!("delete from {TABLE} where version = {version};"));
+    }
+    if plan.remaining.is_empty() {
+        // The next installation may choose other names.
+        message.push("delete from authmig.parameter;");
+    }
+    push_verify(message, plan);
+    push_end(message, plan, "rollback", purge);
+}
+
+/// The verify script of everything that is applied then.
+fn push_verify(message: &mut Message, plan: &Plan<'_>) {
+    for migration in &plan.remaining {
+        message.push(&mark(&migration.verify.file, None));
+        message.push_script(&migration.verify.file, &migration.verify.sql);
+    }
+}
+
+/// What every changing run ends with, before the commit.
+fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
+    let versions: Vec<_> = plan.steps.iter().map(|m| m.version.number().to_string()).collect();
+    message.push(&settings(&[
+        ("search_path", "pg_catalog, pg_temp"),
+        ("authmig.action", action),
+        ("authmig.versions", &format!("{{{}}}", versions.join(","))),
+    ]));
+    if purge {
+        message.push(include_str!("../sql/purge.sql"));
+    } else {
+        message.push(include_str!("../sql/journal.sql"));
+    }
+    message.push(include_str!("../sql/notify.sql"));
+}
+
+/// A script of the engine that can fail for reasons of the user's.
+fn push_own(message: &mut Message, file: &str, sql: &str) {
+    message.push(&mark(file, None));
+    message.push_script(file, sql);
+}
+
+/// refinery's form of a migration. Not by `unapplied`, which takes the name apart that
+/// the catalog has taken apart before, with an engine for regular expressions that would be
+/// a quarter of the binary.
+fn refinery(migration: &Migration) -> Result<RefineryMigration, Failure> {
+    serde_json::from_value(json!({
+        "state": "Unapplied",
+        "name": migration.name,
+        "checksum": migration.checksum(),
+        "version": migration.version.number(),
+        "prefix": "Versioned",
+        "sql": migration.up.sql,
+        "applied_on": null,
+    }))
+    .map_err(|error| Failure::new(Exit::Failure, format!("refinery does not take {migration}: {error}")))
+}
+
+/// refinery's view of the database: it plans and writes the history rows, and what it
+/// wants executed becomes one message.
+struct Apply<'a> {
+    history: &'a History,
+    plan: &'a Plan<'a>,
+    parameters: &'a Values,
+    adopt: bool,
+    questions: &'a Message,
+    message: Message,
+    /// What went wrong, since refinery gives errors back by reference only.
+    failure: Option<Failure>,
+}
+
+impl Transaction for Apply<'_> {
+    type Error = Failure;
+
+    /// `queries` are an up script and its history row, in turn.
+    fn execute<'q, T: Iterator<Item = &'q str>>(&mut self, mut queries: T) -> Result<usize, Failure> {
+        let names: Vec<_> = self.plan.steps.iter().map(|migration| migration.name.as_str()).collect();
+        let mut message = Message::new(&parameter_settings(self.parameters));
+        message.push(&settings(&[
+            ("authmig.version", VERSION),
+            ("authmig.pending", &format!("{{{}}}", names.join(","))),
+            ("authmig.adopt", if self.adopt { "yes" } else { "no" }),
+        ]));
+        message.push(include_str!("../sql/preflight.sql"));
+        if !self.history.ledger {
+            message.push(include_str!("../sql/ledger.sql"));
+        }
+        message.push(include_str!("../sql/parameters.sql"));
+        let adopt = self.adopt && self.plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA);
+        if adopt {
+            push_own(&mut message, "adopt_prepare.sql", include_str!("../sql/adopt_prepare.sql"));
+        }
+        let mut count = 0;
+        for migration in &self.plan.steps {
+            let (Some(script), Some(row)) = (queries.next(), queries.next()) else {
+                let failure = Failure::new(
+                    Exit::Failure,
+                    format!("refinery passed over {migration}; nothing was changed"),
+                );
+                self.failure = Some(failure.clone());
+                return Err(failure);
+            };
+            message.push(&mark(&migration.up.file, Some(&migration.sha256())));
+            message.push_script(&migration.up.file, script);
+            message.push(row);
+            message.push(";");
+            count += 1;
+        }
+        if adopt {
+            push_own(&mut message, "adopt_finish.sql", include_str!("../sql/adopt_finish.sql"));
+        }
+        push_verify(&mut message, self.plan);
+        message.push_message(self.questions);
+        push_end(&mut message, self.plan, "migrate", false);
+        self.message = message;
+        Ok(count)
+    }
+}
+
+impl Query<Vec<RefineryMigration>> for Apply<'_> {
+    /// The history was read before, and is checked under the lock.
+    fn query(&mut self, _query: &str) -> Result<Vec<RefineryMigration>, Failure> {
+        self.history
+            .applied
+            .iter()
+            .map(|row| {
+                let applied_on = OffsetDateTime::parse(&row.applied_on, &Rfc3339).ok();
+                let checksum = row.checksum.parse().ok();
+                if let (Some(applied_on), Some(checksum)) = (applied_on, checksum) {
+                    return Ok(RefineryMigration::applied(row.version, row.name.clone(), applied_on, checksum));
+                }
+                let failure = Failure::new(
+                    Exit::Drift,
+                    format!(
+                        "the row of version {} in {TABLE} was edited: no run writes {} and {}; nothing was changed",
+                        row.version,
+                        literal(&row.applied_on),
+                        literal(&row.checksum)
+                    ),
+                );
+                self.failure = Some(failure.clone());
+                Err(failure)
+            })
+            .collect()
+    }
+}
+
+impl Migrate for Apply<'_> {
+    /// The ledger is made in the same message as the first migration.
+    fn assert_migrations_table(&mut self, _table: &str) -> Result<usize, refinery::Error> {
+        Ok(0)
+    }
+}
