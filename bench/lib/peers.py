@@ -227,6 +227,31 @@ def memory(command, environment):
         return int(last[-1]) if last else None
 
 
+class Messages:
+    """Where the messages of a client begin; the first one has no letter in front of its length."""
+
+    def __init__(self):
+        self.head, self.left, self.letter = b"", 0, 0
+
+    def begins(self, data):
+        begins, at = False, 0
+        while at < len(data):
+            if self.left:
+                step = min(self.left, len(data) - at)
+                self.left -= step
+                at += step
+                continue
+            begins |= not self.head
+            self.head += data[at:at + 1]
+            at += 1
+            if len(self.head) == self.letter + 4:
+                self.left = int.from_bytes(self.head[self.letter:], "big") - 4
+                # What asks for TLS is 8 bytes long, and the real startup follows.
+                self.letter = 0 if not self.letter and self.left == 4 else 1
+                self.head = b""
+        return begins
+
+
 class Proxy:
     """In front of the server: counts connections and turns, or delays each direction."""
 
@@ -252,6 +277,7 @@ class Proxy:
     def copy(self, source, sink, name, said):
         late = []
         ready = threading.Condition()
+        messages = Messages()
 
         def forward():
             while True:
@@ -274,7 +300,9 @@ class Proxy:
                 data = source.recv(1 << 16)
             except OSError:
                 data = b""
-            if name == "client" and data and data != b"X\0\0\0\4" and said["last"] == "server":
+            # The end of an answer can be late: it does not make two turns of one message.
+            begins = name == "client" and messages.begins(data)
+            if begins and data != b"X\0\0\0\4" and said["last"] == "server":
                 self.turns += 1
             if data:
                 said["last"] = name

@@ -33,7 +33,12 @@ pub enum Stored {
 }
 
 impl<'a> Locked<'a> {
-    pub(super) fn new(database: &'a mut Database, answers: Sections, start: Instant, open: bool) -> Locked<'a> {
+    pub(super) fn new(
+        database: &'a mut Database,
+        answers: Sections,
+        start: Instant,
+        open: bool,
+    ) -> Locked<'a> {
         Locked { database, answers, start, open }
     }
 
@@ -154,4 +159,3 @@ fn refused_commit(name: &str, error: &DbError) -> Failure {
     )
     .server(error)
 }
-

@@ -85,7 +85,11 @@ fn a_history_that_has_changed_when_the_lock_is_taken_is_planned_for_anew() {
     let report = run.exits(0);
     assert!(report.stdout.contains("\n3 migrations applied, "), "{}", report.stdout);
     assert_eq!(report.stderr, "");
-    assert_eq!((db.history(), turns), (vec![1, 2, 3, 4, 5], 7), "refused, rolled back, read, done, committed");
+    assert_eq!(
+        (db.history(), turns),
+        (vec![1, 2, 3, 4, 5], 7),
+        "refused, rolled back, read, done, committed"
+    );
 
     // Back in the meantime: there is more to do than it thought.
     db.authmig(&["rollback", "--to", "4", "--yes", "--discard-data"]).exits(0);

@@ -68,9 +68,11 @@ fn serve(client: &TcpStream, server: &TcpStream, counts: &Arc<Counts>) {
     // Whether the last word was the server's.
     let answered = Arc::new(AtomicBool::new(true));
     let (seen, counts) = (answered.clone(), counts.clone());
+    let mut messages = Messages::default();
     copy(client, server, move |bytes| {
         counts.sent.lock().unwrap().extend_from_slice(bytes);
-        if bytes != TERMINATE && seen.swap(false, Ordering::SeqCst) {
+        // The end of an answer can be late: it does not make two turns of one message.
+        if messages.begins(bytes) && bytes != TERMINATE && seen.swap(false, Ordering::SeqCst) {
             let turn = 1 + counts.turns.fetch_add(1, Ordering::SeqCst);
             let mut first = counts.first.lock().unwrap();
             if first.as_ref().is_some_and(|(wanted, _)| *wanted == turn) {
@@ -81,7 +83,39 @@ fn serve(client: &TcpStream, server: &TcpStream, counts: &Arc<Counts>) {
     copy(server, client, move |_| answered.store(true, Ordering::SeqCst));
 }
 
-fn copy(from: &TcpStream, to: &TcpStream, look: impl Fn(&[u8]) + Send + 'static) {
+/// Where the messages of a client begin. Without TLS.
+#[derive(Default)]
+struct Messages {
+    /// The first one has no letter in front of its length.
+    started: bool,
+    head: Vec<u8>,
+    left: usize,
+}
+
+impl Messages {
+    /// Whether a message begins in these bytes, which follow on those before.
+    fn begins(&mut self, bytes: &[u8]) -> bool {
+        let mut begins = false;
+        for byte in bytes {
+            if self.left > 0 {
+                self.left -= 1;
+                continue;
+            }
+            begins |= self.head.is_empty();
+            self.head.push(*byte);
+            let letter = usize::from(self.started);
+            if self.head.len() == letter + 4 {
+                let length = u32::from_be_bytes(self.head[letter..].try_into().unwrap());
+                self.left = usize::try_from(length).unwrap().saturating_sub(4);
+                self.started = true;
+                self.head.clear();
+            }
+        }
+        begins
+    }
+}
+
+fn copy(from: &TcpStream, to: &TcpStream, mut look: impl FnMut(&[u8]) + Send + 'static) {
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
     thread::spawn(move || {
         let mut buffer = vec![0; 1 << 16];
