@@ -168,7 +168,7 @@ impl Database {
                 Attempt::Stale => None,
                 Attempt::Taken(holder) => Some(holder),
             };
-            let waited = holder.is_some();
+            let was_taken = holder.is_some();
             while let Some(other) = holder {
                 if start.elapsed() >= self.limits.lock_wait {
                     return Err(Failure::new(
@@ -185,7 +185,7 @@ impl Database {
                 holder = self.holder()?;
             }
             let fresh = self.history()?;
-            if !waited && fresh == history {
+            if !was_taken && fresh == history {
                 // Between two looks, other runs can have changed it there and back. Once.
                 odd += 1;
                 if odd > 1 {

@@ -10,13 +10,15 @@ use std::thread;
 /// PostgreSQL's Terminate message: said in leaving, and never answered.
 const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
 
+type Deed = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct Counts {
     connections: AtomicUsize,
     turns: AtomicUsize,
     sent: Mutex<Vec<u8>>,
     /// What happens before a turn of the client's reaches the server.
-    first: Mutex<Option<(usize, Box<dyn FnOnce() + Send>)>>,
+    first: Mutex<Option<(usize, Deed)>>,
 }
 
 /// A proxy in front of a port of this machine.
