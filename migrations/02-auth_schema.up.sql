@@ -92,7 +92,9 @@ begin
         end;
     end if;
 
-    select * into strict role_found from pg_roles where rolname = owner_role;
+    select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolcanlogin
+      into strict role_found
+      from pg_roles where rolname = owner_role;
     if role_found.rolsuper or role_found.rolbypassrls or role_found.rolcreaterole or role_found.rolcreatedb
         or role_found.rolreplication or role_found.rolcanlogin
     then

@@ -45,7 +45,9 @@ begin
             end;
         end if;
 
-        select * into strict actual from pg_roles where rolname = wanted.name;
+        select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolcanlogin, rolinherit
+          into strict actual
+          from pg_roles where rolname = wanted.name;
         if actual.rolsuper or actual.rolcreaterole or actual.rolreplication
             -- Some platforms exempt their service role from row level security on purpose.
             or actual.rolbypassrls and wanted.name <> service
@@ -77,7 +79,9 @@ begin
                     hint = format('Revoke them from %I, or name another role.', wanted.name);
         end if;
 
-        select * into strict actual from pg_roles where rolname = wanted.name;
+        select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolcanlogin, rolinherit
+          into strict actual
+          from pg_roles where rolname = wanted.name;
         if wanted.logs_in and not actual.rolcanlogin then
             raise notice 'role % cannot log in, so PostgREST cannot use it', quote_ident(wanted.name)
                 using hint = format('alter role %I login;', wanted.name);

@@ -13,7 +13,8 @@ begin
         current_setting('authmig.authenticated_role'),
         service
     ] loop
-        select * into actual from pg_roles where rolname = role_name;
+        select rolname, rolsuper, rolbypassrls, rolcreaterole, rolreplication into actual
+          from pg_roles where rolname = role_name;
         if actual.rolname is null then
             raise exception 'role % is missing', quote_ident(role_name);
         end if;

@@ -48,8 +48,9 @@ comment on column authmig.journal.detail is 'What an adoption found, and how man
 comment on column authmig.journal.duration is 'From taking the lock to the commit';
 
 create table authmig.created (
-    kind    text not null,
-    name    text not null,
+    kind    varchar(20),
+    -- Three names with every character doubled, and the words between them.
+    name    varchar(470),
     version int4 not null,
     primary key (kind, name)
 );

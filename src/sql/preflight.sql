@@ -35,7 +35,8 @@ begin
     end if;
 
     for there in
-        select w.parameter, quote_ident(current_setting('authmig.' || w.parameter)) as name, r.*
+        select w.parameter, quote_ident(current_setting('authmig.' || w.parameter)) as name, r.oid, r.rolsuper, r.rolbypassrls,
+               r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolcanlogin
           from (values
             ('owner_role', auth_pending), ('anon_role', roles_pending), ('authenticated_role', roles_pending),
             ('service_role', roles_pending), ('authenticator_role', roles_pending)
