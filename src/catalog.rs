@@ -1,6 +1,7 @@
 //! The migrations that this binary carries: ordered, complete, unique, and free of
 //! what may not stand in a script.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -31,7 +32,7 @@ pub fn embedded_digest() -> String {
 pub struct Catalog {
     migrations: Vec<Migration>,
     /// As it stands in the file: most commands never look into it.
-    manifest: Option<String>,
+    manifest: Option<Cow<'static, str>>,
 }
 
 impl Catalog {
@@ -39,7 +40,7 @@ impl Catalog {
     pub fn embedded() -> Result<Catalog, CatalogError> {
         Catalog::from_files(EMBEDDED.files().filter_map(|file| {
             let name = file.path().file_name()?.to_str()?;
-            Some((name.to_owned(), file.contents().to_vec()))
+            Some((name.to_owned(), file.contents().into()))
         }))
     }
 
@@ -54,7 +55,7 @@ impl Catalog {
             if path.is_file() {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-                files.push((name.into_owned(), bytes));
+                files.push((name.into_owned(), bytes.into()));
             }
         }
         Catalog::from_files(files)
@@ -64,7 +65,9 @@ impl Catalog {
     ///
     /// Files that do not end in `.sql` are passed over, but for the manifest. Everything
     /// else that is not as it should be is an error that names the file and the reason.
-    pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Catalog, CatalogError> {
+    pub fn from_files(
+        files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>,
+    ) -> Result<Catalog, CatalogError> {
         let mut drafts: BTreeMap<Version, Draft> = BTreeMap::new();
         let mut files: Vec<_> = files.into_iter().collect();
         files.sort();
@@ -105,6 +108,11 @@ impl Catalog {
         Some(&self.migrations[index])
     }
 
+    /// Whether it is written down what is there when this version is the newest one applied.
+    pub fn describes(&self, version: Version) -> bool {
+        self.manifest.as_ref().is_some_and(|manifest| Manifest::has(manifest, version.number()))
+    }
+
     /// What is there when this version is the newest one applied, if that is written
     /// down. The error names the line.
     pub fn facts_at(&self, version: Version) -> Result<Option<Facts>, CatalogError> {
@@ -143,8 +151,12 @@ impl Draft {
 
 /// The text of a file, the same on every platform: git may have checked out other
 /// line ends.
-fn text(file: &str, bytes: Vec<u8>) -> Result<String, CatalogError> {
-    let text = String::from_utf8(bytes).map_err(|_| CatalogError::new(file, "is not UTF-8"))?;
+fn text(file: &str, bytes: Cow<'static, [u8]>) -> Result<Cow<'static, str>, CatalogError> {
+    let text = match bytes {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    };
+    let text = text.ok_or_else(|| CatalogError::new(file, "is not UTF-8"))?;
     if text.contains('\0') {
         return Err(CatalogError::new(file, "holds a NUL character"));
     }
@@ -152,12 +164,17 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, CatalogError> {
         return Ok(text);
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n").into())
 }
 
-fn script(file: String, bytes: Vec<u8>) -> Result<Script, CatalogError> {
+fn script(file: String, bytes: Cow<'static, [u8]>) -> Result<Script, CatalogError> {
     let sql = text(&file, bytes)?;
-    if let Some(finding) = scanner::first_finding(&sql) {
+    // What is compiled in was looked at by a test, and need not be in each run.
+    let finding = match sql {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(_) => scanner::first_finding(&sql),
+    };
+    if let Some(finding) = finding {
         let before = &sql[..finding.offset];
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
@@ -192,7 +209,7 @@ mod tests {
     use super::*;
 
     fn catalog(files: &[(&str, &str)]) -> Result<Catalog, String> {
-        let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec().into()));
         Catalog::from_files(files).map_err(|error| error.to_string())
     }
 
@@ -204,7 +221,11 @@ mod tests {
 
     #[test]
     fn the_embedded_catalog_is_sound() {
-        let catalog = Catalog::embedded().unwrap();
+        let copies = EMBEDDED.files().map(|file| {
+            (file.path().to_str().unwrap().to_owned(), Cow::Owned(file.contents().to_vec()))
+        });
+        let catalog = Catalog::from_files(copies).unwrap();
+        assert_eq!(catalog, Catalog::embedded().unwrap());
         let names: Vec<_> = catalog.migrations().iter().map(ToString::to_string).collect();
         assert_eq!(names, ["01-extensions", "02-auth_schema", "03-api_schema", "04-roles", "05-grants"]);
     }
@@ -268,7 +289,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_refused() {
-        let error = Catalog::from_files([("01-a.up.sql".to_owned(), vec![0xff])]).unwrap_err();
+        let error = Catalog::from_files([("01-a.up.sql".to_owned(), vec![0xff].into())]).unwrap_err();
         assert_eq!(error.to_string(), "01-a.up.sql: is not UTF-8");
     }
 

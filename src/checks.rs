@@ -11,7 +11,6 @@ use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::history::History;
-use crate::manifest::Facts;
 use crate::message::{Message, Sections, mark, parameter_settings, settings};
 use crate::migration::{Migration, Script, Version};
 use crate::parameters::Values;
@@ -26,30 +25,29 @@ const OPENED: &str = "grants";
 
 /// What can be checked when these migrations are applied.
 pub struct Scope<'a> {
+    catalog: &'a Catalog,
     scripts: Vec<&'a Script>,
-    expected: Option<Facts>,
+    /// The newest version, if the manifest describes it. It is read when the answers are there.
+    described: Option<Version>,
     opened: bool,
 }
 
 impl<'a> Scope<'a> {
     /// The scope of these migrations, oldest first.
-    pub fn new(catalog: &'a Catalog, applied: &[&'a Migration]) -> Result<Scope<'a>, Failure> {
-        let expected = match applied.last() {
-            Some(newest) => catalog.facts_at(newest.version),
-            None => Ok(None),
-        };
-        let expected = expected
-            .map_err(|error| Failure::new(Exit::Failure, format!("a migration cannot be used: {error}")))?;
-        Ok(Scope {
+    pub fn new(catalog: &'a Catalog, applied: &[&'a Migration]) -> Scope<'a> {
+        let newest = applied.last().map(|migration| migration.version);
+        let described = newest.filter(|version| catalog.describes(*version));
+        Scope {
+            catalog,
             scripts: applied.iter().map(|migration| &migration.verify).collect(),
-            opened: expected.is_some() && applied.iter().any(|migration| migration.name == OPENED),
-            expected,
-        })
+            described,
+            opened: described.is_some() && applied.iter().any(|migration| migration.name == OPENED),
+        }
     }
 
     /// The questions whose answers [`Scope::answered`] judges. They read only.
     fn push_questions(&self, message: &mut Message) {
-        if self.expected.is_none() {
+        if self.described.is_none() {
             return;
         }
         message.push_section("facts", facts::SQL);
@@ -81,21 +79,24 @@ impl<'a> Scope<'a> {
     }
 
     /// The checks that follow from the answers.
-    pub fn answered(&self, answers: &Sections) -> Vec<Check> {
-        let (Some(expected), Some(live)) = (&self.expected, facts::live(answers.get("facts"))) else {
-            return Vec::new();
-        };
-        let mut checks = Vec::from(facts::run(expected, &live));
-        if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
-            let authenticator = live.name("{authenticator_role}");
-            checks.push(postgrest::run(settings, &secret::sources(secrets), authenticator));
+    pub fn answered(&self, answers: &Sections) -> Result<Vec<Check>, Failure> {
+        let mut checks = Vec::new();
+        if let (Some(version), Some(live)) = (self.described, facts::live(answers.get("facts"))) {
+            let expected = self.catalog.facts_at(version).map_err(|error| {
+                Failure::new(Exit::Failure, format!("a migration cannot be used: {error}; nothing was changed"))
+            })?;
+            checks.extend(facts::run(expected.unwrap_or_default(), &live));
+            if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
+                let authenticator = live.name("{authenticator_role}");
+                checks.push(postgrest::run(settings, &secret::sources(secrets), authenticator));
+            }
         }
         if let Some(result) =
             answers.get("self-test").last().and_then(|rows| rows.first()?.first()?.as_deref())
         {
             checks.push(self_test::run(result));
         }
-        checks
+        Ok(checks)
     }
 }
 
@@ -108,7 +109,7 @@ pub fn run(
 ) -> Result<Vec<Check>, Failure> {
     let applied: Vec<_> =
         history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect();
-    let scope = Scope::new(catalog, &applied)?;
+    let scope = Scope::new(catalog, &applied);
     let mut checks = vec![history::run(catalog, history)];
 
     let mut message = look(&scope, parameters);
@@ -121,7 +122,7 @@ pub fn run(
     match database.send(&message) {
         Ok(answer) => {
             checks.push(scripts::run(applied.len(), Vec::new()));
-            checks.extend(scope.answered(&Sections::new(answer)));
+            checks.extend(scope.answered(&Sections::new(answer))?);
         }
         Err(failure) if failure.server.is_some() => {
             // One part has ended the message, and with it went the answers of the others.
@@ -130,20 +131,19 @@ pub fn run(
             let mut message = look(&scope, parameters);
             message.push("rollback;");
             match database.send(&message) {
-                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))),
+                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))?),
                 Err(failure) => {
                     // The facts can be had where what the other questions need is gone.
                     database.rollback()?;
                     checks.push(postgrest::raised(failure)?);
-                    let facts =
-                        Scope { scripts: Vec::new(), expected: scope.expected.clone(), opened: false };
+                    let facts = Scope { scripts: Vec::new(), opened: false, ..scope };
                     let mut message = look(&facts, parameters);
                     message.push("rollback;");
-                    checks.extend(facts.answered(&Sections::new(database.send(&message)?)));
+                    checks.extend(facts.answered(&Sections::new(database.send(&message)?))?);
                 }
             }
             match database.send(&try_out(&scope, parameters)) {
-                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))),
+                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))?),
                 Err(failure) => {
                     database.rollback()?;
                     checks.push(self_test::raised(failure)?);

@@ -160,10 +160,11 @@ impl Database {
             let Some((work, about)) = wanted(&history)? else {
                 return Ok(Lock::NotWanted(history));
             };
-            let mut holder = match self.try_lock(&history, &work)? {
+            let open = !work.ends;
+            let mut holder = match self.try_lock(&history, work)? {
                 Attempt::Done(answers) => {
                     let since = self.lock_marks().first().map_or(start, |(_, at)| *at);
-                    return Ok(Lock::Taken(Locked::new(self, answers, since, !work.ends), about));
+                    return Ok(Lock::Taken(Locked::new(self, answers, since, open), about));
                 }
                 Attempt::Stale => None,
                 Attempt::Taken(holder) => Some(holder),
@@ -196,15 +197,14 @@ impl Database {
         }
     }
 
-    fn try_lock(&mut self, history: &History, work: &Work) -> Result<Attempt, Failure> {
-        let mut message = Message::new(include_str!("sql/lock.sql"));
-        message.push(&settings(&[
+    fn try_lock(&mut self, history: &History, work: Work) -> Result<Attempt, Failure> {
+        let settings = settings(&[
             ("lock_timeout", &milliseconds(self.limits.lock_timeout)),
             ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
             ("authmig.planned", &history.to_json()),
-        ]));
-        message.push(include_str!("sql/planned.sql"));
-        message.push_message(&work.message);
+        ]);
+        let mut message = work.message;
+        message.push_front(&[include_str!("sql/lock.sql"), &settings, "\n", include_str!("sql/planned.sql")].concat());
         let failure = match self.send(&message) {
             Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),
             Err(failure) => failure,

@@ -18,6 +18,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::mem;
+use std::ops::ControlFlow;
 
 /// Kind and name of an object, such as `function` and `auth.logout()`.
 pub type Object = (String, String);
@@ -38,7 +40,10 @@ impl Manifest {
     /// Reads a manifest. The error names the line.
     pub fn parse(text: &str) -> Result<Manifest, String> {
         let mut manifest = Manifest::default();
-        Manifest::read(text, |number, label, facts| manifest.insert(number, label, facts.clone()))?;
+        Manifest::read(text, |number, label, facts| {
+            manifest.insert(number, label, facts.clone());
+            ControlFlow::Continue(())
+        })?;
         Ok(manifest)
     }
 
@@ -47,14 +52,25 @@ impl Manifest {
         let mut found = None;
         Manifest::read(text, |number, _, facts| {
             if number == version {
-                found = Some(facts.clone());
+                found = Some(mem::take(facts));
+                return ControlFlow::Break(());
             }
+            ControlFlow::Continue(())
         })?;
         Ok(found)
     }
 
-    /// Reads a manifest, and tells number, label and facts at the end of each section.
-    fn read(text: &str, mut close: impl FnMut(i32, &str, &Facts)) -> Result<(), String> {
+    /// Whether a manifest has a section for this version.
+    pub fn has(text: &str, version: i32) -> bool {
+        text.lines().filter_map(|line| number(line.strip_prefix("# ")?)).any(|number| number == version)
+    }
+
+    /// Reads a manifest, and tells number, label and facts at the end of each section, until
+    /// that is enough.
+    fn read(
+        text: &str,
+        mut close: impl FnMut(i32, &str, &mut Facts) -> ControlFlow<()>,
+    ) -> Result<(), String> {
         let mut facts = Facts::new();
         let mut section: Option<(i32, String)> = None;
         let mut object: Option<Object> = None;
@@ -63,10 +79,12 @@ impl Manifest {
         for (index, line) in text.lines().enumerate() {
             let wrong = |what: &str| Err(format!("line {}: {what}", index + 1));
             if let Some(label) = line.strip_prefix("# ") {
-                if let Some((number, label)) = section.take() {
-                    close(number, &label, &facts);
+                if let Some((number, label)) = section.take()
+                    && close(number, &label, &mut facts).is_break()
+                {
+                    return Ok(());
                 }
-                let Some(number) = label.split('-').next().and_then(|number| number.parse().ok()) else {
+                let Some(number) = number(label) else {
                     return wrong("a section is headed by number and name");
                 };
                 section = Some((number, label.to_owned()));
@@ -104,7 +122,8 @@ impl Manifest {
             }
         }
         if let Some((number, label)) = section {
-            close(number, &label, &facts);
+            // Enough or not, it is the last one.
+            let _ = close(number, &label, &mut facts);
         }
         Ok(())
     }
@@ -149,6 +168,11 @@ impl Manifest {
         }
         text
     }
+}
+
+/// The number of `02-auth_schema`.
+fn number(label: &str) -> Option<i32> {
+    label.split('-').next()?.parse().ok()
 }
 
 #[cfg(test)]

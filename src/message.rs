@@ -65,6 +65,15 @@ impl Message {
         }));
     }
 
+    /// Puts statements of our own in front.
+    pub fn push_front(&mut self, sql: &str) {
+        self.text.insert_str(0, sql);
+        for span in &mut self.scripts {
+            span.start += sql.len();
+            span.end += sql.len();
+        }
+    }
+
     /// The whole text.
     pub fn text(&self) -> &str {
         &self.text

@@ -1,6 +1,7 @@
 //! A migration: a version, a name and three scripts; and the grammar of its file
 //! names, `NN-name.{up,down,verify}.sql`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash as _, Hasher as _};
 
@@ -73,8 +74,8 @@ impl Part {
 pub struct Script {
     /// The file's name, without folder.
     pub file: String,
-    /// The SQL, its line ends normalised to LF.
-    pub sql: String,
+    /// The SQL, its line ends normalised to LF. What is compiled in is not copied.
+    pub sql: Cow<'static, str>,
 }
 
 /// A version with its name and its three scripts.

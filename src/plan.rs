@@ -241,7 +241,7 @@ mod tests {
     fn catalog(versions: &[i32]) -> Catalog {
         Catalog::from_files(versions.iter().flat_map(|number| {
             ["up", "down", "verify"]
-                .map(|part| (format!("{number:02}-m.{part}.sql"), format!("select {number}").into_bytes()))
+                .map(|part| (format!("{number:02}-m.{part}.sql"), format!("select {number}").into_bytes().into()))
         }))
         .unwrap()
     }

@@ -1,7 +1,7 @@
 //! `objects` and `grants`: the live catalog is what the manifest says, and nobody may
 //! do more than it says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mend::mend;
 use crate::manifest::{Facts, Object};
@@ -17,10 +17,8 @@ pub type Names = Vec<(String, String, String)>;
 /// What the server has.
 #[derive(Debug, Default)]
 pub struct Live {
-    /// Facts about objects.
-    pub objects: Facts,
-    /// Facts about rights.
-    pub grants: Facts,
+    /// Facts about objects and rights.
+    pub facts: Facts,
     /// The install parameters as the server quotes them.
     pub names: Names,
     /// The schemas and extensions that authmig created, as opposed to found.
@@ -48,27 +46,26 @@ pub fn live(answers: &[Rows]) -> Option<Live> {
         let [Some(kind), Some(name), properties @ ..] = &row[..] else { continue };
         for pair in properties.chunks(2) {
             let [Some(property), Some(value)] = pair else { continue };
-            let facts = if is_grant(kind, property) { &mut live.grants } else { &mut live.objects };
-            facts.entry((kind.clone(), name.clone())).or_default().insert(property.clone(), value.clone());
+            let object = live.facts.entry((kind.clone(), name.clone())).or_default();
+            object.insert(property.clone(), value.clone());
         }
     }
     Some(live)
 }
 
 /// Compares what there is with what the manifest says.
-pub fn run(expected: &Facts, live: &Live) -> [Check; 2] {
+pub fn run(expected: Facts, live: &Live) -> [Check; 2] {
     let expected = expand(expected, &live.names);
-    let (grants, objects) = split(expected.clone());
     [
         super::check(
             "objects",
             "what is in the schemas is what was installed, no more",
-            compare(&objects, &live.objects, live, &expected),
+            compare(&expected, live, false),
         ),
         super::check(
             "grants",
             "nobody may do more, or less, than was granted",
-            compare(&grants, &live.grants, live, &expected),
+            compare(&expected, live, true),
         ),
     ]
 }
@@ -80,28 +77,28 @@ pub fn with_placeholders(live: &Live) -> Facts {
             text.replace(literal, &format!("'{placeholder}'")).replace(name, placeholder)
         })
     };
-    live.objects.iter().chain(&live.grants).fold(Facts::new(), |mut facts, ((kind, name), properties)| {
+    live.facts.iter().fold(Facts::new(), |mut facts, ((kind, name), properties)| {
         let block = facts.entry((kind.clone(), hide(name))).or_default();
         block.extend(properties.iter().map(|(property, value)| (hide(property), hide(value))));
         facts
     })
 }
 
-fn expand(facts: &Facts, names: &Names) -> Facts {
-    let show = |text: &str| {
+fn expand(facts: Facts, names: &Names) -> Facts {
+    let show = |text: String| {
         // Most texts name nobody.
         if !text.contains('{') {
-            return text.to_owned();
+            return text;
         }
-        names.iter().fold(text.to_owned(), |text, (placeholder, name, literal)| {
+        names.iter().fold(text, |text, (placeholder, name, literal)| {
             text.replace(&format!("'{placeholder}'"), literal).replace(placeholder, name)
         })
     };
     facts
-        .iter()
+        .into_iter()
         .map(|((kind, name), properties)| {
-            let properties = properties.iter().map(|(property, value)| (show(property), show(value)));
-            ((kind.clone(), show(name)), properties.collect())
+            let properties = properties.into_iter().map(|(property, value)| (show(property), show(value)));
+            ((kind, show(name)), properties.collect())
         })
         .collect()
 }
@@ -110,19 +107,15 @@ fn is_grant(kind: &str, property: &str) -> bool {
     property.starts_with("grant to ") || matches!(kind, "role" | "default privileges")
 }
 
-fn split(facts: Facts) -> (Facts, Facts) {
-    let (mut grants, mut objects) = (Facts::new(), Facts::new());
-    for (object, properties) in facts {
-        for (property, value) in properties {
-            let side = if is_grant(&object.0, &property) { &mut grants } else { &mut objects };
-            side.entry(object.clone()).or_default().insert(property, value);
-        }
-    }
-    (grants, objects)
+/// The rights of an object, or all else about it; `None` if there is nothing of it.
+fn side<'a>(facts: &'a Facts, object: &Object, rights: bool) -> Option<BTreeMap<&'a str, &'a str>> {
+    let properties = facts.get(object)?.iter().filter(|(property, _)| is_grant(&object.0, property) == rights);
+    let side: BTreeMap<_, _> = properties.map(|(property, value)| (&**property, &**value)).collect();
+    (!side.is_empty()).then_some(side)
 }
 
-fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Finding> {
-    let everything: BTreeSet<&Object> = expected.keys().chain(found.keys()).collect();
+fn compare(expected: &Facts, live: &Live, rights: bool) -> Vec<Finding> {
+    let everything: BTreeSet<&Object> = expected.keys().chain(live.facts.keys()).collect();
     let mut everything: Vec<_> = everything.into_iter().collect();
     // In the order in which they can be mended: what the others stand in comes first.
     everything.sort_by_key(|object| match &*object.0 {
@@ -137,42 +130,42 @@ fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Fin
         if object.0 == "extension" && !live.created.contains(&object.1) {
             continue;
         }
-        let none = std::collections::BTreeMap::new();
-        let (wanted, is) = (expected.get(object), found.get(object));
+        let (wanted, is) = (side(expected, object, rights), side(&live.facts, object, rights));
+        if wanted == is {
+            continue;
+        }
         // Other databases may have it, and the migration that wants it looks at it first.
         if object.0 == "role" && wanted.is_none() {
             continue;
         }
-        let is_role_or_grant =
-            is_grant(&object.0, wanted.or(is).and_then(|p| p.keys().next()).map_or("", String::as_str));
         // Whole objects, so that a missing function is one finding and not five.
-        if !is_role_or_grant && (wanted.is_none() || is.is_none()) {
-            if part_of_another(object, expected, found, wanted.is_none()) {
-                continue;
+        if !rights && (wanted.is_none() || is.is_none()) {
+            let other = if wanted.is_none() { expected } else { &live.facts };
+            if !part_of_another(object, other) {
+                findings.push(whole(object, wanted.is_some(), live, expected));
             }
-            findings.push(whole(object, wanted.is_some(), live, all));
             continue;
         }
-        let (wanted, is) = (wanted.unwrap_or(&none), is.unwrap_or(&none));
-        for property in wanted.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
-            let (wanted, is) = (wanted.get(property), is.get(property));
+        let (wanted, is) = (wanted.unwrap_or_default(), is.unwrap_or_default());
+        for property in wanted.keys().chain(is.keys()).copied().collect::<BTreeSet<_>>() {
+            let (wanted, is) = (wanted.get(property).copied(), is.get(property).copied());
             if wanted == is || belongs_to_somebody_else(object, property, live) {
                 continue;
             }
             // Of an object that is missing, or too much, that was said already.
             if property.starts_with("grant to ")
-                && !(live.objects.contains_key(object) && all.contains_key(object))
+                && !(side(&live.facts, object, false).is_some() && expected.contains_key(object))
             {
                 continue;
             }
             // An extension serves as well in another schema, to whoever looks for it there.
             let severity = if object.0 == "extension" { Severity::Advice } else { Severity::Error };
-            let message = property_message(property, wanted.map(String::as_str), is.map(String::as_str));
+            let message = property_message(property, wanted, is);
             findings.push(Finding {
                 expected: Some(wanted.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
                 found: Some(is.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
                 why: Some(why(&object.0, property, wanted.is_some()).to_owned()),
-                mend: mend(object, property, wanted.map(String::as_str), is.map(String::as_str), all),
+                mend: mend(object, property, wanted, is, expected),
                 ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
             });
         }
@@ -180,9 +173,9 @@ fn compare(expected: &Facts, found: &Facts, live: &Live, all: &Facts) -> Vec<Fin
     findings
 }
 
-/// A column of a table that is itself missing or extra says nothing new.
-fn part_of_another(object: &Object, expected: &Facts, found: &Facts, extra: bool) -> bool {
-    let side = if extra { expected } else { found };
+/// A column of a table that is itself missing or extra says nothing new: these are the facts
+/// that do not have the column.
+fn part_of_another(object: &Object, facts: &Facts) -> bool {
     let table = match &*object.0 {
         "column" => object.1.rsplit_once('.').map(|(table, _)| table),
         "constraint" | "trigger" | "policy" | "rule" => object.1.rsplit_once(" on ").map(|(_, table)| table),
@@ -190,7 +183,7 @@ fn part_of_another(object: &Object, expected: &Facts, found: &Facts, extra: bool
     };
     let relations = ["table", "view", "materialized view", "foreign table", "type"];
     table.is_some_and(|table| {
-        !relations.iter().any(|kind| side.contains_key(&((*kind).to_owned(), table.to_owned())))
+        !relations.iter().any(|kind| facts.contains_key(&((*kind).to_owned(), table.to_owned())))
     })
 }
 

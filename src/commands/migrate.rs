@@ -38,7 +38,7 @@ pub(super) fn migrate(
         if plan.steps.is_empty() {
             return Ok(None);
         }
-        let scope = Scope::new(context.catalog, &plan.remaining)?;
+        let scope = Scope::new(context.catalog, &plan.remaining);
         let work = Work::apply(history, &plan, &parameters, args.adopt, &scope.questions())?;
         Ok(Some((work, (plan, scope))))
     };
@@ -66,7 +66,7 @@ pub(super) fn migrate(
     };
 
     report.applied = locked.steps(&plan.steps, Part::Up);
-    refuse_unsound(scope.answered(locked.answers()))?;
+    refuse_unsound(scope.answered(locked.answers())?)?;
     if args.adopt {
         report.adopted = locked.adopted()?;
     }
@@ -79,7 +79,7 @@ pub(super) fn migrate(
     if args.show_sql {
         let shown = |migration: &&Migration| ShownScript {
             file: migration.up.file.clone(),
-            sql: migration.up.sql.clone(),
+            sql: migration.up.sql.clone().into_owned(),
         };
         report.sql = Some(plan.steps.iter().map(shown).collect());
     }

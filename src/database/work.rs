@@ -141,7 +141,8 @@ fn refinery(migration: &Migration) -> Result<RefineryMigration, Failure> {
         "checksum": migration.checksum(),
         "version": migration.version.number(),
         "prefix": "Versioned",
-        "sql": migration.up.sql,
+        // What it hands back for each script to be executed; the script itself need not be copied.
+        "sql": migration.up.file,
         "applied_on": null,
     }))
     .map_err(|error| Failure::new(Exit::Failure, format!("refinery does not take {migration}: {error}")))
@@ -163,7 +164,7 @@ struct Apply<'a> {
 impl Transaction for Apply<'_> {
     type Error = Failure;
 
-    /// `queries` are an up script and its history row, in turn.
+    /// `queries` are the name of an up script and its history row, in turn.
     fn execute<'q, T: Iterator<Item = &'q str>>(&mut self, mut queries: T) -> Result<usize, Failure> {
         let names: Vec<_> = self.plan.steps.iter().map(|migration| migration.name.as_str()).collect();
         let mut message = Message::new(&parameter_settings(self.parameters));
@@ -183,7 +184,8 @@ impl Transaction for Apply<'_> {
         }
         let mut count = 0;
         for migration in &self.plan.steps {
-            let (Some(script), Some(row)) = (queries.next(), queries.next()) else {
+            let (script, row) = (queries.next(), queries.next());
+            let Some(row) = row.filter(|_| script == Some(&*migration.up.file)) else {
                 let failure = Failure::new(
                     Exit::Failure,
                     format!("refinery passed over {migration}; nothing was changed"),
@@ -192,7 +194,7 @@ impl Transaction for Apply<'_> {
                 return Err(failure);
             };
             message.push(&mark(&migration.up.file, Some(&migration.sha256())));
-            message.push_script(&migration.up.file, script);
+            message.push_script(&migration.up.file, &migration.up.sql);
             message.push(row);
             message.push(";");
             count += 1;

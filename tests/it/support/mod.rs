@@ -302,7 +302,7 @@ impl Files {
     }
 
     fn catalog(&self) -> Result<Catalog, CatalogError> {
-        Catalog::from_files(self.0.iter().map(|(name, sql)| (name.clone(), sql.clone().into_bytes())))
+        Catalog::from_files(self.0.iter().map(|(name, sql)| (name.clone(), sql.clone().into_bytes().into())))
     }
 }
 
