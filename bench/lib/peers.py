@@ -114,6 +114,14 @@ def tools(work):
         "verify": database("verify"), "rollback": database("rollback", "--all", "--yes", "--discard-data"),
     }, [binary])
 
+    # What the objects themselves cost, whoever sends them: one message, nothing compared or tried.
+    exported = work / "exported"
+    subprocess.run([binary, "export", str(exported)], check=True, stdout=subprocess.DEVNULL)
+    scripts = [file.read_text() for file in sorted(exported.glob("*.up.sql"))]
+    statements = [word for script in scripts for word in ("-c", script)]
+    yield "psql -1", Tool("psql -1", words_of([PSQL, "--version"]),
+                          {"fresh": lambda port: [PSQL, "-Xq1", url(port), *statements]}, [PSQL])
+
     plain = folder("loop", {f"{name}.sql": text for name, text in files.items()})
     for kind in ("file", "table"):
         loop = str(LIB / f"loop-{kind}")
@@ -459,6 +467,8 @@ def main():
         rows = []
         for tool in found:
             row = [tool.name]
+            if "no-op" not in tool.commands:
+                continue
             for number, fresh in ((20, True), (200, True), (200, False)):
                 # A tool that takes a second a start is not started 200 times.
                 if number > 20 and measured[tool.name]["no-op"][1] > 0.1:
