@@ -221,9 +221,9 @@ mod tests {
 
     #[test]
     fn the_embedded_catalog_is_sound() {
-        let copies = EMBEDDED.files().map(|file| {
-            (file.path().to_str().unwrap().to_owned(), Cow::Owned(file.contents().to_vec()))
-        });
+        let copies = EMBEDDED
+            .files()
+            .map(|file| (file.path().to_str().unwrap().to_owned(), Cow::Owned(file.contents().to_vec())));
         let catalog = Catalog::from_files(copies).unwrap();
         assert_eq!(catalog, Catalog::embedded().unwrap());
         let names: Vec<_> = catalog.migrations().iter().map(ToString::to_string).collect();

@@ -83,7 +83,10 @@ impl<'a> Scope<'a> {
         let mut checks = Vec::new();
         if let (Some(version), Some(live)) = (self.described, facts::live(answers.get("facts"))) {
             let expected = self.catalog.facts_at(version).map_err(|error| {
-                Failure::new(Exit::Failure, format!("a migration cannot be used: {error}; nothing was changed"))
+                Failure::new(
+                    Exit::Failure,
+                    format!("a migration cannot be used: {error}; nothing was changed"),
+                )
             })?;
             checks.extend(facts::run(expected.unwrap_or_default(), &live));
             if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {

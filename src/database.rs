@@ -204,7 +204,9 @@ impl Database {
             ("authmig.planned", &history.to_json()),
         ]);
         let mut message = work.message;
-        message.push_front(&[include_str!("sql/lock.sql"), &settings, "\n", include_str!("sql/planned.sql")].concat());
+        message.push_front(
+            &[include_str!("sql/lock.sql"), &settings, "\n", include_str!("sql/planned.sql")].concat(),
+        );
         let failure = match self.send(&message) {
             Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),
             Err(failure) => failure,

@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn migration(number: i32, name: &str, up: &str) -> Migration {
-        let script = |sql: &str| Script { file: String::new(), sql: sql.to_owned() };
+        let script = |sql: &str| Script { file: String::new(), sql: sql.to_owned().into() };
         Migration {
             version: Version(number),
             name: name.to_owned(),

@@ -240,8 +240,9 @@ mod tests {
     /// A catalog of these versions, named `m`, each with a script of its own.
     fn catalog(versions: &[i32]) -> Catalog {
         Catalog::from_files(versions.iter().flat_map(|number| {
-            ["up", "down", "verify"]
-                .map(|part| (format!("{number:02}-m.{part}.sql"), format!("select {number}").into_bytes().into()))
+            ["up", "down", "verify"].map(|part| {
+                (format!("{number:02}-m.{part}.sql"), format!("select {number}").into_bytes().into())
+            })
         }))
         .unwrap()
     }

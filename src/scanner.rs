@@ -230,8 +230,15 @@ impl<'a> Lexer<'a> {
         let word = &self.sql[offset..self.at];
         if self.rest().starts_with('\'') {
             let escapes = word.eq_ignore_ascii_case("e");
-            if escapes || ["b", "x", "n"].iter().any(|prefix| word.eq_ignore_ascii_case(prefix)) {
-                return self.quoted('\'', escapes, "string");
+            if escapes {
+                self.quoted('\'', true, "string")?;
+                while self.continues() {
+                    self.quoted('\'', true, "string")?;
+                }
+                return Ok(Kind::Other);
+            }
+            if ["b", "x", "n"].iter().any(|prefix| word.eq_ignore_ascii_case(prefix)) {
+                return self.quoted('\'', false, "string");
             }
         }
         if word.eq_ignore_ascii_case("u") {
@@ -243,6 +250,27 @@ impl<'a> Lexer<'a> {
             }
         }
         Ok(Kind::Word)
+    }
+
+    /// Goes to the quote with which the string goes on, if it does: behind a line break and
+    /// nothing but blanks and `--` comments. It is the same string, so a backslash still escapes.
+    fn continues(&mut self) -> bool {
+        let mut rest = self.rest();
+        let mut line_break = false;
+        loop {
+            let blank = rest.find(|c: char| !c.is_ascii_whitespace() && c != '\x0b').unwrap_or(rest.len());
+            line_break |= rest[..blank].contains('\n');
+            rest = &rest[blank..];
+            if !rest.starts_with("--") {
+                break;
+            }
+            rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
+        }
+        let continues = line_break && rest.starts_with('\'');
+        if continues {
+            self.at = self.sql.len() - rest.len();
+        }
+        continues
     }
 
     fn quoted(&mut self, quote: char, escapes: bool, what: &str) -> Result<Kind, Finding> {
@@ -405,6 +433,16 @@ mod tests {
             "commit",
             "transaction",
         );
+    }
+
+    #[test]
+    fn a_string_with_escapes_goes_on_in_the_next_line() {
+        refused("select e'a'\n'\\''; commit; -- '", "commit", "transaction");
+        refused("select e'a' -- '\n  '\\'' ; commit; -- '", "commit", "transaction");
+        assert_eq!(first_finding("select e'a'\n'\\'; commit; --'"), None);
+        // In one line it is another string, and so is that of a plain one.
+        assert_eq!(first_finding("select e'a' '\\'; select '; commit'"), None);
+        assert_eq!(first_finding("select 'a'\n'\\'; select '; commit'"), None);
     }
 
     proptest::proptest! {

@@ -109,7 +109,8 @@ fn is_grant(kind: &str, property: &str) -> bool {
 
 /// The rights of an object, or all else about it; `None` if there is nothing of it.
 fn side<'a>(facts: &'a Facts, object: &Object, rights: bool) -> Option<BTreeMap<&'a str, &'a str>> {
-    let properties = facts.get(object)?.iter().filter(|(property, _)| is_grant(&object.0, property) == rights);
+    let properties =
+        facts.get(object)?.iter().filter(|(property, _)| is_grant(&object.0, property) == rights);
     let side: BTreeMap<_, _> = properties.map(|(property, value)| (&**property, &**value)).collect();
     (!side.is_empty()).then_some(side)
 }

@@ -12,7 +12,12 @@ use crate::support::{Files, TestDb, role};
 
 /// The text of the up scripts, in order.
 fn up_scripts() -> Vec<String> {
-    Catalog::embedded().unwrap().migrations().iter().map(|migration| migration.up.sql.clone()).collect()
+    Catalog::embedded()
+        .unwrap()
+        .migrations()
+        .iter()
+        .map(|migration| migration.up.sql.clone().into_owned())
+        .collect()
 }
 
 /// A database with an empty ledger, and the settings that the scripts read.

@@ -247,7 +247,7 @@ impl Files {
         let mut files = Files::default();
         for migration in catalog.migrations() {
             for script in [&migration.up, &migration.down, &migration.verify] {
-                files.0.insert(script.file.clone(), script.sql.clone());
+                files.0.insert(script.file.clone(), script.sql.clone().into_owned());
             }
         }
         let manifest = include_str!("../../../migrations/manifest.txt");

@@ -13,6 +13,7 @@ mod cookies;
 mod death;
 mod faults;
 mod history;
+mod scanning;
 mod servers;
 mod settings;
 mod versions;
