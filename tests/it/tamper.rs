@@ -347,6 +347,30 @@ fn every_change_of_a_right_is_found_named_and_mended() {
 }
 
 #[test]
+fn a_script_that_raises_hides_no_other_check() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("alter table auth.refresh_token disable row level security");
+    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+    let verdicts: Vec<_> = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| format!("{} {}", check["name"].as_str().unwrap(), check["verdict"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        verdicts,
+        [
+            "history passed",
+            "scripts failed",
+            "objects failed",
+            "grants passed",
+            "self-test passed",
+            "postgrest passed"
+        ]
+    );
+}
+
+#[test]
 fn an_edited_history_row_is_found() {
     let Installed { db, .. } = Installed::new();
     db.sql("update authmig.schema_history set sha256 = repeat('0', 64) where version = 2");
