@@ -1014,38 +1014,41 @@ do $$
 declare
     owner_role constant regrole := quote_ident(current_setting('authmig.owner_role'))::regrole;
     object record;
-    entry record;
+    grantee oid;
 begin
     for object in
-        select 'schema' as kind, quote_ident(n.nspname) as name, n.nspacl as acl, true as handed_over
-          from pg_namespace as n
-         where n.nspname in (select c.name from authmig.created as c where c.kind = 'schema' and c.version = 2)
-         union all
-        select 'table', c.oid::regclass::text, c.relacl, false
-          from pg_class as c
-         where c.oid in ('auth.refresh_token'::regclass, 'auth_private.config'::regclass)
-         union all
-        select 'function', p.oid::regprocedure::text,
-               coalesce(p.proacl, acldefault('f', p.proowner)), false
-          from pg_proc as p
-         where p.pronamespace = 'auth_private'::regnamespace
-            or p.oid in (
-                'auth.url_encode(bytea)'::regprocedure,
-                'auth.sign_raw(json, text, text)'::regprocedure,
-                'auth.generate_user_jwt(text, text, text)'::regprocedure,
-                'auth.issue_tokens(text, text)'::regprocedure,
-                'auth.refresh_tokens()'::regprocedure,
-                'auth.logout()'::regprocedure,
-                'auth.revoke_subject(text)'::regprocedure,
-                'auth.purge_expired(int)'::regprocedure
-            )
+        select o.kind, o.name, o.handed_over,
+               array(select distinct entry.grantee from aclexplode(o.acl) as entry) as grantees
+          from (
+            select 'schema', quote_ident(n.nspname), n.nspacl, true
+              from pg_namespace as n
+             where n.nspname in (select c.name from authmig.created as c where c.kind = 'schema' and c.version = 2)
+             union all
+            select 'table', c.oid::regclass::text, c.relacl, false
+              from pg_class as c
+             where c.oid in ('auth.refresh_token'::regclass, 'auth_private.config'::regclass)
+             union all
+            select 'function', p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner)), false
+              from pg_proc as p
+             where p.pronamespace = 'auth_private'::regnamespace
+                or p.oid in (
+                    'auth.url_encode(bytea)'::regprocedure,
+                    'auth.sign_raw(json, text, text)'::regprocedure,
+                    'auth.generate_user_jwt(text, text, text)'::regprocedure,
+                    'auth.issue_tokens(text, text)'::regprocedure,
+                    'auth.refresh_tokens()'::regprocedure,
+                    'auth.logout()'::regprocedure,
+                    'auth.revoke_subject(text)'::regprocedure,
+                    'auth.purge_expired(int)'::regprocedure
+                )
+          ) as o (kind, name, acl, handed_over)
     loop
         if not object.handed_over then
             execute format('alter %s %s owner to %s', object.kind, object.name, owner_role);
         end if;
-        for entry in select distinct grantee from aclexplode(object.acl) loop
+        foreach grantee in array object.grantees loop
             execute format('revoke all on %s %s from %s', object.kind, object.name,
-                case when entry.grantee = 0 then 'public' else entry.grantee::regrole::text end);
+                case when grantee = 0 then 'public' else grantee::regrole::text end);
         end loop;
         execute format('grant all on %s %s to %s', object.kind, object.name, owner_role);
     end loop;

@@ -56,7 +56,7 @@ begin
     end if;
 
     for expected in
-        select *
+        select f.signature, f.result, f.definer, p.prorettype, p.prosecdef
           from (values
             ('auth.url_encode(bytea)', 'text', false),
             ('auth.sign_raw(json, text, text)', 'text', true),
@@ -68,17 +68,15 @@ begin
             ('auth.purge_expired(int)', 'bigint', true),
             ('auth_private.postgrest_config()', 'void', true)
           ) as f (signature, result, definer)
+          left join pg_proc as p on p.oid = to_regprocedure(f.signature)
     loop
-        select p.prosecdef, p.prorettype into actual
-          from pg_proc as p
-         where p.oid = to_regprocedure(expected.signature);
-        if actual.prorettype is null then
+        if expected.prorettype is null then
             raise exception 'function % is missing', expected.signature;
         end if;
-        if actual.prorettype <> expected.result::regtype then
+        if expected.prorettype <> expected.result::regtype then
             raise exception 'function % does not return %', expected.signature, expected.result;
         end if;
-        if actual.prosecdef <> expected.definer then
+        if expected.prosecdef <> expected.definer then
             raise exception 'function % is not security %', expected.signature,
                 case when expected.definer then 'definer' else 'invoker' end;
         end if;
@@ -95,28 +93,29 @@ begin
     end if;
 
     for actual in
-        select p.oid::regprocedure as signature, p.proowner, p.prosecdef, p.proconfig, p.prosqlbody,
-               coalesce(p.proacl, acldefault('f', p.proowner)) as acl
-          from pg_proc as p
-         where p.pronamespace = 'auth_private'::regnamespace
-            or p.pronamespace = 'auth'::regnamespace
-           and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
-                'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired')
+        select p.signature, p.proowner, p.pinned or not (p.prosecdef or p.others) as pinned, p.everybody
+          from (
+            select p.oid::regprocedure as signature, p.proowner, p.prosecdef,
+                   -- A body that was parsed when it was created does not look anything up, and a
+                   -- helper that only the owner may execute runs under its caller's path.
+                   coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false) or p.prosqlbody is not null as pinned,
+                   exists (select from aclexplode(acl) where grantee <> owner_role) as others,
+                   exists (select from aclexplode(acl) where grantee = 0) as everybody
+              from pg_proc as p, coalesce(p.proacl, acldefault('f', p.proowner)) as acl
+             where p.pronamespace = 'auth_private'::regnamespace
+                or p.pronamespace = 'auth'::regnamespace
+               and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
+                    'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired')
+          ) as p
     loop
         if actual.proowner <> owner_role then
             raise exception 'function % belongs to %, not to %', actual.signature,
                 actual.proowner::regrole, owner_role;
         end if;
-        -- A body that was parsed when it was created does not look anything up, and a
-        -- helper that only the owner may execute runs under its caller's path.
-        if not coalesce('search_path=pg_catalog, pg_temp' = any (actual.proconfig), false)
-            and actual.prosqlbody is null
-            and (actual.prosecdef
-                or exists (select from aclexplode(actual.acl) where grantee <> owner_role))
-        then
+        if not actual.pinned then
             raise exception 'function % does not pin its search_path', actual.signature;
         end if;
-        if exists (select from aclexplode(actual.acl) where grantee = 0) then
+        if actual.everybody then
             raise exception 'function % may be executed by public', actual.signature
                 using hint = format('revoke execute on function %s from public;', actual.signature);
         end if;
