@@ -217,6 +217,10 @@ impl Database {
         // planned.sql marks that the lock is held; an error with a place is a script's.
         let locked = failure.place.is_some() || !self.lock_marks().is_empty();
         self.rollback()?;
+        if failure.sqlstate() == Some("42601") {
+            // An old server does not understand the scripts, so lock.sql did not even start.
+            self.check_version()?;
+        }
         match failure.sqlstate() {
             Some("AML01") if !locked => Ok(match self.holder()? {
                 Some(holder) => Attempt::Taken(holder),

@@ -39,7 +39,7 @@ begin
     end if;
     -- "auth" and "mig" in ASCII.
     if not pg_try_advisory_xact_lock(1635087464, 7170407) then
-        raise exception using errcode = 'AML01', message = 'locked';
+        raise exception using errcode = 'AML01', message = 'another run of authmig holds the lock';
     end if;
     if to_regnamespace('authmig') is null then
         return;

@@ -21,7 +21,7 @@ begin
         raise exception using errcode = 'AMO02', message = 'there is a schema authmig without a history';
     end if;
     if found <> current_setting('authmig.planned')::jsonb then
-        raise exception using errcode = 'AMH01', message = 'another run has changed the history';
+        raise exception using errcode = 'AMH01', message = 'another run of authmig has changed the history';
     end if;
     -- Tells the client that the lock is held, and that what fails now is the work.
     raise notice using errcode = 'AMS02', message = 'locked';

@@ -124,6 +124,6 @@ begin
     end loop;
 
     if found <> '[]' then
-        raise exception using errcode = 'AMP01', message = 'something stands in the way', detail = found;
+        raise exception using errcode = 'AMP01', message = 'something stands in the way of authmig', detail = found;
     end if;
 end $$;
