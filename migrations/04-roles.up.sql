@@ -12,6 +12,7 @@ declare
     modern constant boolean := current_setting('server_version_num')::int >= 160000;
     wanted record;
     actual record;
+    dangerous text;
     statement text;
 begin
     -- In one order, so that two databases of one cluster do not deadlock.
@@ -66,22 +67,19 @@ begin
                     detail = 'It could read the secret and every session.',
                     hint = format('revoke %I from %I;', owner_role, wanted.name);
         end if;
-        select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) as roles into actual
+        select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into dangerous
           from pg_roles as r
          where r.rolname <> wanted.name
            and (r.rolsuper or r.rolcreaterole
                 or r.rolname in ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files',
                     'pg_read_all_data', 'pg_write_all_data'))
            and pg_has_role(wanted.name, r.oid, 'member');
-        if actual.roles is not null then
-            raise exception 'role % is dangerous: it is a member of %', quote_ident(wanted.name), actual.roles
+        if dangerous is not null then
+            raise exception 'role % is dangerous: it is a member of %', quote_ident(wanted.name), dangerous
                 using errcode = 'invalid_role_specification',
                     hint = format('Revoke them from %I, or name another role.', wanted.name);
         end if;
 
-        select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolcanlogin, rolinherit
-          into strict actual
-          from pg_roles where rolname = wanted.name;
         if wanted.logs_in and not actual.rolcanlogin then
             raise notice 'role % cannot log in, so PostgREST cannot use it', quote_ident(wanted.name)
                 using hint = format('alter role %I login;', wanted.name);

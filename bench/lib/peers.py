@@ -114,7 +114,7 @@ def tools(work):
         "verify": database("verify"), "rollback": database("rollback", "--all", "--yes", "--discard-data"),
     }, [binary])
 
-    # What the objects themselves cost, whoever sends them: one message, nothing compared or tried.
+    # What the objects themselves cost, whoever sends them: a message a file, nothing compared or tried.
     exported = work / "exported"
     subprocess.run([binary, "export", str(exported)], check=True, stdout=subprocess.DEVNULL)
     scripts = [file.read_text() for file in sorted(exported.glob("*.up.sql"))]

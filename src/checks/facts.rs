@@ -135,10 +135,6 @@ fn compare(expected: &Facts, live: &Live, rights: bool) -> Vec<Finding> {
         if wanted == is {
             continue;
         }
-        // Other databases may have it, and the migration that wants it looks at it first.
-        if object.0 == "role" && wanted.is_none() {
-            continue;
-        }
         // Whole objects, so that a missing function is one finding and not five.
         if !rights && (wanted.is_none() || is.is_none()) {
             let other = if wanted.is_none() { expected } else { &live.facts };
@@ -150,7 +146,7 @@ fn compare(expected: &Facts, live: &Live, rights: bool) -> Vec<Finding> {
         let (wanted, is) = (wanted.unwrap_or_default(), is.unwrap_or_default());
         for property in wanted.keys().chain(is.keys()).copied().collect::<BTreeSet<_>>() {
             let (wanted, is) = (wanted.get(property).copied(), is.get(property).copied());
-            if wanted == is || belongs_to_somebody_else(object, property, live) {
+            if wanted == is || belongs_to_somebody_else(object, property, live, expected) {
                 continue;
             }
             // Of an object that is missing, or too much, that was said already.
@@ -188,11 +184,21 @@ fn part_of_another(object: &Object, facts: &Facts) -> bool {
     })
 }
 
-/// In a schema that was there before authmig, its owner and comment are not ours.
-fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live) -> bool {
-    object.0 == "schema"
-        && !live.created.contains(&object.1)
-        && (matches!(property, "owner" | "comment") || property.starts_with("grant to "))
+/// In a schema that was there before authmig, its owner and comment are not ours. Nor is a
+/// role that no migration has wanted yet, since other databases may have it, but for what it
+/// could do as the owner.
+fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expected: &Facts) -> bool {
+    match &*object.0 {
+        "schema" => {
+            !live.created.contains(&object.1)
+                && (matches!(property, "owner" | "comment") || property.starts_with("grant to "))
+        }
+        "role" => {
+            !expected.contains_key(object)
+                && property.strip_prefix("member of ") != Some(live.name("{owner_role}"))
+        }
+        _ => false,
+    }
 }
 
 fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {

@@ -133,6 +133,17 @@ fn roles_of_another_database_do_not_matter_before_their_own_migration() {
         db.authmig(&with_options(&["migrate", "--to", version], &own)).exits(0);
         db.authmig(&["verify", "--skip", "history"]).exits(0);
     }
+
+    // But what it could read if it belonged to the owner's role does.
+    let db = TestDb::new();
+    db.authmig(&with_options(&["migrate", "--to", "2"], &own)).exits(0);
+    let name = |option: &str| own.iter().find_map(|one| one.strip_prefix(option)).unwrap().to_owned();
+    let (anon, owner) = (name("--anon-role="), name("--owner-role="));
+    db.sql(&format!("grant {owner} to {anon}"));
+    let run = db.authmig(&["verify", "--skip", "history"]).exits(4);
+    db.sql(&format!("revoke {owner} from {anon}"));
+    assert!(run.stdout.contains(&format!("grants: role {anon}: is a member of {owner}\n")), "{}", run.stdout);
+    assert!(!run.stdout.contains("does not exist"), "{}", run.stdout);
 }
 
 #[test]
