@@ -218,19 +218,12 @@ do $$
 declare
     there text;
 begin
-    select string_agg(name, ', ' order by name) into there
-      from (
-        select p.oid::regprocedure::text
-          from pg_proc as p
-         where p.pronamespace = 'auth'::regnamespace
-           and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
-                'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired')
-         union all
-        select c.oid::regclass::text
-          from pg_class as c
-         where c.relnamespace = 'auth'::regnamespace
-           and c.relname = 'refresh_token'
-      ) as taken (name);
+    select string_agg(p.oid::regprocedure::text, ', ' order by p.oid::regprocedure::text) into there
+      from pg_proc as p
+     where p.pronamespace = 'auth'::regnamespace
+       and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
+            'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired');
+    there := nullif(concat_ws(', ', there, to_regclass('auth.refresh_token')::text), '');
     if there is not null then
         raise exception 'schema auth already holds: %', there
             using errcode = 'duplicate_object',
@@ -1018,17 +1011,18 @@ declare
 begin
     for object in
         select o.kind, o.name, o.handed_over,
-               array(select distinct entry.grantee from aclexplode(o.acl) as entry) as grantees
+               array(select distinct entry.grantee from aclexplode(o.acl) as entry where entry.grantee <> o.owner) as grantees,
+               o.kind = 'function' and exists (select from aclexplode(o.acl) as entry where entry.grantee = o.owner) as whole
           from (
-            select 'schema', quote_ident(n.nspname), n.nspacl, true
+            select 'schema', quote_ident(n.nspname), n.nspowner, n.nspacl, true
               from pg_namespace as n
              where n.nspname in (select c.name from authmig.created as c where c.kind = 'schema' and c.version = 2)
              union all
-            select 'table', c.oid::regclass::text, c.relacl, false
+            select 'table', c.oid::regclass::text, c.relowner, c.relacl, false
               from pg_class as c
              where c.oid in ('auth.refresh_token'::regclass, 'auth_private.config'::regclass)
              union all
-            select 'function', p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner)), false
+            select 'function', p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), false
               from pg_proc as p
              where p.pronamespace = 'auth_private'::regnamespace
                 or p.oid in (
@@ -1041,8 +1035,9 @@ begin
                     'auth.revoke_subject(text)'::regprocedure,
                     'auth.purge_expired(int)'::regprocedure
                 )
-          ) as o (kind, name, acl, handed_over)
+          ) as o (kind, name, owner, acl, handed_over)
     loop
+        -- The rights of the owner before go with it.
         if not object.handed_over then
             execute format('alter %s %s owner to %s', object.kind, object.name, owner_role);
         end if;
@@ -1050,7 +1045,10 @@ begin
             execute format('revoke all on %s %s from %s', object.kind, object.name,
                 case when grantee = 0 then 'public' else grantee::regrole::text end);
         end loop;
-        execute format('grant all on %s %s to %s', object.kind, object.name, owner_role);
+        -- A default privilege can have taken away what an owner has. Of a function that is all or nothing.
+        if not object.whole then
+            execute format('grant all on %s %s to %s', object.kind, object.name, owner_role);
+        end if;
     end loop;
 end $$;
 

@@ -49,25 +49,19 @@ declare
 begin
     -- Each privilege that is not granted yet, as "… on …" and what is to be recorded.
     for wanted in
-        with privilege (kind, name) as (
-            values ('schema', 'USAGE'),
-                ('table', 'SELECT'), ('table', 'INSERT'), ('table', 'UPDATE'), ('table', 'DELETE'),
-                ('sequence', 'USAGE'), ('sequence', 'SELECT')
-        ), object (kind, name, acl) as (
-            select 'schema', quote_ident(n.nspname), n.nspacl
+        select lower(p.name) || ' on ' || o.kind || ' ' || o.name as what
+          from (
+            select 'schema', quote_ident(n.nspname), n.nspacl, array['USAGE']
               from pg_namespace as n
              where n.nspname = api
              union all
-            select case c.relkind when 'S' then 'sequence' else 'table' end,
-                   format('%I.%I', n.nspname, c.relname), c.relacl
+            select case c.relkind when 'S' then 'sequence' else 'table' end, format('%I.%I', api, c.relname), c.relacl,
+                   case c.relkind when 'S' then array['USAGE', 'SELECT'] else array['SELECT', 'INSERT', 'UPDATE', 'DELETE'] end
               from pg_class as c
-              join pg_namespace as n on n.oid = c.relnamespace
-             where n.nspname = api
+             where c.relnamespace = to_regnamespace(quote_ident(api))
                and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-        )
-        select lower(p.name) || ' on ' || o.kind || ' ' || o.name as what
-          from object as o
-          join privilege as p on p.kind = o.kind
+          ) as o (kind, name, acl, privileges)
+         cross join unnest(o.privileges) as p (name)
          where not exists (
             select from aclexplode(o.acl) as acl
              where acl.grantee = quote_ident(service)::regrole

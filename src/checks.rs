@@ -79,9 +79,9 @@ impl<'a> Scope<'a> {
     }
 
     /// The checks that follow from the answers.
-    pub fn answered(&self, answers: &Sections) -> Result<Vec<Check>, Failure> {
+    pub fn answered(&self, answers: &mut Sections) -> Result<Vec<Check>, Failure> {
         let mut checks = Vec::new();
-        if let (Some(version), Some(live)) = (self.described, facts::live(answers.get("facts"))) {
+        if let (Some(version), Some(live)) = (self.described, facts::live(answers.take("facts"))) {
             let expected = self.catalog.facts_at(version).map_err(|error| {
                 Failure::new(
                     Exit::Failure,
@@ -125,7 +125,7 @@ pub fn run(
     match database.send(&message) {
         Ok(answer) => {
             checks.push(scripts::run(applied.len(), Vec::new()));
-            checks.extend(scope.answered(&Sections::new(answer))?);
+            checks.extend(scope.answered(&mut Sections::new(answer))?);
         }
         Err(failure) if failure.server.is_some() => {
             // One part has ended the message, and with it went the answers of the others.
@@ -134,7 +134,7 @@ pub fn run(
             let mut message = look(&scope, parameters);
             message.push("rollback;");
             match database.send(&message) {
-                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))?),
+                Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer))?),
                 Err(failure) => {
                     // The facts can be had where what the other questions need is gone.
                     database.rollback()?;
@@ -142,11 +142,11 @@ pub fn run(
                     let facts = Scope { scripts: Vec::new(), opened: false, ..scope };
                     let mut message = look(&facts, parameters);
                     message.push("rollback;");
-                    checks.extend(facts.answered(&Sections::new(database.send(&message)?))?);
+                    checks.extend(facts.answered(&mut Sections::new(database.send(&message)?))?);
                 }
             }
             match database.send(&try_out(&scope, parameters)) {
-                Ok(answer) => checks.extend(scope.answered(&Sections::new(answer))?),
+                Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer))?),
                 Err(failure) => {
                     database.rollback()?;
                     checks.push(self_test::raised(failure)?);
@@ -183,6 +183,7 @@ pub fn begin(sql: &str, parameters: &Values) -> Message {
         ("standard_conforming_strings", "on"),
         ("quote_all_identifiers", "off"),
         ("jit", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
     ]));
     message.push(&parameter_settings(parameters));
     message

@@ -160,6 +160,11 @@ impl Sections {
     pub fn get(&self, name: &str) -> &[Rows] {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
+
+    /// The same, for who keeps them: they are there once.
+    pub fn take(&mut self, name: &str) -> Vec<Rows> {
+        self.0.get_mut(name).map(std::mem::take).unwrap_or_default()
+    }
 }
 
 /// A string literal that means the same whatever `standard_conforming_strings` says: a
@@ -188,9 +193,9 @@ pub fn parameter_settings(parameters: &Values) -> String {
 
 /// Announces a script; see `mark.sql`.
 pub fn mark(file: &str, sha256: Option<&str>) -> String {
-    let mut values = vec![("authmig.script", file)];
-    values.extend(sha256.map(|sha256| ("authmig.sha256", sha256)));
-    format!("{}\n{}", settings(&values), include_str!("sql/mark.sql"))
+    let sha256 = sha256.map_or_else(String::new, |sha256| settings(&[("authmig.sha256", sha256)]));
+    // The names of files are plain: no `$$` can be in one.
+    sha256 + &include_str!("sql/mark.sql").replace("{script}", &literal(file))
 }
 
 #[cfg(test)]

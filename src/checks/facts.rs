@@ -33,21 +33,24 @@ impl Live {
 }
 
 /// Reads the result sets of [`SQL`]; `None` if they are not there.
-pub fn live(answers: &[Rows]) -> Option<Live> {
-    let [names, created, facts @ ..] = answers else { return None };
+pub fn live(answers: Vec<Rows>) -> Option<Live> {
+    let mut answers = answers.into_iter();
+    let (names, created) = (answers.next()?, answers.next()?);
     let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     let mut live = Live {
         names: names.iter().map(|row| (text(row, 0), text(row, 1), text(row, 2))).collect(),
         created: created.iter().map(|row| text(row, 0)).collect(),
         ..Live::default()
     };
-    for row in facts.iter().flatten() {
+    for row in answers.flatten() {
+        let mut columns = row.into_iter();
         // What is not kind, name and properties belongs to the statements behind it.
-        let [Some(kind), Some(name), properties @ ..] = &row[..] else { continue };
-        for pair in properties.chunks(2) {
-            let [Some(property), Some(value)] = pair else { continue };
-            let object = live.facts.entry((kind.clone(), name.clone())).or_default();
-            object.insert(property.clone(), value.clone());
+        let (Some(Some(kind)), Some(Some(name))) = (columns.next(), columns.next()) else { continue };
+        let object = live.facts.entry((kind, name)).or_default();
+        while let (Some(property), Some(value)) = (columns.next(), columns.next()) {
+            if let (Some(property), Some(value)) = (property, value) {
+                object.insert(property, value);
+            }
         }
     }
     Some(live)

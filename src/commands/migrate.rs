@@ -66,7 +66,7 @@ pub(super) fn migrate(
     };
 
     report.applied = locked.steps(&plan.steps, Part::Up);
-    refuse_unsound(scope.answered(locked.answers())?)?;
+    refuse_unsound(scope.answered(locked.answers_mut())?)?;
     if args.adopt {
         report.adopted = locked.adopted()?;
     }

@@ -47,6 +47,11 @@ impl<'a> Locked<'a> {
         &self.answers
     }
 
+    /// The same, for who takes them away.
+    pub fn answers_mut(&mut self) -> &mut Sections {
+        &mut self.answers
+    }
+
     /// How long these steps took, the scripts of this part.
     pub fn steps(&self, migrations: &[&Migration], part: Part) -> Vec<Step> {
         self.database.steps(migrations, part)

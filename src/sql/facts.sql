@@ -53,13 +53,10 @@ select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname),
        'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' end,
        'comment', d.description
   from pg_catalog.pg_attribute as a
-  join pg_catalog.pg_class as c on c.oid = a.attrelid
   left join pg_catalog.pg_attrdef as f on f.adrelid = a.attrelid and f.adnum = a.attnum
   left join pg_catalog.pg_description as d
     on d.objoid = a.attrelid and d.classoid = 'pg_catalog.pg_class'::regclass and d.objsubid = a.attnum
- where a.attrelid = any (current_setting('authmig.relations')::oid[]) and a.attnum > 0 and not a.attisdropped
-   -- Those of a sequence are always the same.
-   and c.relkind <> 'S';
+ where a.attrelid = any (current_setting('authmig.relations')::oid[]) and a.attnum > 0 and not a.attisdropped;
 select 'constraint', format('%I on %s', k.conname, k.conrelid::regclass), 'definition',
        pg_get_constraintdef(k.oid) || case when k.convalidated then '' else ' (not valid)' end
   from pg_catalog.pg_constraint as k

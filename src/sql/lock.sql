@@ -11,6 +11,8 @@ select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
        pg_catalog.set_config('check_function_bodies', 'on', true),
        pg_catalog.set_config('row_security', 'on', true),
        pg_catalog.set_config('jit', 'off', true),
+       -- What runs a few times is planned once.
+       pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true),
        pg_catalog.set_config('quote_all_identifiers', 'off', true),
        -- What adopt_prepare.sql leaves for the journal.
        pg_catalog.set_config('authmig.adopted', '', true),

@@ -2,5 +2,5 @@
 -- which script it came from; and takes back what the script before it left behind.
 do $$ begin
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    raise notice using errcode = 'AMS01', message = pg_catalog.current_setting('authmig.script');
+    raise notice using errcode = 'AMS01', message = {script};
 end $$;

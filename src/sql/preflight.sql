@@ -7,11 +7,14 @@ do $$
 declare
     pending constant text[] := current_setting('authmig.pending')::text[];
     auth_pending constant boolean := 'auth_schema' = any (pending);
+    -- Whether one of its schemas is there already.
+    auth_found constant boolean := to_regnamespace('auth') is not null or to_regnamespace('auth_private') is not null;
     roles_pending constant boolean := 'roles' = any (pending);
     owner_role constant text := current_setting('authmig.owner_role');
     modern constant boolean := current_setting('server_version_num')::int4 >= 160000;
     authenticator constant oid := to_regrole(quote_ident(current_setting('authmig.authenticator_role')));
     me record;
+    parameter text;
     there record;
     stranger text;
     names text;
@@ -34,94 +37,91 @@ begin
         end if;
     end if;
 
-    for there in
-        select w.parameter, quote_ident(current_setting('authmig.' || w.parameter)) as name, r.oid, r.rolsuper, r.rolbypassrls,
-               r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolcanlogin
-          from (values
-            ('owner_role', auth_pending), ('anon_role', roles_pending), ('authenticated_role', roles_pending),
-            ('service_role', roles_pending), ('authenticator_role', roles_pending)
-          ) as w (parameter, pending)
-          left join pg_roles as r on r.rolname = current_setting('authmig.' || w.parameter)
-         where w.pending
-    loop
+    foreach parameter in array array['owner_role', 'anon_role', 'authenticated_role', 'service_role', 'authenticator_role'] loop
+        continue when not case parameter when 'owner_role' then auth_pending else roles_pending end;
+        names := quote_ident(current_setting('authmig.' || parameter));
+        select r.oid, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolcanlogin into there
+          from pg_roles as r where r.oid = to_regrole(names);
         if there.oid is null then
             if not (me.rolsuper or me.rolcreaterole) then
                 found := found || jsonb_build_array(jsonb_build_array(2,
-                    format('role %s is missing, and %s may not create it', there.name, me.name),
-                    format('create role %s %s;', there.name,
-                        case there.parameter when 'authenticator_role' then 'login noinherit' else 'nologin' end)));
+                    format('role %s is missing, and %s may not create it', names, me.name),
+                    format('create role %s %s;', names,
+                        case parameter when 'authenticator_role' then 'login noinherit' else 'nologin' end)));
             end if;
             continue;
         end if;
         if there.rolsuper or there.rolbypassrls or there.rolcreaterole or there.rolcreatedb or there.rolreplication
-            or there.rolcanlogin and there.parameter = 'owner_role'
+            or there.rolcanlogin and parameter = 'owner_role'
         then
             found := found || jsonb_build_array(jsonb_build_array(3,
-                format('role %s may do more than it should: %s', there.name, concat_ws(', ',
+                format('role %s may do more than it should: %s', names, concat_ws(', ',
                     case when there.rolsuper then 'superuser' end, case when there.rolbypassrls then 'bypassrls' end,
                     case when there.rolcreaterole then 'createrole' end, case when there.rolcreatedb then 'createdb' end,
                     case when there.rolreplication then 'replication' end,
-                    case when there.rolcanlogin and there.parameter = 'owner_role' then 'login' end)),
-                format('alter role %s nosuperuser nobypassrls nocreaterole nocreatedb noreplication%s;', there.name,
-                    case there.parameter when 'owner_role' then ' nologin' else '' end)));
+                    case when there.rolcanlogin and parameter = 'owner_role' then 'login' end)),
+                format('alter role %s nosuperuser nobypassrls nocreaterole nocreatedb noreplication%s;', names,
+                    case parameter when 'owner_role' then ' nologin' else '' end)));
         end if;
         -- 16 changed who may grant a role: only who has it with ADMIN OPTION.
         continue when me.rolsuper or pg_has_role(there.oid, 'member with admin option')
             or case when modern then pg_has_role(there.oid, 'usage with admin option') else me.rolcreaterole end;
-        if there.parameter = 'owner_role'
+        if parameter = 'owner_role'
             and not (pg_has_role(there.oid, case when modern then 'set' else 'member' end) and pg_has_role(there.oid, 'usage'))
         then
             found := found || jsonb_build_array(jsonb_build_array(4,
-                format('%s must be a member of %s, and may not make itself one', me.name, there.name),
-                format('grant %s to %s%s;', there.name, me.name, case when modern then ' with inherit true, set true' else '' end)));
-        elsif there.parameter in ('anon_role', 'authenticated_role', 'service_role')
+                format('%s must be a member of %s, and may not make itself one', me.name, names),
+                format('grant %s to %s%s;', names, me.name, case when modern then ' with inherit true, set true' else '' end)));
+        elsif parameter in ('anon_role', 'authenticated_role', 'service_role')
             and not pg_has_role(authenticator, there.oid, 'member')
         then
             found := found || jsonb_build_array(jsonb_build_array(5,
                 format('%I must be a member of %s, and %s may not make it one',
-                    current_setting('authmig.authenticator_role'), there.name, me.name),
-                format('grant %s to %I;', there.name, current_setting('authmig.authenticator_role'))));
+                    current_setting('authmig.authenticator_role'), names, me.name),
+                format('grant %s to %I;', names, current_setting('authmig.authenticator_role'))));
         end if;
     end loop;
 
-    for there in
-        select n.oid, n.nspname, quote_ident(n.nspname) as name, n.nspowner, n.nspacl, o.rolname, o.rolsuper
-          from pg_namespace as n
-          join pg_roles as o on o.oid = n.nspowner
-         where n.nspname in ('auth', 'auth_private') and auth_pending
-    loop
-        if not there.rolsuper and there.rolname not in (me.rolname, owner_role) then
-            found := found || jsonb_build_array(jsonb_build_array(6,
-                format('schema %s belongs to %I, who could replace what is installed in it', there.name, there.rolname),
-                format('alter schema %s owner to %s;', there.name, me.name)));
-        end if;
-        for stranger in
-            select coalesce(quote_ident(g.rolname), 'public')
-              from aclexplode(there.nspacl) as a
-              left join pg_roles as g on g.oid = a.grantee
-             where a.privilege_type = 'CREATE' and a.grantee <> there.nspowner and not coalesce(g.rolsuper, false)
-               and coalesce(g.rolname, '') not in (me.rolname, owner_role)
+    if auth_pending and auth_found then
+        for there in
+            select n.oid, n.nspname, quote_ident(n.nspname) as name, n.nspowner, n.nspacl, o.rolname, o.rolsuper
+              from pg_namespace as n
+              join pg_roles as o on o.oid = n.nspowner
+             where n.nspname in ('auth', 'auth_private')
         loop
-            found := found || jsonb_build_array(jsonb_build_array(7,
-                format('%s may create in schema %s, and so get in the way of what is installed in it', stranger, there.name),
-                format('revoke create on schema %s from %s;', there.name, stranger)));
+            if not there.rolsuper and there.rolname not in (me.rolname, owner_role) then
+                found := found || jsonb_build_array(jsonb_build_array(6,
+                    format('schema %s belongs to %I, who could replace what is installed in it', there.name, there.rolname),
+                    format('alter schema %s owner to %s;', there.name, me.name)));
+            end if;
+            for stranger in
+                select coalesce(quote_ident(g.rolname), 'public')
+                  from aclexplode(there.nspacl) as a
+                  left join pg_roles as g on g.oid = a.grantee
+                 where a.privilege_type = 'CREATE' and a.grantee <> there.nspowner and not coalesce(g.rolsuper, false)
+                   and coalesce(g.rolname, '') not in (me.rolname, owner_role)
+            loop
+                found := found || jsonb_build_array(jsonb_build_array(7,
+                    format('%s may create in schema %s, and so get in the way of what is installed in it', stranger, there.name),
+                    format('revoke create on schema %s from %s;', there.name, stranger)));
+            end loop;
+            continue when there.nspname <> 'auth' or current_setting('authmig.adopt') = 'yes';
+            select string_agg(t.name, ', ' order by t.name) into names
+              from (
+                select p.oid::regprocedure::text
+                  from pg_proc as p
+                 where p.pronamespace = there.oid and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
+                        'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired')
+                 union all
+                select c.oid::regclass::text
+                  from pg_class as c where c.relnamespace = there.oid and c.relname = 'refresh_token'
+              ) as t (name);
+            if names is not null then
+                found := found || jsonb_build_array(jsonb_build_array(8, 'schema auth already holds ' || names,
+                    '`authmig migrate --adopt` upgrades an installation of the published SQL in place'));
+            end if;
         end loop;
-        continue when there.nspname <> 'auth' or current_setting('authmig.adopt') = 'yes';
-        select string_agg(t.name, ', ' order by t.name) into names
-          from (
-            select p.oid::regprocedure::text
-              from pg_proc as p
-             where p.pronamespace = there.oid and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
-                    'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired')
-             union all
-            select c.oid::regclass::text
-              from pg_class as c where c.relnamespace = there.oid and c.relname = 'refresh_token'
-          ) as t (name);
-        if names is not null then
-            found := found || jsonb_build_array(jsonb_build_array(8, 'schema auth already holds ' || names,
-                '`authmig migrate --adopt` upgrades an installation of the published SQL in place'));
-        end if;
-    end loop;
+    end if;
 
     if found <> '[]' then
         raise exception using errcode = 'AMP01', message = 'something stands in the way of authmig', detail = found;

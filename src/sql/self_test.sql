@@ -15,11 +15,11 @@ declare
     prefix text;
     role_name text;
     statement text;
-    state text;
+    attempts text[];
+    attempt text[];
     headers json;
     tokens json[];
     cookies text[];
-    wrong text;
     number int;
     started bigint;
 begin
@@ -91,43 +91,40 @@ begin
         raise exception using errcode = 'AMK02', message = 'a refresh token that was replaced long ago was accepted';
     end if;
 
-    -- 5. What must be refused, and how.
-    for role_name, statement, state, wrong in
-        select r.name, s.statement, s.state, s.wrong
-          from (values
-            (anon, 'select auth.refresh_tokens()', 'PT401', 'a session went on after its refresh token was used twice'),
-            (service, 'select auth.issue_tokens(null)', '22023', 'a token was issued for nobody'),
-            (service, format('select auth.issue_tokens(''x'', %L)', current_setting('authmig.authenticator_role')), '22023',
-                'a token was issued for the role that PostgREST logs in as'),
-            (service, format('select auth.issue_tokens(''x'', %L)', current_setting('authmig.owner_role')), '22023',
-                'a token was issued for the role that owns the schema')
-          ) as s (role, statement, state, wrong)
-          join (values (anon), (service)) as r (name) on r.name = s.role
-         union all
-        select r.name, s.statement, '42501', format('%I may run: %s', r.name, s.statement)
-          from (values (anon), (authenticated), (service)) as r (name),
-               (values ('select auth.sign_raw(''{}'', '''')'), ('select auth.generate_user_jwt(''x'', '''')'),
-                       ('select auth.url_encode('''')'), ('select 1 from auth.refresh_token'),
-                       ('update auth.refresh_token set subject = ''x'''), ('select 1 from auth_private.config')) as s (statement)
-         union all
-        select r.name, s.statement, '42501', format('%I may run: %s', r.name, s.statement)
-          from (values (anon), (authenticated)) as r (name),
-               (values ('select auth.issue_tokens(''x'')'), ('select auth.revoke_subject(''x'')'),
-                       ('select auth.purge_expired()')) as s (statement)
-    loop
+    -- 5. What must be refused, and how: as whom, what, with which state, what is wrong if not.
+    attempts := array[
+        [anon, 'select auth.refresh_tokens()', 'PT401', 'a session went on after its refresh token was used twice'],
+        [service, 'select auth.issue_tokens(null)', '22023', 'a token was issued for nobody'],
+        [service, format('select auth.issue_tokens(''x'', %L)', current_setting('authmig.authenticator_role')), '22023',
+            'a token was issued for the role that PostgREST logs in as'],
+        [service, format('select auth.issue_tokens(''x'', %L)', current_setting('authmig.owner_role')), '22023',
+            'a token was issued for the role that owns the schema']
+    ];
+    foreach statement in array array[
+        'select auth.sign_raw(''{}'', '''')', 'select auth.generate_user_jwt(''x'', '''')', 'select auth.url_encode('''')',
+        'select 1 from auth.refresh_token', 'update auth.refresh_token set subject = ''x''', 'select 1 from auth_private.config',
+        'select auth.issue_tokens(''x'')', 'select auth.revoke_subject(''x'')', 'select auth.purge_expired()'
+    ] loop
+        foreach role_name in array array[anon, authenticated, service] loop
+            -- The last three are there for service.
+            continue when role_name = service and statement ~ 'issue_tokens|revoke_subject|purge_expired';
+            attempts := attempts || array[[role_name, statement, '42501', format('%I may run: %s', role_name, statement)]];
+        end loop;
+    end loop;
+    foreach attempt slice 1 in array attempts loop
         begin
-            perform set_config('role', role_name, true);
-            execute statement;
+            perform set_config('role', attempt[1], true);
+            execute attempt[2];
             perform set_config('role', 'none', true);
-            raise exception using errcode = 'AMK02', message = wrong;
+            raise exception using errcode = 'AMK02', message = attempt[4];
         exception
             when others then
                 perform set_config('role', 'none', true);
                 if sqlstate = 'AMK02' then
                     raise;
-                elsif sqlstate <> state then
+                elsif sqlstate <> attempt[3] then
                     raise exception using errcode = 'AMK02',
-                        message = format('%s, as %I: %s (%s) instead of %s', statement, role_name, sqlerrm, sqlstate, state);
+                        message = format('%s, as %I: %s (%s) instead of %s', attempt[2], attempt[1], sqlerrm, sqlstate, attempt[3]);
                 end if;
         end;
     end loop;

@@ -43,8 +43,8 @@ fn generate() -> Manifest {
         let values = parameters::resolve(&std::collections::BTreeMap::new(), &history.parameters).unwrap();
         let mut message = authmig::checks::begin("begin read only;", &values);
         message.push_section("facts", facts::SQL);
-        let answers = Sections::new(database.send(&message).unwrap());
-        let live = facts::live(answers.get("facts")).unwrap();
+        let mut answers = Sections::new(database.send(&message).unwrap());
+        let live = facts::live(answers.take("facts")).unwrap();
         let label = db.ask(&format!(
             "select to_char(version, 'FM00') || '-' || name from authmig.schema_history where version = {version}"
         ));
