@@ -176,7 +176,7 @@ begin
             continue;
         end if;
 
-        if there.nspowner not in (owner_role, current_user::regrole) and not there.rolsuper
+        if there.nspowner not in (owner_role, quote_ident(current_user)::regrole) and not there.rolsuper
             or not pg_has_role(there.nspowner, 'usage')
         then
             raise exception 'schema % belongs to %', schema_name, there.nspowner::regrole
@@ -191,7 +191,7 @@ begin
               left join pg_roles as r on r.oid = acl.grantee
              where n.nspname = schema_name
                and acl.privilege_type = 'CREATE'
-               and acl.grantee not in (n.nspowner, owner_role, current_user::regrole)
+               and acl.grantee not in (n.nspowner, owner_role, quote_ident(current_user)::regrole)
                and not coalesce(r.rolsuper, false)
         loop
             raise exception '% may create in schema %', coalesce(quote_ident(there.rolname), 'public'), schema_name

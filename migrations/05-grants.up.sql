@@ -96,7 +96,7 @@ begin
              where not k.needed <@ array(
                 select acl.privilege_type
                   from pg_default_acl as d, aclexplode(d.defaclacl) as acl
-                 where d.defaclrole = current_user::regrole
+                 where d.defaclrole = quote_ident(current_user)::regrole
                    and d.defaclnamespace = quote_ident(api)::regnamespace
                    and d.defaclobjtype::text = k.code
                    and acl.grantee = quote_ident(service)::regrole)

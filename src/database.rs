@@ -125,7 +125,7 @@ impl Database {
             Ok(answer) => {
                 check_version(answer.get(1))?;
                 let rows = |index: usize| answer.get(index).map_or(&[][..], Vec::as_slice);
-                Ok(History::from_rows(rows(2), rows(3)))
+                Ok(History::from_rows(rows(3), rows(4)))
             }
             Err(failure) if no_ledger(&failure) => Ok(History::none()),
             Err(failure) if is_odd_ledger(&failure) => Err(odd_ledger(failure)),
@@ -434,13 +434,19 @@ fn too_old(version: &str) -> Failure {
 }
 
 fn no_ledger(failure: &Failure) -> bool {
+    let says = |name: &str| failure.server.as_ref().is_some_and(|server| server.message.contains(name));
     failure.place.is_none()
-        && failure.sqlstate() == Some("42P01")
-        && failure.server.as_ref().is_some_and(|server| server.message.contains("authmig.schema_history"))
+        && match failure.sqlstate() {
+            Some("42P01") => says("authmig.schema_history"),
+            Some("3F000") => says("\"authmig\""),
+            _ => false,
+        }
 }
 
 fn is_odd_ledger(failure: &Failure) -> bool {
-    failure.place.is_none() && matches!(failure.sqlstate(), Some("42P01" | "42703" | "42501" | "42809"))
+    // 22P02 is read.sql's own way to say so.
+    failure.place.is_none()
+        && matches!(failure.sqlstate(), Some("42P01" | "42703" | "42501" | "42809" | "22P02"))
 }
 
 fn odd_ledger(failure: Failure) -> Failure {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-/// Reads the history and the parameters: two result sets behind that of the
-/// server's version. Nothing is created and nothing is locked.
+/// Reads the history and the parameters: the last two of its five result sets. Nothing
+/// is created, and nobody who only reads or writes waits for it.
 pub const READ: &str = include_str!("sql/read.sql");
 
 /// A row of `authmig.schema_history`, as it stands. Nothing about it is to be
@@ -45,7 +45,7 @@ impl History {
         History::default()
     }
 
-    /// Builds the history from the rows of [`READ`]'s second and third result set.
+    /// Builds the history from the rows of [`READ`]'s result sets.
     pub fn from_rows(applied: &[Vec<Option<String>>], parameters: &[Vec<Option<String>>]) -> History {
         let text =
             |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();

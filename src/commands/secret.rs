@@ -19,9 +19,14 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<SecretReport, Fai
         SecretCommand::Generate { replace, print } => (Some(Secret::generate()?), *replace, *print),
     };
     let mut database = context.connect()?;
+    // Nothing else says whose the schema auth_private is.
+    let history = database.history()?;
+    if !is_installed(&history) {
+        return Err(not_installed());
+    }
     let outcome = match &secret {
         None => SecretOutcome::Shown,
-        Some(secret) => store(&mut database, secret, replace)?,
+        Some(secret) => store(&mut database, history, secret, replace)?,
     };
     Ok(SecretReport {
         schema: "authmig.secret/1",
@@ -45,11 +50,17 @@ fn given(file: Option<&std::path::Path>) -> Result<Secret, Failure> {
     }
 }
 
-fn store(database: &mut Database, secret: &Secret, replace: bool) -> Result<SecretOutcome, Failure> {
-    let history = database.history()?;
-    let installed = |history: &History| {
-        Ok(history.applied.iter().any(|row| row.name == AUTH_SCHEMA).then(<(Work, ())>::default))
-    };
+fn is_installed(history: &History) -> bool {
+    history.applied.iter().any(|row| row.name == AUTH_SCHEMA)
+}
+
+fn store(
+    database: &mut Database,
+    history: History,
+    secret: &Secret,
+    replace: bool,
+) -> Result<SecretOutcome, Failure> {
+    let installed = |history: &History| Ok(is_installed(history).then(<(Work, ())>::default));
     let Lock::Taken(mut locked, ()) = database.lock(history, installed)? else {
         return Err(not_installed());
     };

@@ -18,6 +18,23 @@ fn the_owner_of_the_database_with_createrole_is_enough() {
 }
 
 #[test]
+fn whoever_migrates_may_have_any_name() {
+    // As of a platform that logs people in by their addresses.
+    let db = TestDb::new();
+    let migrator = format!("{}@Example.com Ünique", role(&db, ""));
+    db.sql(&format!(
+        "create role \"{migrator}\" login createrole; alter database {} owner to \"{migrator}\"; \
+         create schema auth authorization \"{migrator}\"; create schema api authorization \"{migrator}\"",
+        db.name
+    ));
+    let own = own_roles();
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["verify"]).exits(0);
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+}
+
+#[test]
 fn without_createrole_it_is_enough_that_the_roles_exist() {
     let db = TestDb::new();
     let own = own_roles();
@@ -113,6 +130,59 @@ fn a_ledger_of_somebody_else_is_not_written_to() {
     db.sql(&format!("alter table authmig.schema_history owner to {stranger}"));
     db.authmig_with(&files, &["migrate"]).exits(1);
     assert_eq!(db.history(), [1]);
+}
+
+#[test]
+fn what_stands_in_the_place_of_the_ledger_is_not_run() {
+    let roles = TestDb::new();
+    let stranger = role(&roles, "login");
+    let migrator = role(&roles, "login createrole");
+    let rows = "1 as version, 'x' as name, 'x' as applied_on, '1' as checksum, 'x' as sha256, 'x' as applied_by, \
+        'x' as authmig_version";
+    let planted = [
+        format!(
+            "create view authmig.schema_history as select {rows} \
+               from (select authmig.evil() as ran offset 0) as one where ran is not null; \
+             create table authmig.parameter (name text, value text)"
+        ),
+        format!(
+            "create table authmig.schema_history as select {rows}; \
+             create view authmig.parameter as select authmig.evil()::text as name, 'x' as value"
+        ),
+        format!(
+            "create table authmig.schema_history as select {rows}; \
+             create table authmig.parameter as select 'x' as name, 'x' as value; \
+             alter table authmig.parameter enable row level security; \
+             create policy evil on authmig.parameter using (authmig.evil() = 1)"
+        ),
+    ];
+    for planted in planted {
+        for by in ["postgres", &migrator] {
+            let db = TestDb::new();
+            db.sql(&format!(
+                "alter database {} owner to {migrator}; create schema authmig; \
+                 grant all on schema authmig to public; set role {stranger}; \
+                 create function authmig.evil() returns int language plpgsql as \
+                    $$ begin raise exception 'ran as %', current_user; end $$; \
+                 {planted}; grant all on all tables in schema authmig to public",
+                db.name
+            ));
+            let db = db.run_by(by);
+            for command in [
+                &["status"][..],
+                &["migrate"],
+                &["migrate", "--dry-run"],
+                &["verify"],
+                &["grants"],
+                &["secret", "status"],
+                &["rollback", "--all", "--dry-run"],
+            ] {
+                let run = db.authmig(command).exits(4);
+                assert!(!run.stderr.contains("ran as"), "{planted}, {command:?}\n{}", run.stderr);
+                assert!(run.stderr.contains("not the tables that authmig made"), "{}", run.stderr);
+            }
+        }
+    }
 }
 
 #[test]

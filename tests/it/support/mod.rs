@@ -95,7 +95,11 @@ impl TestDb {
 
     /// The same through another port.
     pub(crate) fn url_at(&self, port: u16) -> String {
-        format!("postgres://{}@127.0.0.1:{port}/{}", self.config.get_user().unwrap(), self.name)
+        let user: String = self.config.get_user().unwrap().bytes().fold(String::new(), |user, byte| {
+            let plain = byte.is_ascii_alphanumeric() || byte == b'_';
+            user + &if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+        });
+        format!("postgres://{user}@127.0.0.1:{port}/{}", self.name)
     }
 
     /// The server's port.
