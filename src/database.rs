@@ -482,6 +482,11 @@ fn refusal(failure: Failure) -> Failure {
             format!("the schema authmig belongs to {said}, who could run code as whoever writes there; nothing was changed"),
         )
         .hint(format!("run authmig as {said}, or look at what is in it and change its owner")),
+        Some("AMO03") => Failure::new(
+            Exit::Drift,
+            format!("there is a {said}, which would run with what authmig writes; nothing was changed"),
+        )
+        .hint(format!("look at what it does, then: drop {said};")),
         Some("AMO02") => {
             Failure::new(Exit::Drift, "there is a schema authmig without a history; nothing was changed")
                 .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")

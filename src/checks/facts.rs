@@ -39,7 +39,7 @@ pub fn live(answers: Vec<Rows>) -> Option<Live> {
     let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     let mut live = Live {
         names: names.iter().map(|row| (text(row, 0), text(row, 1), text(row, 2))).collect(),
-        created: created.iter().map(|row| text(row, 0)).collect(),
+        created: created.iter().map(|row| text(row, 0)).chain(["authmig".to_owned()]).collect(),
         ..Live::default()
     };
     for row in answers.flatten() {

@@ -109,9 +109,10 @@ fn table(name: &str, facts: &Properties, objects: &Facts) -> Option<String> {
     let options = facts.get("options").map_or_else(String::new, |options| format!(" with ({options})"));
     let mut text = format!("create table {name} (\n{}\n){options};", columns.join(",\n"));
     for property in ["owner", "row security"] {
-        let wanted = facts.get(property).map(String::as_str);
+        // A table of the ledger belongs to whoever creates it.
+        let Some(wanted) = facts.get(property) else { continue };
         let object = ("table".to_owned(), name.to_owned());
-        let _ = write!(text, "\n{}", mend(&object, property, wanted, None, objects)?);
+        let _ = write!(text, "\n{}", mend(&object, property, Some(wanted), None, objects)?);
     }
     push_comment(&mut text, "table", name, facts.get("comment").map(String::as_str));
     push_grants(&mut text, "table", name, facts);

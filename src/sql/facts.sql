@@ -1,4 +1,4 @@
--- What stands in the managed schemas, and who may do what with it. An object a row:
+-- What stands in the managed schemas and in that of the ledger, and who may do what with it. An object a row:
 -- kind, name, and then properties in turn with their values; a value that is null is
 -- no fact. The same text on PostgreSQL 14 to 18 for the same installation; names of
 -- roles are quoted as SQL wants them.
@@ -11,10 +11,11 @@
 -- message, by a setting of the role.
 --
 -- An owner's own rights are left out: they differ between versions (MAINTAIN came
--- with 17), and an owner can always give them to itself.
+-- with 17), and an owner can always give them to itself. Of the ledger, whose owner is
+-- whoever migrates, only another owner of a table is a fact, and who may do more than read.
 select set_config('authmig.schemas', coalesce(array_agg(n.oid), '{}')::text, true)
   from pg_catalog.pg_namespace as n
- where n.nspname in ('auth', 'auth_private');
+ where n.nspname in ('auth', 'auth_private', 'authmig');
 select set_config('authmig.relations', coalesce(array_agg(c.oid), '{}')::text, true)
   from pg_catalog.pg_class as c
  where c.relnamespace in (select unnest(current_setting('authmig.schemas')::oid[])) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c');
@@ -26,20 +27,21 @@ select set_config('authmig.types', coalesce(array_agg(t.oid), '{}')::text, true)
   from pg_catalog.pg_type as t
  where t.typnamespace in (select unnest(current_setting('authmig.schemas')::oid[]));
 -- Objects -----------------------------------------------------------------------
-select 'schema', quote_ident(n.nspname), 'owner', quote_ident(pg_get_userbyid(n.nspowner)), 'comment', d.description
+select 'schema', quote_ident(n.nspname), 'owner', case when n.nspname <> 'authmig' then quote_ident(pg_get_userbyid(n.nspowner)) end, 'comment', d.description
   from pg_catalog.pg_namespace as n
   left join pg_catalog.pg_description as d
     on d.objoid = n.oid and d.classoid = 'pg_catalog.pg_namespace'::regclass and d.objsubid = 0
  where n.oid = any (current_setting('authmig.schemas')::oid[]);
 select case c.relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view'
             when 'f' then 'foreign table' when 'S' then 'sequence' when 'c' then 'type' end, c.oid::regclass::text,
-       'owner', quote_ident(pg_get_userbyid(c.relowner)),
+       'owner', case when c.relowner <> n.nspowner or n.nspname <> 'authmig' or c.relkind <> 'r' then quote_ident(pg_get_userbyid(c.relowner)) end,
        'persistence', case c.relpersistence when 'p' then null when 'u' then 'unlogged' else 'temporary' end,
        'options', case when c.relkind <> 'c' then array_to_string(c.reloptions, ', ') end,
        'row security', case when c.relkind not in ('r', 'p') then null when c.relforcerowsecurity then 'forced'
                             when c.relrowsecurity then 'enabled' else 'disabled' end,
        'comment', d.description
   from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
   left join pg_catalog.pg_description as d
     on d.objoid = c.oid and d.classoid = 'pg_catalog.pg_class'::regclass and d.objsubid = 0
  where c.oid = any (current_setting('authmig.relations')::oid[]);
@@ -138,6 +140,7 @@ select e.kind, e.name, 'grant to ' || case a.grantee when 0 then 'public' else q
          where p.oid = any (current_setting('authmig.routines')::oid[])) as e (kind, name, owner, acl),
        aclexplode(e.acl) as a
  where a.grantee <> e.owner
+   and not (split_part(e.name, '.', 1) = 'authmig' and a.privilege_type in ('USAGE', 'SELECT') and not a.is_grantable)
  group by e.kind, e.name, a.grantee;
 select 'default privileges',
        format('for role %s in schema %s', quote_ident(pg_get_userbyid(d.defaclrole)), quote_ident(d.defaclnamespace::regnamespace::text)),

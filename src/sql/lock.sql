@@ -4,6 +4,7 @@
 --   AML01  another run holds the lock. It is tried, not waited for: a statement that
 --          waits inside a transaction can deadlock with `create index concurrently`
 --   AMO01  the ledger is somebody else's, who could have put a trigger on it
+--   AMO03  somebody has put one on it, or a rule or a policy
 begin isolation level read committed read write;
 select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
        pg_catalog.set_config('client_min_messages', 'notice', true),
@@ -56,5 +57,20 @@ begin
      limit 1;
     if stranger is not null then
         raise exception using errcode = 'AMO01', message = quote_ident(stranger);
+    end if;
+    select o.what || ' on ' || c.oid::regclass into stranger
+      from pg_class as c
+     cross join lateral (
+            select format('trigger %I', t.tgname) from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+             union all
+            select format('rule %I', w.rulename) from pg_rewrite as w where w.ev_class = c.oid
+             union all
+            select format('policy %I', p.polname) from pg_policy as p where p.polrelid = c.oid
+           ) as o (what)
+     where c.relnamespace = 'authmig'::regnamespace
+     order by 1
+     limit 1;
+    if stranger is not null then
+        raise exception using errcode = 'AMO03', message = stranger;
     end if;
 end $$;

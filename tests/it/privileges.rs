@@ -186,6 +186,35 @@ fn what_stands_in_the_place_of_the_ledger_is_not_run() {
 }
 
 #[test]
+fn what_would_run_with_a_line_of_the_ledger_is_refused() {
+    let db = TestDb::new();
+    let own = own_roles();
+    db.authmig(&with_options(&["migrate", "--to", "4"], &own)).exits(0);
+    for (planted, name) in [
+        (
+            "create trigger evil before insert on authmig.journal for each row execute function public.evil()",
+            "trigger",
+        ),
+        ("create rule evil as on insert to authmig.journal do also select public.evil()", "rule"),
+        ("create policy evil on authmig.created using (public.evil() is null)", "policy"),
+    ] {
+        db.sql(&format!(
+            "create function public.evil() returns trigger language plpgsql as \
+                $$ begin raise exception 'ran as %', current_user; end $$; {planted}"
+        ));
+        for command in [&["migrate"][..], &["rollback", "--yes"], &["secret", "generate"]] {
+            let run = db.authmig(command).exits(4);
+            let said = format!("error: there is a {name} evil on authmig.");
+            assert!(run.stderr.starts_with(&said), "{planted}, {command:?}\n{}", run.stderr);
+            let hint = format!("hint: look at what it does, then: drop {name} evil on authmig.");
+            assert!(run.stderr.contains(&hint), "{}", run.stderr);
+        }
+        db.sql("drop function public.evil() cascade");
+    }
+    db.authmig(&["migrate"]).exits(0);
+}
+
+#[test]
 fn a_history_table_of_another_shape_is_drift() {
     let db = TestDb::new();
     db.sql("create schema authmig; create table authmig.schema_history (version int, name text)");

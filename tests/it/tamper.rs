@@ -202,6 +202,19 @@ const OBJECTS: &[Change] = &[
     ("alter schema auth owner to postgres", "objects", "schema auth"),
     ("comment on schema auth is 'x'", "objects", "schema auth"),
     ("drop extension pgcrypto", "objects", "extension pgcrypto"),
+    // The ledger.
+    (
+        "create trigger evil before insert on authmig.journal for each row execute function suppress_redundant_updates_trigger()",
+        "objects",
+        "trigger evil on authmig.journal",
+    ),
+    (
+        "alter table authmig.schema_history add column more int",
+        "objects",
+        "column authmig.schema_history.more",
+    ),
+    ("create view authmig.more as select 1 as id", "objects", "view authmig.more"),
+    ("drop table authmig.journal", "objects", "table authmig.journal"),
     // What holds all of it.
     ("drop table auth.refresh_token", "objects", "table auth.refresh_token"),
     ("drop schema auth cascade", "objects", "schema auth"),
@@ -256,6 +269,8 @@ const GRANTS: &[Change] = &[
         "grants",
         "default privileges for role postgres in schema auth",
     ),
+    ("grant insert, select on authmig.journal to {service}", "grants", "table authmig.journal"),
+    ("grant create on schema authmig to public", "grants", "schema authmig"),
     ("alter role {anon} login", "grants", "role {anon}"),
     ("alter role {anon} superuser", "grants", "role {anon}"),
     ("alter role {service} bypassrls", "grants", "role {service}"),
@@ -376,6 +391,15 @@ fn an_edited_history_row_is_found() {
     db.sql("update authmig.schema_history set sha256 = repeat('0', 64) where version = 2");
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("history: 02-auth_schema: "), "{}", run.stdout);
+}
+
+#[test]
+fn a_table_of_the_ledger_that_is_somebody_elses_is_found() {
+    let installed = Installed::new();
+    installed.db.sql(&installed.named("alter table authmig.created owner to {service}"));
+    let run = installed.db.authmig(&["verify"]).exits(4);
+    let said = "objects: table authmig.created: its owner is another one";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
 }
 
 #[test]
