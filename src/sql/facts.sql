@@ -162,16 +162,31 @@ select 'role', quote_ident(r.rolname),
   from pg_catalog.pg_roles as r
  where r.rolname in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
         current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'));
--- Memberships: those that PostgREST needs, and those that are too much.
-select 'role', quote_ident(m.member), 'member of ' || quote_ident(g.rolname), 'yes'
-  from (select pg_get_userbyid(a.member), a.roleid from pg_catalog.pg_auth_members as a) as m (member, roleid)
-  join pg_catalog.pg_roles as g on g.oid = m.roleid
- where m.member in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
-        current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'))
-   and (m.member = current_setting('authmig.owner_role')
-        or g.rolname in (current_setting('authmig.owner_role'), current_setting('authmig.authenticator_role'))
-        or m.member = current_setting('authmig.authenticator_role') and g.rolname in (current_setting('authmig.anon_role'),
-            current_setting('authmig.authenticated_role'), current_setting('authmig.service_role'))
-        or g.rolsuper or g.rolbypassrls or g.rolcreaterole or g.rolreplication or starts_with(g.rolname, 'pg_')
-        or pg_has_role(g.oid, to_regrole(quote_ident(current_setting('authmig.owner_role'))), 'member')
-        or pg_has_role(g.oid, to_regrole(quote_ident(current_setting('authmig.authenticator_role'))), 'member'));
+-- Memberships: those that PostgREST needs, and those that are too much. Of the request
+-- roles, the first may not do what the next ones may; dangerous is also what a role
+-- comes to over others. And whoever may act as the owner reads the secret: nobody but
+-- superusers and whoever migrates (who creates a role has it since 16, but not its rights).
+with role (anon, authenticated, service, authenticator, owner) as (
+    select current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
+           current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'),
+           current_setting('authmig.owner_role')
+)
+select 'role', quote_ident(m.rolname), 'member of ' || quote_ident(g.rolname), 'yes'
+  from role
+ cross join pg_catalog.pg_auth_members as a
+  join pg_catalog.pg_roles as m on m.oid = a.member
+  join pg_catalog.pg_roles as g on g.oid = a.roleid
+ where m.rolname = role.owner
+    or m.rolname in (role.anon, role.authenticated, role.service, role.authenticator)
+       and (m.rolname = role.authenticator and g.rolname in (role.anon, role.authenticated, role.service)
+            or m.rolname in (role.anon, role.authenticated) and pg_has_role(g.oid, to_regrole(quote_ident(role.service)), 'member')
+            or m.rolname = role.anon and pg_has_role(g.oid, to_regrole(quote_ident(role.authenticated)), 'member')
+            or pg_has_role(g.oid, to_regrole(quote_ident(role.owner)), 'member')
+            or pg_has_role(g.oid, to_regrole(quote_ident(role.authenticator)), 'member')
+            or exists (
+                select from pg_catalog.pg_roles as d
+                 where (d.rolsuper or d.rolbypassrls or d.rolcreaterole or d.rolreplication or starts_with(d.rolname, 'pg_'))
+                   and pg_has_role(g.oid, d.oid, 'member')))
+    or g.rolname = role.owner and not m.rolsuper
+       and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
+       and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));

@@ -63,6 +63,17 @@ begin
                 format('alter role %s nosuperuser nobypassrls nocreaterole nocreatedb noreplication%s;', names,
                     case parameter when 'owner_role' then ' nologin' else '' end)));
         end if;
+        -- What its members may read, they may read in every database that it owns.
+        select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into stranger
+          from pg_auth_members as a
+          join pg_roles as r on r.oid = a.member
+         where a.roleid = there.oid and parameter = 'owner_role' and not r.rolsuper and r.rolname <> me.rolname
+           and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
+        if stranger is not null then
+            found := found || jsonb_build_array(jsonb_build_array(3,
+                format('others may act as %s, which is to own the sessions and the secret: %s', names, stranger),
+                format('revoke %s from %s; (or name another role with --owner-role)', names, stranger)));
+        end if;
         -- 16 changed who may grant a role: only who has it with ADMIN OPTION.
         continue when me.rolsuper or pg_has_role(there.oid, 'member with admin option')
             or case when modern then pg_has_role(there.oid, 'usage with admin option') else me.rolcreaterole end;

@@ -35,6 +35,21 @@ fn whoever_migrates_may_have_any_name() {
 }
 
 #[test]
+fn an_owner_role_of_others_is_refused() {
+    let own = own_roles();
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    let db = TestDb::new();
+    let other = role(&db, "");
+    db.sql(&format!("create role {owner}; grant {owner} to {other}"));
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    let said = format!("others may act as {owner}, which is to own the sessions and the secret: {other}");
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("revoke {owner} from {other};")), "{}", run.stderr);
+    db.sql(&format!("revoke {owner} from {other}"));
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+}
+
+#[test]
 fn without_createrole_it_is_enough_that_the_roles_exist() {
     let db = TestDb::new();
     let own = own_roles();

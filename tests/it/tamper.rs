@@ -281,6 +281,17 @@ const GRANTS: &[Change] = &[
     ("alter role {authenticator} nologin", "grants", "role {authenticator}"),
     ("grant {owner} to {anon}", "grants", "role {anon}"),
     ("grant {owner} to {authenticator}", "grants", "role {authenticator}"),
+    ("grant {service} to {anon}", "grants", "role {anon}"),
+    ("grant {authenticated} to {anon}", "grants", "role {anon}"),
+    ("grant {service} to {authenticated}", "grants", "role {authenticated}"),
+    ("create role {anon}_more; grant {owner} to {anon}_more", "grants", "role {anon}_more"),
+    // Over another role.
+    ("create role {anon}_1; grant postgres to {anon}_1; grant {anon}_1 to {anon}", "grants", "role {anon}"),
+    (
+        "create role {anon}_2; grant pg_execute_server_program to {anon}_2; grant {anon}_2 to {service}",
+        "grants",
+        "role {service}",
+    ),
     ("grant {authenticator} to {owner}", "grants", "role {owner}"),
     ("grant pg_read_all_data to {service}", "grants", "role {service}"),
     ("grant pg_signal_backend to {owner}", "grants", "role {owner}"),
