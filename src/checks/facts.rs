@@ -205,6 +205,9 @@ fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expect
 }
 
 fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
+    if object.0 == "dependent" {
+        return dependent(object, live);
+    }
     // What stood in a schema before authmig came is worth a look, and no error.
     let schema = object.1.split('.').next().unwrap_or_default();
     let foreign = !missing && object.0 != "schema" && schema == "auth" && !live.created.contains(schema);
@@ -233,6 +236,22 @@ fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
         ),
         mend: super::mend::whole(object, missing, all),
         ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
+    }
+}
+
+/// What is bound to the installation and no part of it.
+fn dependent(object: &Object, live: &Live) -> Finding {
+    let of = live.facts.get(object).and_then(|facts| facts.get("of")).map_or("", String::as_str);
+    // To look at the sessions can be meant; to look at the secret cannot.
+    let kinds = ["view ", "materialized view ", "function ", "procedure "];
+    let looks = kinds.iter().any(|kind| object.1.starts_with(kind)) && of.starts_with("auth.");
+    let severity = if looks && !of.contains("auth_private.") { Severity::Advice } else { Severity::Error };
+    Finding {
+        why: Some(
+            "who may use it may do or see what nobody is granted, or it stops what is granted".to_owned(),
+        ),
+        hint: Some("look at what it is for, and drop it if it is not needed".to_owned()),
+        ..Finding::new(severity, object.1.clone(), format!("is bound to {of}, and not authmig's"))
     }
 }
 
@@ -274,6 +293,8 @@ fn why(kind: &str, property: &str, missing: bool) -> &'static str {
         ("role", "exists") => "requests and grants need it",
         ("role", _) if missing => "PostgREST cannot switch to it",
         ("role", _) => "it has the rights of that role, and may become it",
+        ("table", "parent") => "who may use the other table may use the rows of this one",
+        (_, "member of extension" | "goes with extension") => "it goes when the extension is dropped",
         ("default privileges", _) => "what is created there later is granted at once",
         (_, _) if property == "grant to public" => "anybody who can connect may do this",
         (_, _) if missing => "requests that need it are refused",

@@ -38,6 +38,11 @@ pub(super) fn mend(
             ),
             _ => format!("alter table {name} disable row level security;"),
         },
+        ("table", "parent", None) => format!("alter table {name} no inherit {};", found?),
+        (_, "member of extension", None) => format!("alter extension {} drop {kind} {name};", found?),
+        (_, "goes with extension", None) => {
+            format!("alter {kind} {name} no depends on extension {};", found?)
+        }
         ("table", "persistence", None) => format!("alter table {name} set logged;"),
         // What a generated column holds follows from the others.
         ("constraint" | "index", _, Some(_))

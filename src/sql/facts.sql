@@ -112,6 +112,49 @@ select o.type, case o.type when 'operator' then d.objid::regoperator::text else 
  where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = any (current_setting('authmig.schemas')::oid[])
    and d.classid not in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_type'::regclass, 'pg_catalog.pg_proc'::regclass,
         'pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_extension'::regclass);
+-- What stands elsewhere and is bound to this: it reads a table past its rights and policies,
+-- as a view does, stands in it as a child, keeps its rows, as a foreign key does, or takes it
+-- along when it goes, as an extension does. Whoever calls a function needs the right to.
+select case when i.inhrelid = any (current_setting('authmig.relations')::oid[]) then 'table' else 'dependent' end,
+       case when i.inhrelid = any (current_setting('authmig.relations')::oid[]) then '' else 'table ' end || i.inhrelid::regclass,
+       case when i.inhrelid = any (current_setting('authmig.relations')::oid[]) then 'parent' else 'of' end,
+       i.inhparent::regclass::text
+  from pg_catalog.pg_inherits as i
+ where i.inhrelid = any (current_setting('authmig.relations')::oid[])
+    or i.inhparent = any (current_setting('authmig.relations')::oid[]);
+select 'dependent', o.type || ' ' || o.identity, 'of',
+       string_agg(distinct (pg_identify_object(d.refclassid, d.refobjid, 0)).identity, ', ')
+  from pg_catalog.pg_depend as d
+  left join pg_catalog.pg_rewrite as w on w.oid = d.objid and d.classid = 'pg_catalog.pg_rewrite'::regclass
+ cross join lateral pg_identify_object(case when w.oid is null then d.classid else 'pg_catalog.pg_class'::regclass end,
+       coalesce(w.ev_class, d.objid), 0) as o
+ where (d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any (current_setting('authmig.relations')::oid[])
+        or d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid = any (current_setting('authmig.types')::oid[]))
+   and d.deptype = 'n' and d.classid <> 'pg_catalog.pg_cast'::regclass
+   and coalesce(o.schema, '') not in ('auth', 'auth_private', 'authmig')
+   -- What is part of one of our tables is not elsewhere.
+   and not exists (
+        select from pg_catalog.pg_depend as own
+         where own.classid = d.classid and own.objid = d.objid and own.deptype in ('a', 'i')
+           and own.refclassid = 'pg_catalog.pg_class'::regclass and own.refobjid = any (current_setting('authmig.relations')::oid[]))
+ group by o.type, o.identity;
+select case d.classid when 'pg_catalog.pg_class'::regclass then 'table' else 'function' end,
+       case d.classid when 'pg_catalog.pg_class'::regclass then d.objid::regclass::text else d.objid::regprocedure::text end,
+       case d.deptype when 'e' then 'member of extension' else 'goes with extension' end, quote_ident(e.extname)
+  from pg_catalog.pg_depend as d
+  join pg_catalog.pg_extension as e on e.oid = d.refobjid
+ where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype in ('e', 'x')
+   and (d.classid = 'pg_catalog.pg_class'::regclass and d.objid = any (current_setting('authmig.relations')::oid[])
+        or d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = any (current_setting('authmig.routines')::oid[]));
+-- The owner owns nothing else: a function of its could read all of this.
+select 'dependent', o.type || ' ' || o.identity, 'of', quote_ident(current_setting('authmig.owner_role'))
+  from pg_catalog.pg_shdepend as s
+ cross join lateral pg_identify_object(s.classid, s.objid, 0) as o
+ where s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+   and s.refclassid = 'pg_catalog.pg_authid'::regclass and s.refobjid = to_regrole(quote_ident(current_setting('authmig.owner_role')))
+   and s.deptype = 'o' and s.classid <> 'pg_catalog.pg_default_acl'::regclass
+   and coalesce(o.schema, '') not in ('auth', 'auth_private')
+   and not (s.classid = 'pg_catalog.pg_namespace'::regclass and s.objid = any (current_setting('authmig.schemas')::oid[]));
 -- Nothing in these schemas needs pgcrypto. Where authmig has created it, others may.
 select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace::regnamespace::text)
   from pg_catalog.pg_extension as e

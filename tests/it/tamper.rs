@@ -215,6 +215,14 @@ const OBJECTS: &[Change] = &[
     ),
     ("create view authmig.more as select 1 as id", "objects", "view authmig.more"),
     ("drop table authmig.journal", "objects", "table authmig.journal"),
+    // What takes it along.
+    (
+        "create table public.parent (selector uuid not null); alter table auth.refresh_token inherit public.parent",
+        "objects",
+        "table auth.refresh_token",
+    ),
+    ("alter extension pgcrypto add table auth.refresh_token", "objects", "table auth.refresh_token"),
+    ("alter function auth.logout() depends on extension pgcrypto", "objects", "function auth.logout()"),
     // What holds all of it.
     ("drop table auth.refresh_token", "objects", "table auth.refresh_token"),
     ("drop schema auth cascade", "objects", "schema auth"),
@@ -370,6 +378,73 @@ fn every_change_of_a_right_is_found_named_and_mended() {
     for change in GRANTS {
         installed.try_out(*change);
     }
+}
+
+#[test]
+fn what_is_bound_to_it_from_elsewhere_is_found() {
+    let installed = Installed::new();
+    for (made, subject, gone, code) in [
+        (
+            "create view public.v as select jwt_secret from auth_private.config",
+            "view public.v",
+            "drop view public.v",
+            4,
+        ),
+        (
+            "create view public.v as select subject from auth.refresh_token",
+            "view public.v",
+            "drop view public.v",
+            0,
+        ),
+        (
+            "create table public.child () inherits (auth.refresh_token)",
+            "table public.child",
+            "drop table public.child",
+            4,
+        ),
+        (
+            "create table public.keeps (s uuid constraint fk references auth.refresh_token)",
+            "table constraint fk on public.keeps",
+            "drop table public.keeps",
+            4,
+        ),
+        (
+            "create function public.reads() returns bigint begin atomic select count(*) from auth.refresh_token; end",
+            "function public.reads()",
+            "drop function public.reads",
+            0,
+        ),
+        (
+            "create function public.reads(auth_private.config) returns text language sql as 'select $1.jwt_secret'",
+            "function public.reads(auth_private.config)",
+            "drop function public.reads",
+            4,
+        ),
+        (
+            "create function public.owned() returns int language sql security definer as 'select 1'; \
+             grant create on schema public to {owner}; alter function public.owned() owner to {owner}",
+            "function public.owned()",
+            "drop function public.owned(); revoke create on schema public from {owner}",
+            4,
+        ),
+    ] {
+        installed.db.sql(&installed.named(made));
+        let run = installed.db.authmig(&["verify"]).exits(code);
+        assert!(run.stdout.contains(&format!("{subject}: is bound to ")), "{made}\n{}", run.stdout);
+        installed.db.authmig(&["verify", "--strict"]).exits(4);
+        installed.db.sql(&installed.named(gone));
+        installed.db.authmig(&["verify", "--strict"]).exits(0);
+    }
+}
+
+#[test]
+fn a_function_that_calls_one_of_ours_is_no_alarm() {
+    let Installed { db, .. } = Installed::new();
+    db.sql(
+        "create function api.login(name text) returns void begin atomic select auth.issue_tokens(name); end; \
+         create function api.renew() returns void return auth.refresh_tokens()",
+    );
+    db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]
