@@ -90,8 +90,7 @@ impl<'a> Scope<'a> {
             })?;
             checks.extend(facts::run(expected.unwrap_or_default(), &live));
             if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
-                let authenticator = live.name("{authenticator_role}");
-                checks.push(postgrest::run(settings, &secret::sources(secrets), authenticator));
+                checks.push(postgrest::run(settings, &secret::sources(secrets)));
             }
         }
         if let Some(result) =

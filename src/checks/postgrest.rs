@@ -11,37 +11,74 @@ pub const SQL: &str = include_str!("../sql/postgrest.sql");
 const NAME: &str = "postgrest";
 const PROVES: &str = "PostgREST can use it: roles, schemas, secret";
 
+/// Settings that [`SQL`] finds only if they are not what the installation needs.
+const TOLD: [(&str, Severity, &str, &str); 4] = [
+    (
+        "pgrst.db_anon_role",
+        Severity::Error,
+        "requests without a token run as another role",
+        "it may do what nobody granted to everybody, or may not refresh",
+    ),
+    (
+        "pgrst.jwt_role_claim_key",
+        Severity::Error,
+        "the role is read from another claim",
+        "requests run as the role that this claim names, whoever wrote it",
+    ),
+    (
+        "pgrst.jwt_secret_is_base64",
+        Severity::Error,
+        "the secret is taken for the key itself",
+        "PostgREST refuses every token, or takes those of whoever knows the other key",
+    ),
+    (
+        "pgrst.db_pre_config",
+        Severity::Advice,
+        "the secret does not come from auth_private.postgrest_config",
+        "what another function says goes before the environment",
+    ),
+];
+
 /// The check, from the settings that [`SQL`] found and the sources of the secret.
-pub fn run(settings: &Rows, secrets: &[SecretSource], authenticator: &str) -> Check {
+pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
+    // Its value, and how a statement begins that changes it.
     let setting = |name: &str| {
-        settings.iter().find_map(|row| match (row.first()?, row.get(1)?) {
-            (Some(found), Some(value)) if found == name => Some(value.as_str()),
+        settings.iter().find_map(|row| match &row[..] {
+            [Some(found), Some(value), Some(alter)] if found == name => Some((&**value, &**alter)),
             _ => None,
         })
     };
     let mut findings = Vec::new();
-    if let Some(schemas) = setting("pgrst.db_schemas") {
+    if let Some((schemas, alter)) = setting("pgrst.db_schemas") {
         let schemas: Vec<_> = schemas.split(',').map(str::trim).collect();
         if !schemas.contains(&"auth") {
+            let found = schemas.join(", ");
             findings.push(Finding {
                 expected: Some("auth among them".to_owned()),
-                found: Some(schemas.join(", ")),
                 why: Some("requests for refresh_tokens and logout are answered with 406".to_owned()),
-                mend: Some(format!(
-                    "alter role {authenticator} set pgrst.db_schemas = '{}, auth';",
-                    schemas.join(", ")
-                )),
+                mend: Some(format!("{alter} set pgrst.db_schemas = '{found}, auth';")),
+                found: Some(found),
                 ..Finding::new(Severity::Error, "pgrst.db_schemas", "the schema auth is not exposed")
             });
         }
         exposed(&mut findings, "pgrst.db_schemas", &schemas);
     }
-    if let Some(path) = setting("pgrst.db_extra_search_path") {
+    if let Some((path, _)) = setting("pgrst.db_extra_search_path") {
         exposed(
             &mut findings,
             "pgrst.db_extra_search_path",
             &path.split(',').map(str::trim).collect::<Vec<_>>(),
         );
+    }
+    for (name, severity, message, why) in TOLD {
+        if let Some((value, alter)) = setting(name) {
+            findings.push(Finding {
+                found: Some(value.to_owned()),
+                why: Some(why.to_owned()),
+                mend: Some(format!("{alter} reset {name};")),
+                ..Finding::new(severity, name, message)
+            });
+        }
     }
     secret(&mut findings, secrets);
     super::check(NAME, PROVES, findings)

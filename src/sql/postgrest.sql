@@ -1,8 +1,16 @@
--- What PostgREST is told in the database, if it is: the schemas it exposes.
-select split_part(e.entry, '=', 1), substr(e.entry, strpos(e.entry, '=') + 1)
-  from pg_catalog.pg_db_role_setting as s, unnest(s.setconfig) as e (entry)
- where s.setdatabase in (0, (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()))
-   and s.setrole = (select r.oid from pg_catalog.pg_roles as r
-                     where r.rolname = current_setting('authmig.authenticator_role'))
-   and split_part(e.entry, '=', 1) in ('pgrst.db_schemas', 'pgrst.db_extra_search_path', 'pgrst.db_pre_config')
+-- What PostgREST is told in the database, if it is: it goes before its environment. An
+-- empty value is none. With each, how a statement begins that changes it.
+select s.name, s.value,
+       format('alter role %I', current_setting('authmig.authenticator_role'))
+            || case when s.setdatabase <> 0 then ' in database ' || quote_ident(current_database()) else '' end
+  from (select split_part(e.entry, '=', 1), substr(e.entry, strpos(e.entry, '=') + 1), d.setdatabase
+          from pg_catalog.pg_db_role_setting as d, unnest(d.setconfig) as e (entry)
+         where d.setdatabase in (0, (select b.oid from pg_catalog.pg_database as b where b.datname = current_database()))
+           and d.setrole = to_regrole(quote_ident(current_setting('authmig.authenticator_role')))) as s (name, value, setdatabase)
+ where s.value <> ''
+   and (s.name in ('pgrst.db_schemas', 'pgrst.db_extra_search_path')
+        or s.name = 'pgrst.db_anon_role' and s.value <> current_setting('authmig.anon_role')
+        or s.name = 'pgrst.jwt_role_claim_key' and s.value !~ '^[.$]*"?role"?$'
+        or s.name = 'pgrst.jwt_secret_is_base64' and lower(s.value) not in ('true', 'yes', 'on', '1')
+        or s.name = 'pgrst.db_pre_config' and s.value <> 'auth_private.postgrest_config')
  order by s.setdatabase desc;

@@ -548,6 +548,10 @@ fn what_postgrest_is_told_wrongly_is_found() {
             &installed.named(&format!("alter role {{authenticator}} in database {} set {setting}", db.name)),
         );
         let run = db.authmig(&["verify", "--only", "postgrest"]).exits(code);
+        if let Some(mend) = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()) {
+            db.sql(mend);
+            db.authmig(&["verify", "--only", "postgrest"]).exits(0);
+        }
         db.sql(&installed.named(&format!("alter role {{authenticator}} in database {} reset all", db.name)));
         run.stdout
     };
@@ -560,6 +564,16 @@ fn what_postgrest_is_told_wrongly_is_found() {
     );
     assert!(run("pgrst.jwt_secret = 'AAAA'", 4).contains("another JWT secret is set here"));
     run("pgrst.db_schemas = 'api, auth'", 0);
+    assert!(run(&installed.named("pgrst.db_anon_role = '{service}'"), 4).contains("run as another role"));
+    run(&installed.named("pgrst.db_anon_role = '{anon}'"), 0);
+    assert!(run("pgrst.jwt_role_claim_key = '.sub'", 4).contains("the role is read from another claim"));
+    run("pgrst.jwt_role_claim_key = '.role'", 0);
+    assert!(run("pgrst.jwt_secret_is_base64 = 'false'", 4).contains("taken for the key itself"));
+    run("pgrst.jwt_secret_is_base64 = 'true'", 0);
+    assert!(
+        run("pgrst.db_pre_config = 'public.mine'", 0).contains("advice: pgrst.db_pre_config: the secret")
+    );
+    run("pgrst.db_pre_config = 'auth_private.postgrest_config'", 0);
     db.sql("update auth_private.config set jwt_secret = null");
     assert!(run("pgrst.jwt_secret = 'AAAA'", 4).contains("the JWT secret cannot be used"));
     let advice = db.authmig(&["verify", "--only", "postgrest"]).exits(0).stdout;
