@@ -51,6 +51,20 @@ begin
               from pg_trigger as t
              where t.tgrelid = 'auth.refresh_token'::regclass and not t.tgisinternal
              order by 1);
+        -- To read it must run nobody's code: it may be something else by now.
+        unknown := unknown || array(
+            select odd.what
+              from pg_class as c
+              join pg_namespace as n on n.oid = c.relnamespace
+              join pg_roles as r on r.oid = c.relowner
+             cross join lateral (values
+                (c.relkind <> 'r', 'auth.refresh_token is no plain table'),
+                (c.relrowsecurity, 'row level security of auth.refresh_token'),
+                (exists (select from pg_inherits as i where c.oid in (i.inhrelid, i.inhparent)),
+                    'a parent or child of auth.refresh_token'),
+                (not r.rolsuper and r.rolname <> current_user and r.oid <> n.nspowner,
+                    format('auth.refresh_token belongs to %I', r.rolname))) as odd (found, what)
+             where c.oid = 'auth.refresh_token'::regclass and odd.found);
     end if;
     unknown := unknown || array(
         select p.oid::regprocedure::text

@@ -215,3 +215,36 @@ fn the_human_report_says_what_was_kept() {
         run.stdout
     );
 }
+
+#[test]
+fn what_stands_in_the_place_of_the_sessions_is_not_run() {
+    let stranger = crate::support::role(&TestDb::new(), "");
+    for (planted, said) in [
+        (
+            "drop table auth.refresh_token; create view auth.refresh_token as \
+                select 1::bigint as id, 'x' as subject, auth.evil() as token, now() as created_at",
+            "auth.refresh_token is no plain table",
+        ),
+        (
+            "create policy evil on auth.refresh_token using (auth.evil() is null); \
+             alter table auth.refresh_token enable row level security, force row level security",
+            "row level security of auth.refresh_token",
+        ),
+        (
+            "create table auth.child () inherits (auth.refresh_token)",
+            "a parent or child of auth.refresh_token",
+        ),
+        ("alter table auth.refresh_token owner to {stranger}", "auth.refresh_token belongs to "),
+    ] {
+        let db = TestDb::new();
+        installed(&db, AUTH_SCHEMA);
+        let planted = planted.replace("{stranger}", &stranger);
+        db.sql(&format!(
+            "create function auth.evil() returns text language plpgsql as \
+                $$ begin raise exception 'ran as %', current_user; end $$; {planted}"
+        ));
+        let run = db.authmig(&["migrate", "--adopt"]).exits(8);
+        assert!(run.stderr.contains(said), "{planted}\n{}", run.stderr);
+        assert!(!run.stderr.contains("ran as"), "{planted}\n{}", run.stderr);
+    }
+}
