@@ -262,6 +262,8 @@ fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>) -> S
         (Some(role), ..) => format!("{role} has other rights"),
         (_, Some(role), None, _) => format!("is a member of {role}"),
         (_, Some(role), Some(_), _) => format!("is not a member of {role}"),
+        _ if property == "foreign owner" => "belongs to somebody else".to_owned(),
+        _ if property == "foreign makers" => "others may create in it".to_owned(),
         _ if property == "exists" => "does not exist".to_owned(),
         _ => format!("its {property} is another one"),
     }
@@ -274,6 +276,9 @@ fn shown(property: &str, value: &str) -> String {
 
 fn why(kind: &str, property: &str, missing: bool) -> &'static str {
     match (kind, property) {
+        ("schema", "foreign owner" | "foreign makers") => {
+            "what is in it can be replaced, or something put in its way"
+        }
         (_, "owner") => "whoever owns it can change it, and a security definer function runs as its owner",
         ("function", "definition") => "what runs is not what was installed",
         ("index", "definition") => "requests may read the whole table",

@@ -38,6 +38,7 @@ pub(super) fn mend(
             ),
             _ => format!("alter table {name} disable row level security;"),
         },
+        ("schema", "foreign makers", None) => format!("revoke create on schema {name} from {};", found?),
         ("table", "parent", None) => format!("alter table {name} no inherit {};", found?),
         (_, "member of extension", None) => format!("alter extension {} drop {kind} {name};", found?),
         (_, "goes with extension", None) => {

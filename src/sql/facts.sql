@@ -27,8 +27,23 @@ select set_config('authmig.types', coalesce(array_agg(t.oid), '{}')::text, true)
   from pg_catalog.pg_type as t
  where t.typnamespace in (select unnest(current_setting('authmig.schemas')::oid[]));
 -- Objects -----------------------------------------------------------------------
-select 'schema', quote_ident(n.nspname), 'owner', case when n.nspname <> 'authmig' then quote_ident(pg_get_userbyid(n.nspowner)) end, 'comment', d.description
+select 'schema', quote_ident(n.nspname), 'comment', d.description,
+       'owner', case when n.nspname <> 'authmig' then quote_ident(pg_get_userbyid(n.nspowner)) end,
+       -- Of a schema that was there before, these two are what counts.
+       'foreign owner', case when f.found and not o.rolsuper and o.oid <> f.ours and o.rolname <> current_setting('authmig.owner_role')
+                             then quote_ident(o.rolname) end,
+       'foreign makers', case when f.found then (
+            select string_agg(case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end, ', ')
+              from aclexplode(n.nspacl) as a
+              left join pg_catalog.pg_roles as g on g.oid = a.grantee
+             where a.privilege_type = 'CREATE' and a.grantee not in (n.nspowner, f.ours) and not coalesce(g.rolsuper, false)
+               and coalesce(g.rolname, '') <> current_setting('authmig.owner_role')) end
   from pg_catalog.pg_namespace as n
+  join pg_catalog.pg_roles as o on o.oid = n.nspowner
+ cross join lateral (
+    select n.nspname <> 'authmig' and not exists (
+                select from authmig.created as c where c.kind = 'schema' and c.name = quote_ident(n.nspname)),
+           (select l.nspowner from pg_catalog.pg_namespace as l where l.nspname = 'authmig')) as f (found, ours)
   left join pg_catalog.pg_description as d
     on d.objoid = n.oid and d.classoid = 'pg_catalog.pg_namespace'::regclass and d.objsubid = 0
  where n.oid = any (current_setting('authmig.schemas')::oid[]);

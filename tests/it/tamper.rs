@@ -438,6 +438,25 @@ fn what_is_bound_to_it_from_elsewhere_is_found() {
 }
 
 #[test]
+fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.sql("create schema auth; create schema auth_private");
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.authmig(&["verify", "--strict"]).exits(0);
+    let other = crate::support::role(&db, "");
+    db.sql(&format!("grant create on schema auth_private to {other}, public"));
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("objects: schema auth_private: others may create in it"), "{}", run.stdout);
+    let mend = format!("mend:     revoke create on schema auth_private from {other}, public;");
+    assert!(run.stdout.contains(&mend), "{}", run.stdout);
+    db.sql(&format!("revoke create on schema auth_private from {other}, public"));
+    db.sql(&format!("alter schema auth owner to {other}"));
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("objects: schema auth: belongs to somebody else"), "{}", run.stdout);
+}
+
+#[test]
 fn a_function_that_calls_one_of_ours_is_no_alarm() {
     let Installed { db, .. } = Installed::new();
     db.sql(
