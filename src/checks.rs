@@ -20,6 +20,14 @@ use crate::secret;
 /// The names of all checks, in the order in which they are shown.
 pub const ALL: [&str; 6] = ["history", "scripts", "objects", "grants", "self-test", "postgrest"];
 
+/// What those prove that need something to be there.
+const PROVES: [(&str, &str); 4] = [
+    (facts::OBJECTS, facts::OBJECTS_PROVES),
+    (facts::GRANTS, facts::GRANTS_PROVES),
+    (self_test::NAME, self_test::PROVES),
+    (postgrest::NAME, postgrest::PROVES),
+];
+
 /// The migration that lets requests in: without it there is nothing to try.
 const OPENED: &str = "grants";
 
@@ -45,17 +53,21 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The questions whose answers [`Scope::answered`] judges. They read only.
-    fn push_questions(&self, message: &mut Message) {
-        if self.described.is_none() {
-            return;
+    /// What there is. It reads only.
+    fn push_facts(&self, message: &mut Message) {
+        if self.described.is_some() {
+            message.push_section("facts", facts::SQL);
+            message.push_section("end", "");
         }
-        message.push_section("facts", facts::SQL);
+    }
+
+    /// What PostgREST is told, if it may come in. It reads only, but with our functions.
+    fn push_told(&self, message: &mut Message) {
         if self.opened {
             message.push_section("settings", postgrest::SQL);
             message.push_section("secrets", secret::SOURCES);
+            message.push_section("end", "");
         }
-        message.push_section("end", "");
     }
 
     /// The self-test, if there is something to test. It writes: roll it back.
@@ -71,7 +83,8 @@ impl<'a> Scope<'a> {
     /// All of it, inside a transaction that goes on.
     pub fn questions(&self) -> Message {
         let mut message = Message::default();
-        self.push_questions(&mut message);
+        self.push_facts(&mut message);
+        self.push_told(&mut message);
         message.push("savepoint authmig_self_test;");
         self.push_self_test(&mut message);
         message.push("rollback to savepoint authmig_self_test;");
@@ -81,17 +94,11 @@ impl<'a> Scope<'a> {
     /// The checks that follow from the answers.
     pub fn answered(&self, answers: &mut Sections) -> Result<Vec<Check>, Failure> {
         let mut checks = Vec::new();
-        if let (Some(version), Some(live)) = (self.described, facts::live(answers.take("facts"))) {
-            let expected = self.catalog.facts_at(version).map_err(|error| {
-                Failure::new(
-                    Exit::Failure,
-                    format!("a migration cannot be used: {error}; nothing was changed"),
-                )
-            })?;
-            checks.extend(facts::run(expected.unwrap_or_default(), &live));
-            if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
-                checks.push(postgrest::run(settings, &secret::sources(secrets)));
-            }
+        if let Some(compared) = self.compared(answers)? {
+            checks.extend(compared.checks);
+        }
+        if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
+            checks.push(postgrest::run(settings, &secret::sources(secrets)));
         }
         if let Some(result) =
             answers.get("self-test").last().and_then(|rows| rows.first()?.first()?.as_deref())
@@ -100,51 +107,108 @@ impl<'a> Scope<'a> {
         }
         Ok(checks)
     }
+
+    /// What there is beside what the manifest says, if it says something.
+    fn compared(&self, answers: &mut Sections) -> Result<Option<facts::Compared>, Failure> {
+        let (Some(version), Some(live)) = (self.described, facts::live(answers.take("facts"))) else {
+            return Ok(None);
+        };
+        let expected = self.catalog.facts_at(version).map_err(|error| {
+            Failure::new(Exit::Failure, format!("a migration cannot be used: {error}; nothing was changed"))
+        })?;
+        Ok(Some(facts::run(expected.unwrap_or_default(), &live)))
+    }
 }
 
-/// Makes all checks: in one message, unless something in it fails.
+/// Asks what there is, under the names that the ledger has. It goes with the question for
+/// the history ([`Database::history_and`]), and runs nothing but the server's own functions.
+pub fn facts() -> Message {
+    let mut message = Message::new(&settings(&SETTINGS));
+    message.push(include_str!("sql/stored.sql"));
+    message.push_section("facts", facts::SQL);
+    message.push_section("end", "");
+    message
+}
+
+/// Makes all checks, with the answers to [`facts`] and the rest in one message, unless
+/// something in it fails. Where there is code that was not installed, nothing of it is run.
 pub fn run(
     database: &mut Database,
     catalog: &Catalog,
     history: &History,
     parameters: &Values,
+    mut answers: Sections,
 ) -> Result<Vec<Check>, Failure> {
     let applied: Vec<_> =
         history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect();
     let scope = Scope::new(catalog, &applied);
     let mut checks = vec![history::run(catalog, history)];
 
-    let mut message = look(&scope, parameters);
+    let known = |(name, value): &(&'static str, String)| history.parameters.get(*name) == Some(value);
+    if scope.described.is_some() && !parameters.iter().all(known) {
+        // The ledger lacks a name.
+        let mut message = begin("begin isolation level repeatable read read only;", parameters);
+        message.push_section("facts", facts::SQL);
+        message.push("rollback;");
+        answers = Sections::new(database.send(&message)?);
+    }
+    let compared = scope.compared(&mut answers)?;
+    let foreign_code = compared.as_ref().is_some_and(|compared| compared.foreign_code);
+    checks.extend(compared.into_iter().flat_map(|compared| compared.checks));
+    if foreign_code {
+        let why = "not tried: it would run what was not installed, see objects";
+        checks.push(skipped(scripts::NAME, scripts::PROVES, why));
+        if scope.opened {
+            checks.push(skipped(postgrest::NAME, postgrest::PROVES, why));
+            checks.push(skipped(self_test::NAME, self_test::PROVES, why));
+        }
+    } else {
+        try_all(&mut checks, database, &scope, applied.len(), parameters)?;
+    }
+    for (name, proves) in PROVES {
+        // What is not there cannot be looked at.
+        if !checks.iter().any(|check| check.name == name) {
+            checks.push(Check { verdict: Verdict::Skipped, ..check(name, proves, Vec::new()) });
+        }
+    }
+    checks.sort_by_key(|check| ALL.iter().position(|name| *name == check.name));
+    Ok(checks)
+}
+
+/// The checks that run functions of the installation.
+fn try_all(
+    checks: &mut Vec<Check>,
+    database: &mut Database,
+    scope: &Scope<'_>,
+    applied: usize,
+    parameters: &Values,
+) -> Result<(), Failure> {
+    let mut message = look(scope, parameters);
     for script in &scope.scripts {
         message.push(&mark(&script.file, None));
         message.push_script(&script.file, &script.sql);
     }
     message.push("rollback;");
-    message.push_message(&try_out(&scope, parameters));
+    message.push_message(&try_out(scope, parameters));
     match database.send(&message) {
         Ok(answer) => {
-            checks.push(scripts::run(applied.len(), Vec::new()));
+            checks.push(scripts::run(applied, Vec::new()));
             checks.extend(scope.answered(&mut Sections::new(answer))?);
         }
         Err(failure) if failure.server.is_some() => {
             // One part has ended the message, and with it went the answers of the others.
             database.rollback()?;
-            checks.push(scripts::run(applied.len(), database.run_read_only(&scope.scripts, parameters)?));
-            let mut message = look(&scope, parameters);
+            checks.push(scripts::run(applied, database.run_read_only(&scope.scripts, parameters)?));
+            let mut message = look(scope, parameters);
             message.push("rollback;");
             match database.send(&message) {
                 Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer))?),
                 Err(failure) => {
-                    // The facts can be had where what the other questions need is gone.
                     database.rollback()?;
                     checks.push(postgrest::raised(failure)?);
-                    let facts = Scope { scripts: Vec::new(), opened: false, ..scope };
-                    let mut message = look(&facts, parameters);
-                    message.push("rollback;");
-                    checks.extend(facts.answered(&mut Sections::new(database.send(&message)?))?);
                 }
             }
-            match database.send(&try_out(&scope, parameters)) {
+            match database.send(&try_out(scope, parameters)) {
                 Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer))?),
                 Err(failure) => {
                     database.rollback()?;
@@ -154,14 +218,13 @@ pub fn run(
         }
         Err(failure) => return Err(failure),
     }
-    checks.sort_by_key(|check| ALL.iter().position(|name| *name == check.name));
-    Ok(checks)
+    Ok(())
 }
 
-/// Opens a transaction that reads only, and asks.
+/// Opens a transaction that reads only, and asks what PostgREST is told.
 fn look(scope: &Scope<'_>, parameters: &Values) -> Message {
     let mut message = begin("begin isolation level repeatable read read only;", parameters);
-    scope.push_questions(&mut message);
+    scope.push_told(&mut message);
     message
 }
 
@@ -173,19 +236,28 @@ fn try_out(scope: &Scope<'_>, parameters: &Values) -> Message {
     message
 }
 
+/// What our questions need to be set.
+const SETTINGS: [(&str, &str); 6] = [
+    ("search_path", "pg_catalog, pg_temp"),
+    ("client_min_messages", "notice"),
+    ("standard_conforming_strings", "on"),
+    ("quote_all_identifiers", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
+
 /// A message that opens a transaction with this, and sets what our questions need.
 pub fn begin(sql: &str, parameters: &Values) -> Message {
     let mut message = Message::new(sql);
-    message.push(&settings(&[
-        ("search_path", "pg_catalog, pg_temp"),
-        ("client_min_messages", "notice"),
-        ("standard_conforming_strings", "on"),
-        ("quote_all_identifiers", "off"),
-        ("jit", "off"),
-        ("plan_cache_mode", "force_generic_plan"),
-    ]));
+    message.push(&settings(&SETTINGS));
     message.push(&parameter_settings(parameters));
     message
+}
+
+/// A check that could not be made.
+fn skipped(name: &'static str, proves: &'static str, why: &str) -> Check {
+    let finding = Finding::new(Severity::Advice, name, why);
+    Check { verdict: Verdict::Skipped, ..check(name, proves, vec![finding]) }
 }
 
 /// A check that was made, with what it found.

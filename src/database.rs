@@ -121,13 +121,22 @@ impl Database {
 
     /// Reads the history, in one round trip. A database without ledger has none.
     pub fn history(&mut self) -> Result<History, Failure> {
-        match self.send(&Message::new(history::READ)) {
-            Ok(answer) => {
+        Ok(self.history_and(&Message::default())?.0)
+    }
+
+    /// The history, and what the server answers to these questions in the same message. It
+    /// answers none where there is no ledger.
+    pub fn history_and(&mut self, questions: &Message) -> Result<(History, Sections), Failure> {
+        let mut message = Message::new(history::READ);
+        message.push_message(questions);
+        match self.send(&message) {
+            Ok(mut answer) => {
                 check_version(answer.get(1))?;
                 let rows = |index: usize| answer.get(index).map_or(&[][..], Vec::as_slice);
-                Ok(History::from_rows(rows(3), rows(4)))
+                let history = History::from_rows(rows(3), rows(4));
+                Ok((history, Sections::new(answer.split_off(answer.len().min(5)))))
             }
-            Err(failure) if no_ledger(&failure) => Ok(History::none()),
+            Err(failure) if no_ledger(&failure) => Ok((History::none(), Sections::default())),
             Err(failure) if is_odd_ledger(&failure) => Err(odd_ledger(failure)),
             Err(failure) => Err(failure),
         }

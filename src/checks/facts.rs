@@ -56,21 +56,29 @@ pub fn live(answers: Vec<Rows>) -> Option<Live> {
     Some(live)
 }
 
+pub(super) const OBJECTS: &str = "objects";
+pub(super) const OBJECTS_PROVES: &str = "what is in the schemas is what was installed, no more";
+pub(super) const GRANTS: &str = "grants";
+pub(super) const GRANTS_PROVES: &str = "nobody may do more, or less, than was granted";
+
+/// What the comparison found.
+pub struct Compared {
+    /// `objects` and `grants`.
+    pub checks: [Check; 2],
+    /// Whether there is code that was not installed, and could run with what verifies.
+    pub foreign_code: bool,
+}
+
 /// Compares what there is with what the manifest says.
-pub fn run(expected: Facts, live: &Live) -> [Check; 2] {
+pub fn run(expected: Facts, live: &Live) -> Compared {
     let expected = expand(expected, &live.names);
-    [
-        super::check(
-            "objects",
-            "what is in the schemas is what was installed, no more",
-            compare(&expected, live, false),
-        ),
-        super::check(
-            "grants",
-            "nobody may do more, or less, than was granted",
-            compare(&expected, live, true),
-        ),
-    ]
+    let mut foreign_code = false;
+    let objects = compare(&expected, live, false, &mut foreign_code);
+    let grants = compare(&expected, live, true, &mut foreign_code);
+    Compared {
+        checks: [super::check(OBJECTS, OBJECTS_PROVES, objects), super::check(GRANTS, GRANTS_PROVES, grants)],
+        foreign_code,
+    }
 }
 
 /// The live facts with placeholders in place of names, for a new manifest.
@@ -118,7 +126,10 @@ fn side<'a>(facts: &'a Facts, object: &Object, rights: bool) -> Option<BTreeMap<
     (!side.is_empty()).then_some(side)
 }
 
-fn compare(expected: &Facts, live: &Live, rights: bool) -> Vec<Finding> {
+/// The properties that say what runs.
+const CODE: [&str; 6] = ["definition", "default", "generated", "function", "parent", "type"];
+
+fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool) -> Vec<Finding> {
     let everything: BTreeSet<&Object> = expected.keys().chain(live.facts.keys()).collect();
     let mut everything: Vec<_> = everything.into_iter().collect();
     // In the order in which they can be mended: what the others stand in comes first.
@@ -142,7 +153,10 @@ fn compare(expected: &Facts, live: &Live, rights: bool) -> Vec<Finding> {
         if !rights && (wanted.is_none() || is.is_none()) {
             let other = if wanted.is_none() { expected } else { &live.facts };
             if !part_of_another(object, other) {
-                findings.push(whole(object, wanted.is_some(), live, expected));
+                let finding = whole(object, wanted.is_some(), live, expected);
+                // Whatever it is: triggers, rules, defaults, casts run functions.
+                *foreign_code |= wanted.is_none() && finding.severity == Severity::Error;
+                findings.push(finding);
             }
             continue;
         }
@@ -161,6 +175,7 @@ fn compare(expected: &Facts, live: &Live, rights: bool) -> Vec<Finding> {
             // An extension serves as well in another schema, to whoever looks for it there.
             let severity = if object.0 == "extension" { Severity::Advice } else { Severity::Error };
             let message = property_message(property, wanted, is);
+            *foreign_code |= is.is_some() && CODE.contains(&property);
             findings.push(Finding {
                 expected: Some(wanted.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
                 found: Some(is.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),

@@ -8,8 +8,8 @@ use crate::report::{Check, Finding, SecretSource, Severity};
 /// The question; one result set.
 pub const SQL: &str = include_str!("../sql/postgrest.sql");
 
-const NAME: &str = "postgrest";
-const PROVES: &str = "PostgREST can use it: roles, schemas, secret";
+pub(super) const NAME: &str = "postgrest";
+pub(super) const PROVES: &str = "PostgREST can use it: roles, schemas, secret";
 
 /// Settings that [`SQL`] finds only if they are not what the installation needs.
 const TOLD: [(&str, Severity, &str, &str); 4] = [

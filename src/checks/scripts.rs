@@ -3,6 +3,9 @@
 use crate::failure::Failure;
 use crate::report::{Check, Finding, Severity, Verdict};
 
+pub(super) const NAME: &str = "scripts";
+pub(super) const PROVES: &str = "each verify script finds what it looks for";
+
 /// The check, from the scripts that raised; `count` is how many were run.
 pub fn run(count: usize, raised: Vec<(String, Failure)>) -> Check {
     let findings: Vec<_> = raised
@@ -15,7 +18,7 @@ pub fn run(count: usize, raised: Vec<(String, Failure)>) -> Check {
             None => Finding::new(Severity::Error, file, failure.message),
         })
         .collect();
-    let mut check = super::check("scripts", "each verify script finds what it looks for", findings);
+    let mut check = super::check(NAME, PROVES, findings);
     if count == 0 {
         check.verdict = Verdict::Skipped;
     }

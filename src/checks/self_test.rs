@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
-use crate::report::{Check, Finding, Severity, Verdict};
+use crate::report::{Check, Finding, Severity};
 
 /// The test; its last result set is one text. It changes rows: roll it back.
 pub const SQL: &str = include_str!("../sql/self_test.sql");
@@ -17,8 +17,8 @@ pub const SQL: &str = include_str!("../sql/self_test.sql");
 /// The script's name in errors.
 pub const FILE: &str = "self_test.sql";
 
-const NAME: &str = "self-test";
-const PROVES: &str = "tokens are issued, refreshed, ended, refused as they should";
+pub(super) const NAME: &str = "self-test";
+pub(super) const PROVES: &str = "tokens are issued, refreshed, ended, refused as they should";
 
 /// The check, from what [`SQL`] left.
 pub fn run(result: &str) -> Check {
@@ -47,8 +47,7 @@ pub fn raised(failure: Failure) -> Result<Check, Failure> {
 
 /// The check that could not be made.
 pub fn skipped(why: &str) -> Check {
-    let finding = Finding::new(Severity::Advice, NAME, why);
-    Check { verdict: Verdict::Skipped, ..super::check(NAME, PROVES, vec![finding]) }
+    super::skipped(NAME, PROVES, why)
 }
 
 fn check(result: &str) -> Result<(), String> {
@@ -120,6 +119,7 @@ fn verified_claims(token: &str, key: &[u8]) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Verdict;
 
     /// RFC 7515 appendix A.1.
     const TOKEN: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0\

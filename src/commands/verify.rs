@@ -5,7 +5,7 @@ use crate::checks;
 use crate::cli::VerifyArgs;
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::report::{Check, Exit, VERSION, Verdict, VerifyReport};
+use crate::report::{Check, Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<VerifyReport, Failure> {
@@ -18,14 +18,27 @@ pub(super) fn verify(
     args: &VerifyArgs,
     database: &mut Database,
 ) -> Result<VerifyReport, Failure> {
-    let history = database.history()?;
+    let (history, facts) = database.history_and(&checks::facts())?;
     if !history.ledger {
         database.check_version()?;
     }
     let parameters = context.parameters(&history)?;
-    let mut checks = checks::run(database, context.catalog, &history, &parameters)?;
+    let mut checks = checks::run(database, context.catalog, &history, &parameters, facts)?;
     let named = |names: &[String], check: &Check| names.iter().any(|name| name == check.name);
     checks.retain(|check| (args.only.is_empty() || named(&args.only, check)) && !named(&args.skip, check));
+    for check in checks.iter_mut().filter(|check| {
+        // Whoever names a check wants it made.
+        check.verdict == Verdict::Skipped && named(&args.only, check)
+    }) {
+        check.verdict = Verdict::Failed;
+        if check.findings.is_empty() {
+            check.findings.push(Finding::new(
+                Severity::Error,
+                check.name,
+                "there is nothing that it could look at",
+            ));
+        }
+    }
     if args.strict {
         for check in checks.iter_mut().filter(|check| !check.findings.is_empty()) {
             check.verdict = Verdict::Failed;

@@ -4,7 +4,9 @@
 begin;
 set standard_conforming_strings = on;
 commit;
--- The rest is one implicit transaction, so the local settings and the locks end with it.
+-- The rest is one implicit transaction, so the local settings and the locks end with it, and
+-- it sees one state of the database.
+set transaction isolation level repeatable read;
 select pg_catalog.set_config('transaction_read_only', 'on', true), pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 select pg_catalog.current_setting('server_version_num');
 -- A schema authmig can be anybody's. Its names are held and looked at first: a view, or a

@@ -41,7 +41,8 @@ fn sarif_is_sarif() {
     let results = log.runs[0].results.as_ref().unwrap();
     let errors =
         results.iter().filter(|result| result.level == Some(serde_sarif::sarif::ResultLevel::Error)).count();
-    assert_eq!((errors, results.len()), (2, 3), "{}", run.stdout);
+    // What would run the foreign function is not tried: three notes.
+    assert_eq!((errors, results.len()), (2, 5), "{}", run.stdout);
     assert!(results.iter().all(|result| result.rule_id.is_some()));
 }
 

@@ -491,6 +491,63 @@ fn a_script_that_raises_hides_no_other_check() {
 }
 
 #[test]
+fn code_that_was_not_installed_is_not_run() {
+    let Installed { db, .. } = Installed::new();
+    let evil = "$$ begin raise exception 'ran as %', current_user; end $$";
+    for (planted, gone) in [
+        (
+            format!(
+                "create or replace function auth_private.check_config() returns trigger language plpgsql as {evil}"
+            ),
+            None,
+        ),
+        (
+            format!(
+                "create function public.evil() returns trigger language plpgsql as {evil}; \
+                 create trigger evil before insert on auth.refresh_token for each row execute function public.evil()"
+            ),
+            Some("drop function public.evil() cascade"),
+        ),
+    ] {
+        db.sql(&planted);
+        let run = db.authmig(&["verify", "--format", "json"]).exits(4);
+        assert!(!run.stdout.contains("ran as postgres"), "{planted}\n{}", run.stdout);
+        let report = run.json();
+        for check in report["checks"].as_array().unwrap() {
+            let (name, verdict) = (check["name"].as_str().unwrap(), check["verdict"].as_str().unwrap());
+            let wanted = match name {
+                "history" | "grants" => "passed",
+                "objects" => "failed",
+                _ => "skipped",
+            };
+            assert_eq!(verdict, wanted, "{planted}: {name}");
+            if wanted == "failed" {
+                let mend = check["findings"][0]["mend"].as_str().unwrap();
+                db.sql(gone.unwrap_or(mend));
+            }
+        }
+        db.authmig(&["verify", "--strict"]).exits(0);
+    }
+}
+
+#[test]
+fn a_check_that_was_named_and_cannot_be_made_fails() {
+    let (db, own) = (TestDb::new(), own_roles());
+    for check in ["scripts", "objects", "grants", "self-test", "postgrest"] {
+        let run = db.authmig(&["verify", "--only", check]).exits(4);
+        assert!(
+            run.stdout.contains(&format!("{check}: there is nothing that it could look at")),
+            "{}",
+            run.stdout
+        );
+    }
+    db.authmig(&with_options(&["migrate", "--to", "4"], &own)).exits(0);
+    db.authmig(&["verify", "--only", "scripts,objects,grants"]).exits(0);
+    db.authmig(&["verify", "--only", "self-test"]).exits(4);
+    db.authmig(&["verify", "--skip", "history"]).exits(0);
+}
+
+#[test]
 fn an_edited_history_row_is_found() {
     let Installed { db, .. } = Installed::new();
     db.sql("update authmig.schema_history set sha256 = repeat('0', 64) where version = 2");
