@@ -855,7 +855,8 @@ begin
     if presented_hash = session.verifier_hash then
         session.salt := auth_private.random_bytes();
     elsif presented_hash is distinct from session.previous_hash
-        or now > session.rotated_at + make_interval(secs => config.grace_seconds)
+        -- Nor before, on a clock that was set back.
+        or abs(date_part('epoch', now - session.rotated_at)) > config.grace_seconds
     then
         -- Two have this session's cookies, and which one is the thief cannot be
         -- told. Not by raising: PostgREST would roll the revocation back.

@@ -52,8 +52,7 @@ begin
         continue when rule.role_name = authenticator and not rule.allowed;
         raise exception '% may % function %', quote_ident(rule.role_name),
                 case when rule.allowed then 'not call' else 'call' end, rule.signature
-            using hint = format(case when rule.allowed then 'grant execute on function %s to %I;'
-                                     else 'revoke execute on function %s from %I;' end,
-                rule.signature, rule.role_name);
+            using hint = case when rule.allowed then format('grant execute on function %s to %I;', rule.signature, rule.role_name)
+                              else 'Itself, or over a role that it is a member of: `authmig verify --only grants` tells.' end;
     end loop;
 end $$;

@@ -198,6 +198,17 @@ fn the_grace_period_is_as_long_as_it_says_and_counts_from_the_rotation() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_makes_no_grace_period_longer() {
+    let stack = Stack::ours();
+    let clock = Clock::over(&stack, Sql::Ours, "2026-01-01");
+    let first = stack.login("u1", "authenticated").refresh_cookie();
+    stack.refresh(&first).is(204);
+    clock.advance("-5 hours");
+    stack.refresh(&first).is(401);
+    assert_eq!(stack.sessions(), "1 sessions, 0 live");
+}
+
+#[test]
 fn logout_ends_the_session_and_clears_the_cookies() {
     let stack = Stack::ours();
     let login = stack.login("u1", "authenticated");
