@@ -54,6 +54,15 @@ begin
             using hint = format('insert into auth_private.config (authenticator_role) values (%L);',
                 current_setting('authmig.authenticator_role'));
     end if;
+    -- The key is prepared when a secret is stored, by a trigger.
+    if exists (
+        select from auth_private.config as c
+         cross join lateral auth_private.keyed(c, decode(c.jwt_secret, 'base64')) as k
+         where (c.inner_pad, c.outer_pad) is distinct from (k.inner_pad, k.outer_pad))
+    then
+        raise exception 'tokens are signed with another key than that of the secret'
+            using hint = 'update auth_private.config set jwt_secret = jwt_secret;';
+    end if;
 
     for expected in
         select f.signature, f.result, f.definer, p.prorettype, p.prosecdef

@@ -565,6 +565,24 @@ fn a_table_of_the_ledger_that_is_somebody_elses_is_found() {
 }
 
 #[test]
+fn a_key_that_is_not_that_of_the_secret_is_found() {
+    let Installed { db, .. } = Installed::new();
+    db.sql(
+        "alter table auth_private.config disable trigger check_config; \
+         update auth_private.config set inner_pad = outer_pad; \
+         alter table auth_private.config enable trigger check_config",
+    );
+    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+    let finding = &report["checks"][1]["findings"][0];
+    assert!(
+        finding["message"].as_str().unwrap().contains("another key than that of the secret"),
+        "{report:#}"
+    );
+    db.sql(finding["hint"].as_str().unwrap());
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
 fn a_missing_row_of_settings_is_found() {
     let Installed { db, .. } = Installed::new();
     db.sql("delete from auth_private.config");
