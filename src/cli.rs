@@ -258,7 +258,7 @@ pub struct RollbackArgs {
     #[arg(long, requires = "all")]
     pub purge: bool,
     /// Say what it would do, having tried it, and change nothing
-    #[arg(long)]
+    #[arg(long, env = "AUTHMIG_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
     pub dry_run: bool,
     /// Do not ask
     #[arg(long, short = 'y')]

@@ -88,7 +88,7 @@ impl Database {
                 // A rehearsal and the real thing say the same: once is enough.
                 let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                 if notice.code().code() == "AMS02" {
-                    // The lock is taken, and no script runs yet.
+                    // The lock is taken, and no script runs yet, or none any more.
                     marks
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)

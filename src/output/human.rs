@@ -225,6 +225,9 @@ fn rollback(report: &RollbackReport) -> String {
         RollbackOutcome::NothingToDo => text.push_str("nothing to do: no migration is applied\n"),
         RollbackOutcome::Reverted => {
             steps(&mut text, &report.reverted);
+            if !report.drops.is_empty() {
+                push_drops(&mut text, report, "dropped", "ended");
+            }
             let purged = if report.purge { ", the ledger dropped" } else { "" };
             let _ = writeln!(text, "{count} reverted{purged} and committed; {} still applied", report.total);
         }
@@ -246,8 +249,20 @@ fn plan(report: &RollbackReport) -> String {
     if report.purge {
         text.push_str("  and the ledger, with its journal\n");
     }
+    push_drops(&mut text, report, "would drop", "would end");
+    if !report.losses.is_empty() {
+        text.push_str("would lose\n");
+        for loss in &report.losses {
+            let _ = writeln!(text, "  - {loss}");
+        }
+    }
+    text
+}
+
+/// What goes, and how many are logged out.
+fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str) {
     if !report.drops.is_empty() {
-        text.push_str("would drop\n");
+        let _ = writeln!(text, "{drop}");
         // Functions come back with the next migrate; their number is enough.
         let (functions, others): (Vec<_>, Vec<_>) =
             report.drops.iter().partition(|dropped| dropped.kind == "function");
@@ -264,16 +279,9 @@ fn plan(report: &RollbackReport) -> String {
         if !functions.is_empty() {
             rows.push(["functions".to_owned(), functions.len().to_string(), String::new()]);
         }
-        table(&mut text, &rows);
+        table(text, &rows);
     }
-    let _ = writeln!(text, "would end {}", counted_u64(report.live_sessions, "live session"));
-    if !report.losses.is_empty() {
-        text.push_str("would lose\n");
-        for loss in &report.losses {
-            let _ = writeln!(text, "  - {loss}");
-        }
-    }
-    text
+    let _ = writeln!(text, "{end} {}", counted_u64(report.live_sessions, "live session"));
 }
 
 pub(super) fn question(report: &RollbackReport) -> String {

@@ -243,3 +243,20 @@ fn wrong_usage_is_exit_2() {
     }
     assert_eq!(db.history(), [0; 0]);
 }
+
+#[test]
+fn what_fails_in_the_ledger_is_not_blamed_on_a_script() {
+    let db = TestDb::new();
+    let files = Files::tables(1..=2);
+    db.authmig_with(&files, &["migrate", "--to", "1"]).exits(0);
+    db.sql("alter table authmig.journal add check (versions <> '{2}')");
+    let run = db.authmig_with(&files, &["migrate"]).exits(1);
+    let said =
+        "refuses: new row for relation \"journal\" violates check constraint \"journal_versions_check\"";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert_eq!(db.history(), [1]);
+    db.sql("drop table authmig.journal");
+    let run = db.authmig_with(&files, &["rollback", "--yes"]).exits(1);
+    assert!(run.stderr.contains("refuses: relation \"authmig.journal\" does not exist"), "{}", run.stderr);
+    assert_eq!(db.history(), [1]);
+}

@@ -21,6 +21,31 @@ fn the_newest_one_goes_by_default() {
 }
 
 #[test]
+fn what_went_and_who_was_logged_out_is_said_afterwards_too() {
+    let (db, own) = (TestDb::new(), crate::support::own_roles());
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.sql("select auth.issue_tokens('alice'), auth.issue_tokens('bob')");
+    let run = db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    for said in ["\ndropped\n", "  table      auth.refresh_token   2 rows\n", "\nended 2 live sessions\n"] {
+        assert!(run.stdout.contains(said), "{said}\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_variable_can_keep_it_from_changing_anything() {
+    let (db, own) = (TestDb::new().with("AUTHMIG_DRY_RUN", "1"), crate::support::own_roles());
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    assert_eq!(db.ask("select to_regnamespace('authmig') is null"), "true");
+    let db = db.with("AUTHMIG_DRY_RUN", "0");
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    let db = db.with("AUTHMIG_DRY_RUN", "1");
+    let run = db.authmig(&["rollback", "--yes"]).exits(0);
+    assert!(run.stdout.ends_with("dry run: tried and rolled back; nothing was changed\n"), "{}", run.stdout);
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn without_a_terminal_it_says_what_it_would_do_and_wants_yes() {
     let db = TestDb::new();
     let files = Files::tables(1..=2);
