@@ -1,3 +1,4 @@
+-- The schema of the API is there.
 do $$
 declare
     api constant text := current_setting('authmig.api_schema');

@@ -228,6 +228,8 @@ mod tests {
         assert_eq!(catalog, Catalog::embedded().unwrap());
         let names: Vec<_> = catalog.migrations().iter().map(ToString::to_string).collect();
         assert_eq!(names, ["01-extensions", "02-auth_schema", "03-api_schema", "04-roles", "05-grants"]);
+        // Without a description, verify has nothing to compare with.
+        assert!(catalog.describes(catalog.newest().unwrap()), "bin/new-manifest is due");
     }
 
     #[test]

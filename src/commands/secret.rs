@@ -24,6 +24,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<SecretReport, Fai
     if !is_installed(&history) {
         return Err(not_installed());
     }
+    context.parameters(&history)?;
     let outcome = match &secret {
         None => SecretOutcome::Shown,
         Some(secret) => store(&mut database, history, secret, replace)?,

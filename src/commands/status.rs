@@ -47,6 +47,8 @@ fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failur
     if !history.ledger {
         database.check_version()?;
     }
+    // Another name than that of the database is a mistake here, too.
+    context.parameters(&history)?;
     let entries = plan::entries(context.catalog, &history);
     let count = |state: State| entries.iter().filter(|entry| entry.state == state).count();
     let drift: Vec<_> = entries.iter().filter_map(Entry::drift).collect();

@@ -2,7 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use crate::support::{Files, TestDb};
+use crate::support::{Files, TestDb, own_roles, with_options};
 
 #[test]
 fn status_shows_a_line_a_migration() {
@@ -275,4 +275,14 @@ fn what_scripts_raise_is_passed_on() {
     );
     let run = db.authmig_with(&files, &["migrate"]).exits(0);
     assert_eq!(run.stderr, "notice: look here\nwarning: take care\n");
+}
+
+#[test]
+fn another_name_than_the_installed_one_is_refused_by_whoever_asks() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    for command in [&["status"][..], &["secret", "status"], &["verify"], &["grants"], &["migrate"]] {
+        let run = db.authmig(&with_options(command, &["--anon-role=web".to_owned()])).exits(2);
+        assert!(run.stderr.contains("this database was installed with"), "{command:?}: {}", run.stderr);
+    }
 }

@@ -20,7 +20,8 @@ fn generate() -> Manifest {
     let db = TestDb::new();
     let own = own_roles();
     let mut manifest = Manifest::default();
-    for version in 1..=5 {
+    let catalog = authmig::catalog::Catalog::embedded().unwrap();
+    for version in catalog.migrations().iter().map(|migration| migration.version.number()) {
         let files = Files::embedded().without_manifest();
         let version_text = version.to_string();
         let arguments = ["migrate", "--api-schema", "manifest_api", "--to", &version_text];
