@@ -141,8 +141,8 @@ impl Streams {
 
     /// Starts the log, on standard error. A process has one; later calls do nothing.
     ///
-    /// What the driver logs is capped, whatever the filter says: its debug lines hold whole
-    /// statements, and a statement can hold a secret.
+    /// What the driver logs does not come here, and what refinery does is capped, whatever the
+    /// filter says: debug lines hold whole statements, and a statement can hold a secret.
     pub fn log(&self, verbosity: u8, filter: Option<Targets>, format: LogFormat) {
         let own = match verbosity {
             0 => LevelFilter::WARN,
@@ -153,9 +153,7 @@ impl Streams {
             .unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN).with_target("authmig", own))
             .with_target(EVENTS, LevelFilter::INFO);
         let cap = filter_fn(|metadata| {
-            let drivers = ["tokio_postgres", "postgres", "refinery"];
-            *metadata.level() <= tracing::Level::INFO
-                || !drivers.iter().any(|driver| metadata.target().starts_with(driver))
+            *metadata.level() <= tracing::Level::INFO || !metadata.target().starts_with("refinery")
         });
         let sink = self.err.clone();
         let layer = tracing_subscriber::fmt::layer().with_writer(move || Log(sink.clone()));

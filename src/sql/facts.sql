@@ -68,7 +68,8 @@ select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname),
        'default', case when a.attgenerated = '' then pg_get_expr(f.adbin, f.adrelid) end,
        'generated', case when a.attgenerated <> '' then btrim(regexp_replace(pg_get_expr(f.adbin, f.adrelid), e'\\s+', ' ', 'g')) end,
        'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' end,
-       'comment', d.description
+       -- Those of the ledger are for people.
+       'comment', case when not starts_with(a.attrelid::regclass::text, 'authmig.') then d.description end
   from pg_catalog.pg_attribute as a
   left join pg_catalog.pg_attrdef as f on f.adrelid = a.attrelid and f.adnum = a.attnum
   left join pg_catalog.pg_description as d
