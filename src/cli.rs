@@ -45,7 +45,7 @@ Exit codes:
   5  the database cannot be reached, or refuses the login
   6  another run held the lock past the limit, or lock_timeout struck
   7  refused: it would lose data, or the answer was no
-  8  a script failed; everything was rolled back
+  8  a script failed, or the check of what it did; everything was rolled back
   9  the database is newer than this binary
   126, 127  the command of install is not executable, or not there
   130, 143  interrupted by SIGINT, SIGTERM; everything was rolled back
