@@ -129,7 +129,11 @@ begin
               ) as t (name);
             if names is not null then
                 found := found || jsonb_build_array(jsonb_build_array(8, 'schema auth already holds ' || names,
-                    '`authmig migrate --adopt` upgrades an installation of the published SQL in place'));
+                    -- The published table has no such column.
+                    case when exists (select from pg_attribute as a
+                                       where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector')
+                         then 'a rollback left it, since something else depends on it: drop that, then: drop table auth.refresh_token;'
+                         else '`authmig migrate --adopt` upgrades an installation of the published SQL in place' end));
             end if;
         end loop;
     end if;

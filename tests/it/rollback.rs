@@ -33,6 +33,19 @@ fn what_went_and_who_was_logged_out_is_said_afterwards_too() {
 }
 
 #[test]
+fn what_it_had_to_leave_is_named_by_the_next_migrate() {
+    let (db, own) = (TestDb::new(), crate::support::own_roles());
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    db.sql("create view public.sessions as select subject from auth.refresh_token");
+    let run = db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    assert!(run.stderr.contains("auth.refresh_token"), "{}", run.stderr);
+    let run = db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(1);
+    assert!(run.stderr.contains("a rollback left it, since something else depends on it"), "{}", run.stderr);
+    db.sql("drop view public.sessions; drop table auth.refresh_token");
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+}
+
+#[test]
 fn a_variable_can_keep_it_from_changing_anything() {
     let (db, own) = (TestDb::new().with("AUTHMIG_DRY_RUN", "1"), crate::support::own_roles());
     db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
