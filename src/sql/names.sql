@@ -9,7 +9,9 @@ select '{' || v.name || '}', quote_ident(current_setting('authmig.' || v.name)),
 do $$ begin
     lock table only authmig.created in access share mode;
     if exists (select from pg_catalog.pg_class as c
-                where c.oid = 'authmig.created'::regclass and (c.relkind <> 'r' or c.relrowsecurity))
+                where c.oid = 'authmig.created'::regclass
+                  and (c.relkind <> 'r' or c.relrowsecurity
+                       or exists (select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.atttypid >= 16384)))
     then
         raise exception using errcode = '42809', message = 'authmig.created is no plain table';
     end if;

@@ -166,6 +166,13 @@ fn what_stands_in_the_place_of_the_ledger_is_not_run() {
         ),
         format!(
             "create table authmig.schema_history as select {rows}; \
+             create type authmig.word as (text text); \
+             create function authmig.evil(authmig.word) returns text language sql as 'select authmig.evil()::text'; \
+             create cast (authmig.word as text) with function authmig.evil(authmig.word) as implicit; \
+             create table authmig.parameter as select row('anon_role')::authmig.word as name, row('x')::authmig.word as value"
+        ),
+        format!(
+            "create table authmig.schema_history as select {rows}; \
              create table authmig.parameter as select 'x' as name, 'x' as value; \
              alter table authmig.parameter enable row level security; \
              create policy evil on authmig.parameter using (authmig.evil() = 1)"
