@@ -1,6 +1,9 @@
 //! The README is true: its console blocks, its table of exit codes, its help.
 
+use std::collections::BTreeSet;
+
 use authmig::report::Exit;
+use clap::CommandFactory as _;
 
 use crate::support::{TestDb, finish};
 
@@ -147,4 +150,40 @@ fn every_option_in_the_tables_exists() {
             assert!(help.contains(&format!("--{option}")), "{command} --{option}");
         }
     }
+}
+
+#[test]
+fn the_options_without_a_variable_are_those_that_it_names() {
+    /// The options of this command and of those below it, by where they are said.
+    fn collect(command: &clap::Command, without: &mut BTreeSet<String>, with: &mut BTreeSet<String>) {
+        for argument in command.get_arguments() {
+            let Some(name) = argument.get_long().filter(|name| !["help", "version"].contains(name)) else {
+                continue;
+            };
+            let options = if argument.get_env().is_some() { &mut *with } else { &mut *without };
+            options.insert(format!("--{name} of {}", command.get_name()));
+        }
+        command.get_subcommands().for_each(|command| collect(command, without, with));
+    }
+    let (mut without, mut with) = (BTreeSet::new(), BTreeSet::new());
+    collect(&authmig::cli::Cli::command(), &mut without, &mut with);
+    // Its variables are read with psql's.
+    assert!(without.remove("--database-url of authmig"));
+    let name = |option: &String| option.split(' ').next().unwrap().to_owned();
+    let with: BTreeSet<_> = with.iter().map(name).collect();
+    let without: BTreeSet<_> = without
+        .iter()
+        .map(|option| if with.contains(&name(option)) { option.clone() } else { name(option) })
+        .collect();
+    let sentence = README.split("these are said on the command line only:").nth(1).unwrap();
+    let sentence = sentence.split("which change what is printed").next().unwrap().replace(['\n', '`'], " ");
+    let words: Vec<_> = sentence.split([' ', ',', ';']).filter(|word| !word.is_empty()).collect();
+    let named: BTreeSet<_> = (0..words.len())
+        .filter(|&index| words[index].starts_with("--"))
+        .map(|index| match words.get(index + 1) {
+            Some(&"of") => words[index..index + 3].join(" "),
+            _ => words[index].to_owned(),
+        })
+        .collect();
+    assert_eq!(named, without);
 }
