@@ -20,6 +20,7 @@ mod export;
 mod failures;
 mod formats;
 mod install;
+mod launcher;
 mod manifest;
 mod manual;
 mod privileges;
