@@ -168,6 +168,30 @@ fn parameters_are_kept_and_cannot_change() {
 }
 
 #[test]
+fn another_login_upgrades_by_becoming_the_role_that_installed() {
+    let db = TestDb::new();
+    let installer = crate::support::role(&db, "login createrole");
+    let member = crate::support::role(&db, &format!("login in role {installer}"));
+    db.sql(&format!("alter database {} owner to {installer}", db.name));
+    let own = crate::support::own_roles();
+    let db = db.run_by(&installer);
+    db.authmig(&crate::support::with_options(&["migrate", "--to", "03"], &own)).exits(0);
+    for other in [&*member, "postgres"] {
+        let url = format!("postgres://{other}@127.0.0.1:{}/{}", db.port(), db.name);
+        let run = db.authmig(&["migrate", "--database-url", &url]).exits(1);
+        assert!(run.stderr.contains(&format!("hint: run authmig as {installer}")), "{}", run.stderr);
+        let url = format!("{url}?options=-c%20role%3D{installer}");
+        db.authmig(&["migrate", "--database-url", &url]).exits(0);
+        db.authmig(&["verify", "--database-url", &url]).exits(0);
+        db.authmig(&["rollback", "--to", "03", "--yes", "--database-url", &url]).exits(0);
+    }
+    assert_eq!(
+        db.ask("select string_agg(distinct who, ' ') from authmig.journal where action = 'rollback'"),
+        format!("postgres {member}")
+    );
+}
+
+#[test]
 fn after_rolling_everything_back_other_names_can_be_chosen() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
