@@ -131,13 +131,10 @@ select o.type, case o.type when 'operator' then d.objid::regoperator::text else 
 -- What stands elsewhere and is bound to this: it reads a table past its rights and policies,
 -- as a view does, stands in it as a child, keeps its rows, as a foreign key does, or takes it
 -- along when it goes, as an extension does. Whoever calls a function needs the right to.
-select case when i.inhrelid = any (current_setting('authmig.relations')::oid[]) then 'table' else 'dependent' end,
-       case when i.inhrelid = any (current_setting('authmig.relations')::oid[]) then '' else 'table ' end || i.inhrelid::regclass,
-       case when i.inhrelid = any (current_setting('authmig.relations')::oid[]) then 'parent' else 'of' end,
-       i.inhparent::regclass::text
-  from pg_catalog.pg_inherits as i
- where i.inhrelid = any (current_setting('authmig.relations')::oid[])
-    or i.inhparent = any (current_setting('authmig.relations')::oid[]);
+select case when c.ours then 'table' else 'dependent' end, case when c.ours then '' else 'table ' end || i.inhrelid::regclass,
+       case when c.ours then 'parent' else 'of' end, i.inhparent::regclass::text
+  from pg_catalog.pg_inherits as i, lateral (select i.inhrelid = any (current_setting('authmig.relations')::oid[])) as c (ours)
+ where c.ours or i.inhparent = any (current_setting('authmig.relations')::oid[]);
 select 'dependent', o.type || ' ' || o.identity, 'of',
        string_agg(distinct (pg_identify_object(d.refclassid, d.refobjid, 0)).identity, ', ')
   from pg_catalog.pg_depend as d
