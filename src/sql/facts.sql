@@ -128,9 +128,7 @@ select o.type, case o.type when 'operator' then d.objid::regoperator::text else 
  where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = any (current_setting('authmig.schemas')::oid[])
    and d.classid not in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_type'::regclass, 'pg_catalog.pg_proc'::regclass,
         'pg_catalog.pg_default_acl'::regclass, 'pg_catalog.pg_extension'::regclass);
--- What stands elsewhere and is bound to this: it reads a table past its rights and policies,
--- as a view does, stands in it as a child, keeps its rows, as a foreign key does, or takes it
--- along when it goes, as an extension does. Whoever calls a function needs the right to.
+-- What stands elsewhere and is bound to this: children, views, foreign keys, extensions.
 select case when c.ours then 'table' else 'dependent' end, case when c.ours then '' else 'table ' end || i.inhrelid::regclass,
        case when c.ours then 'parent' else 'of' end, i.inhparent::regclass::text
   from pg_catalog.pg_inherits as i, lateral (select i.inhrelid = any (current_setting('authmig.relations')::oid[])) as c (ours)
@@ -218,10 +216,8 @@ select 'role', quote_ident(r.rolname),
   from pg_catalog.pg_roles as r
  where r.rolname in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
         current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'));
--- Memberships: those that PostgREST needs, and those that are too much. Of the request
--- roles, the first may not do what the next ones may; dangerous is also what a role
--- comes to over others. And whoever may act as the owner reads the secret: nobody but
--- superusers and whoever migrates (who creates a role has it since 16, but not its rights).
+-- Memberships: those that PostgREST needs, and those that are too much, over other roles as
+-- well. The owner has no members but superusers and whoever migrates: they read the secret.
 with role (anon, authenticated, service, authenticator, owner) as (
     select current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
            current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'),
