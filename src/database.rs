@@ -131,13 +131,16 @@ impl Database {
         message.push_message(questions);
         match self.send(&message) {
             Ok(mut answer) => {
-                check_version(answer.get(1))?;
+                check_version(answer.first())?;
                 let rows = |index: usize| answer.get(index).map_or(&[][..], Vec::as_slice);
-                let history = History::from_rows(rows(3), rows(4));
-                Ok((history, Sections::new(answer.split_off(answer.len().min(5)))))
+                let history = History::from_rows(rows(1), rows(2));
+                Ok((history, Sections::new(answer.split_off(answer.len().min(3)))))
             }
             Err(failure) if no_ledger(&failure) => Ok((History::none(), Sections::default())),
-            Err(failure) if is_odd_ledger(&failure) => Err(odd_ledger(failure)),
+            // 0A000: what is no table has no samples.
+            Err(failure) if is_odd_ledger(&failure) || failure.sqlstate() == Some("0A000") => {
+                Err(odd_ledger(failure))
+            }
             Err(failure) => Err(failure),
         }
     }
@@ -443,23 +446,20 @@ fn too_old(version: &str) -> Failure {
 }
 
 fn no_ledger(failure: &Failure) -> bool {
-    let says = |name: &str| failure.server.as_ref().is_some_and(|server| server.message.contains(name));
+    let server = failure.server.as_ref().map(|server| (server.sqlstate.as_str(), server.message.as_str()));
     failure.place.is_none()
-        && match failure.sqlstate() {
-            Some("42P01") => says("authmig.schema_history"),
-            Some("3F000") => says("\"authmig\""),
-            _ => false,
-        }
+        && server.is_some_and(|(state, said)| state == "42P01" && said.contains("authmig.schema_history"))
 }
 
 fn is_odd_ledger(failure: &Failure) -> bool {
-    // 22P02 is read.sql's own way to say so.
     failure.place.is_none()
-        && matches!(failure.sqlstate(), Some("42P01" | "42703" | "42501" | "42809" | "22P02"))
+        && matches!(failure.sqlstate(), Some("42P01" | "42703" | "42501" | "42804" | "42809"))
 }
 
 fn odd_ledger(failure: Failure) -> Failure {
-    if failure.sqlstate() == Some("42501") {
+    let policy =
+        failure.server.as_ref().is_some_and(|server| server.routine.as_deref() == Some("check_enable_rls"));
+    if failure.sqlstate() == Some("42501") && !policy {
         return Failure {
             message: "the history of this database may not be read by this role".to_owned(),
             ..failure
@@ -470,8 +470,7 @@ fn odd_ledger(failure: Failure) -> Failure {
     }
     Failure {
         exit: Exit::Drift,
-        message: "schema_history and parameter in the schema authmig are not the tables that authmig made"
-            .to_owned(),
+        message: "the tables in the schema authmig are not the tables that authmig made".to_owned(),
         ..failure
     }
 }

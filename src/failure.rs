@@ -76,6 +76,9 @@ pub struct ServerError {
     /// The call stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// Where in its own source it said so, which is the same in every language.
+    #[serde(skip)]
+    pub routine: Option<String>,
 }
 
 impl Failure {
@@ -122,6 +125,7 @@ impl ServerError {
             detail: error.detail().map(str::to_owned),
             hint: error.hint().map(str::to_owned),
             context: error.where_().map(str::to_owned),
+            routine: error.routine().map(str::to_owned),
         }
     }
 }

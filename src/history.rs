@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-/// Reads the history and the parameters: the last two of its five result sets. Nothing
+/// Reads the history and the parameters: the last two of its three result sets. Nothing
 /// is created, and nobody who only reads or writes waits for it.
 pub const READ: &str = include_str!("sql/read.sql");
 
@@ -49,20 +49,23 @@ impl History {
     pub fn from_rows(applied: &[Vec<Option<String>>], parameters: &[Vec<Option<String>>]) -> History {
         let text =
             |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
+        let mut applied: Vec<_> = applied
+            .iter()
+            .map(|row| Applied {
+                version: text(row, 0).parse().unwrap_or(0),
+                name: text(row, 1),
+                applied_on: text(row, 2),
+                checksum: text(row, 3),
+                sha256: text(row, 4),
+                applied_by: text(row, 5),
+                authmig_version: text(row, 6),
+            })
+            .collect();
+        // A server that has just been asked for the first time sorts five rows as slowly as it reads them.
+        applied.sort_by_key(|row| row.version);
         History {
             ledger: true,
-            applied: applied
-                .iter()
-                .map(|row| Applied {
-                    version: text(row, 0).parse().unwrap_or(0),
-                    name: text(row, 1),
-                    applied_on: text(row, 2),
-                    checksum: text(row, 3),
-                    sha256: text(row, 4),
-                    applied_by: text(row, 5),
-                    authmig_version: text(row, 6),
-                })
-                .collect(),
+            applied,
             parameters: parameters.iter().map(|row| (text(row, 0), text(row, 1))).collect(),
         }
     }

@@ -130,17 +130,17 @@ fn side<'a>(facts: &'a Facts, object: &Object, rights: bool) -> Option<BTreeMap<
 const CODE: [&str; 6] = ["definition", "default", "generated", "function", "parent", "type"];
 
 fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool) -> Vec<Finding> {
-    let everything: BTreeSet<&Object> = expected.keys().chain(live.facts.keys()).collect();
-    let mut everything: Vec<_> = everything.into_iter().collect();
     // In the order in which they can be mended: what the others stand in comes first.
-    everything.sort_by_key(|object| match &*object.0 {
+    let rank = |object: &Object| match &*object.0 {
         "role" => 0,
         "schema" => 1,
         "table" => 2,
         _ => 3,
-    });
+    };
+    let everything: BTreeSet<(i32, &Object)> =
+        expected.keys().chain(live.facts.keys()).map(|object| (rank(object), object)).collect();
     let mut findings = Vec::new();
-    for object in everything {
+    for (_, object) in everything {
         // Where it was there before, or could not be had, it is nothing of ours.
         if object.0 == "extension" && !live.created.contains(&object.1) {
             continue;

@@ -483,6 +483,7 @@ mod tests {
                 detail: None,
                 hint: Some("look again".to_owned()),
                 context: None,
+                routine: None,
             }),
             ..Failure::new(Exit::ScriptFailed, "02-auth_schema failed; nothing was changed")
         }

@@ -42,7 +42,8 @@ select 'schema', quote_ident(n.nspname), 'comment', d.description,
   join pg_catalog.pg_roles as o on o.oid = n.nspowner
  cross join lateral (
     select n.nspname <> 'authmig' and not exists (
-                select from authmig.created as c where c.kind = 'schema' and c.name = quote_ident(n.nspname)),
+                select from only authmig.created as c tablesample system (100)
+                 where c.kind collate "C" = 'schema' and c.name collate "C" = quote_ident(n.nspname)),
            (select l.nspowner from pg_catalog.pg_namespace as l where l.nspname = 'authmig')) as f (found, ours)
   left join pg_catalog.pg_description as d
     on d.objoid = n.oid and d.classoid = 'pg_catalog.pg_namespace'::regclass and d.objsubid = 0
@@ -169,7 +170,8 @@ select 'dependent', o.type || ' ' || o.identity, 'of', quote_ident(current_setti
 -- Nothing in these schemas needs pgcrypto. Where authmig has created it, others may.
 select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace::regnamespace::text)
   from pg_catalog.pg_extension as e
- where e.extname in (select c.name from authmig.created as c where c.kind = 'extension');
+ where e.extname in (
+        select c.name from only authmig.created as c tablesample system (100) where c.kind collate "C" = 'extension');
 -- Grants ------------------------------------------------------------------------
 select e.kind, e.name, 'grant to ' || case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
        string_agg(lower(a.privilege_type) || case when a.is_grantable then ' with grant option' else '' end, ', ' order by a.privilege_type)

@@ -6,14 +6,5 @@ select '{' || v.name || '}', quote_ident(current_setting('authmig.' || v.name)),
                ('api_schema')) as v (name)
  order by length(current_setting('authmig.' || v.name)) desc;
 -- What it created is read from a table, and not from a view that runs its maker's code.
-do $$ begin
-    lock table only authmig.created in access share mode;
-    if exists (select from pg_catalog.pg_class as c
-                where c.oid = 'authmig.created'::regclass
-                  and (c.relkind <> 'r' or c.relrowsecurity
-                       or exists (select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.atttypid >= 16384)))
-    then
-        raise exception using errcode = '42809', message = 'authmig.created is no plain table';
-    end if;
-end $$;
-select c.name from only authmig.created as c where c.kind in ('schema', 'extension');
+select c.name collate "C" from only authmig.created as c tablesample system (100)
+ where c.kind collate "C" in ('schema', 'extension');
