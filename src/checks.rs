@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::{Message, Sections, mark, parameter_settings, settings};
+use crate::message::{Message, PINNED, Sections, mark, parameter_settings, settings};
 use crate::migration::{Migration, Script, Version};
 use crate::parameters::Values;
 use crate::report::{Check, Exit, Finding, Severity, Verdict};
@@ -123,7 +123,8 @@ impl<'a> Scope<'a> {
 /// Asks what there is, under the names that the ledger has. It goes with the question for
 /// the history ([`Database::history_and`]), and runs nothing but the server's own functions.
 pub fn facts() -> Message {
-    let mut message = Message::new(&settings(&SETTINGS));
+    let mut message = Message::new(PINNED);
+    message.push(&settings(&SETTINGS));
     message.push(include_str!("sql/stored.sql"));
     message.push_section("facts", facts::SQL);
     message.push_section("end", "");
@@ -242,8 +243,7 @@ fn try_out(scope: &Scope<'_>, parameters: &Values) -> Message {
 }
 
 /// What our questions need to be set.
-const SETTINGS: [(&str, &str); 6] = [
-    ("search_path", "pg_catalog, pg_temp"),
+const SETTINGS: [(&str, &str); 5] = [
     ("client_min_messages", "notice"),
     ("standard_conforming_strings", "on"),
     ("quote_all_identifiers", "off"),
@@ -254,6 +254,7 @@ const SETTINGS: [(&str, &str); 6] = [
 /// A message that opens a transaction with this, and sets what our questions need.
 pub fn begin(sql: &str, parameters: &Values) -> Message {
     let mut message = Message::new(sql);
+    message.push(PINNED);
     message.push(&settings(&SETTINGS));
     message.push(&parameter_settings(parameters));
     message

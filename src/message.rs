@@ -2,6 +2,7 @@
 //! its scripts findable by position, its answers by section.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use postgres::SimpleQueryMessage;
 use postgres::error::{DbError, ErrorPosition};
@@ -174,16 +175,20 @@ pub fn literal(text: &str) -> String {
     if text.contains('\\') { format!("e'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
-/// A statement that gives these settings their values until the transaction ends.
+/// Pins the search path until the transaction ends.
+pub const PINNED: &str = "set local search_path = pg_catalog, pg_temp;\n";
+
+/// Statements that give these settings their values until the transaction ends: none has rows,
+/// and none is planned. A value is one word: for the search path there is [`PINNED`].
 pub fn settings(settings: &[(&str, &str)]) -> String {
-    let calls: Vec<_> = settings
-        .iter()
-        .map(|(name, value)| format!("pg_catalog.set_config({}, {}, true)", literal(name), literal(value)))
-        .collect();
-    format!("select {};", calls.join(", "))
+    let mut statements = String::new();
+    for (name, value) in settings {
+        let _ = writeln!(statements, "set local {name} = {};", literal(value));
+    }
+    statements
 }
 
-/// A statement that gives the install parameters their values until the transaction ends.
+/// Statements that give the install parameters their values until the transaction ends.
 pub fn parameter_settings(parameters: &Values) -> String {
     let named: Vec<_> =
         parameters.iter().map(|(name, value)| (format!("authmig.{name}"), value.as_str())).collect();
@@ -194,7 +199,7 @@ pub fn parameter_settings(parameters: &Values) -> String {
 /// Announces a script; see `mark.sql`.
 pub fn mark(file: &str, sha256: Option<&str>) -> String {
     let sha256 = sha256.map_or_else(String::new, |sha256| settings(&[("authmig.sha256", sha256)]));
-    // The names of files are plain: no `$$` can be in one.
+    // The names of files are plain: no `$$` can be in one, and no `%`.
     sha256 + &include_str!("sql/mark.sql").replace("{script}", &literal(file))
 }
 
@@ -238,7 +243,7 @@ mod tests {
     fn settings_are_quoted() {
         assert_eq!(
             settings(&[("a.b", "it's"), ("c", "\\")]),
-            "select pg_catalog.set_config('a.b', 'it''s', true), pg_catalog.set_config('c', e'\\\\', true);"
+            "set local a.b = 'it''s';\nset local c = e'\\\\';\n"
         );
     }
 

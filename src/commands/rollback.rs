@@ -11,7 +11,7 @@ use crate::cli::RollbackArgs;
 use crate::database::{Database, Lock, Work};
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::{Message, Rows, settings};
+use crate::message::{Message, PINNED, Rows, settings};
 use crate::migration::Part;
 use crate::plan::Until;
 use crate::report::{Dropped, Exit, RollbackOutcome, RollbackReport, VERSION};
@@ -145,15 +145,11 @@ fn of_kind(objects: &[Object], kind: &str) -> Vec<String> {
 fn count(database: &mut Database, tables: &[String], report: &mut RollbackReport) -> Result<Rows, Failure> {
     let names = serde_json::Value::from(tables).to_string();
     let answer = database.send(&Message::new(&format!(
-        "{}\n{}",
-        settings(&[
-            ("transaction_read_only", "on"),
-            ("search_path", "pg_catalog, pg_temp"),
-            ("authmig.tables", &names),
-        ]),
+        "{PINNED}{}{}",
+        settings(&[("transaction_read_only", "on"), ("authmig.tables", &names)]),
         include_str!("../sql/count_rows.sql")
     )))?;
-    let mut results = answer.into_iter().skip(1);
+    let mut results = answer.into_iter();
     let counts = results.next().unwrap_or_default();
     let live = results.next().unwrap_or_default();
     report.live_sessions =

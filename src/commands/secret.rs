@@ -6,7 +6,7 @@ use crate::cli::{SecretArgs, SecretCommand};
 use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::{Message, settings};
+use crate::message::{Message, PINNED, settings};
 use crate::report::{Exit, SecretOutcome, SecretReport, SecretSource, VERSION};
 use crate::secret::{self, Secret};
 
@@ -81,16 +81,13 @@ fn store(
 }
 
 fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
-    let message = Message::new(&format!(
-        "{}\n{}",
-        settings(&[("transaction_read_only", "on"), ("search_path", "pg_catalog, pg_temp")]),
-        secret::SOURCES
-    ));
+    let message =
+        Message::new(&format!("{PINNED}{}{}", settings(&[("transaction_read_only", "on")]), secret::SOURCES));
     let answer = database.send(&message).map_err(|failure| match failure.sqlstate() {
         Some("42P01" | "3F000") => not_installed(),
         _ => failure,
     })?;
-    Ok(answer.get(1).map(secret::sources).unwrap_or_default())
+    Ok(answer.first().map(secret::sources).unwrap_or_default())
 }
 
 fn not_installed() -> Failure {

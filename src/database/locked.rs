@@ -83,8 +83,8 @@ impl<'a> Locked<'a> {
         let mut message = Message::new(&settings(&[("authmig.replace", replace)]));
         message.push(include_str!("../sql/secret_store.sql"));
         let answer = self.send(&message)?;
-        let stored = answer.get(1).is_some_and(|rows| !rows.is_empty());
-        let same = answer.get(2).and_then(|rows| rows.first()?.first()?.as_deref()) == Some("same");
+        let stored = answer.first().is_some_and(|rows| !rows.is_empty());
+        let same = answer.get(1).and_then(|rows| rows.first()?.first()?.as_deref()) == Some("same");
         Ok(match (stored, same) {
             (true, _) => Stored::Yes,
             (false, true) => Stored::WasThere,

@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::AUTH_SCHEMA;
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::{Message, literal, mark, parameter_settings, settings};
+use crate::message::{Message, PINNED, literal, mark, parameter_settings, settings};
 use crate::migration::Migration;
 use crate::parameters::Values;
 use crate::plan::Plan;
@@ -112,13 +112,13 @@ fn push_verify(message: &mut Message, plan: &Plan<'_>) {
 /// What every changing run ends with, before the commit.
 fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
     let versions: Vec<_> = plan.steps.iter().map(|m| m.version.number().to_string()).collect();
+    message.push(PINNED);
     message.push(&settings(&[
-        ("search_path", "pg_catalog, pg_temp"),
         ("authmig.action", action),
         ("authmig.versions", &format!("{{{}}}", versions.join(","))),
     ]));
     // What fails now is no script's fault.
-    message.push("do $$ begin raise notice using errcode = 'AMS02', message = 'the ledger'; end $$;");
+    message.push("do $$ begin raise notice 'the ledger' using errcode = 'AMS02'; end $$;");
     if purge {
         message.push(include_str!("../sql/purge.sql"));
     } else {

@@ -6,20 +6,22 @@
 --   AMO01  the ledger is somebody else's, who could have put a trigger on it
 --   AMO03  somebody has put one on it, or a rule or a policy
 begin isolation level read committed read write;
-select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
-       pg_catalog.set_config('client_min_messages', 'notice', true),
-       pg_catalog.set_config('standard_conforming_strings', 'on', true),
-       pg_catalog.set_config('check_function_bodies', 'on', true),
-       pg_catalog.set_config('row_security', 'on', true),
-       pg_catalog.set_config('jit', 'off', true),
-       -- What runs a few times is planned once.
-       pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true),
-       pg_catalog.set_config('quote_all_identifiers', 'off', true),
-       -- What adopt_prepare.sql leaves for the journal.
-       pg_catalog.set_config('authmig.adopted', '', true),
-       pg_catalog.set_config('idle_in_transaction_session_timeout', '0', true),
-       pg_catalog.set_config('datestyle', 'ISO', true),
-       pg_catalog.set_config('timezone', 'UTC', true);
+set local search_path = pg_catalog, pg_temp;
+set local client_min_messages = notice;
+set local standard_conforming_strings = on;
+set local check_function_bodies = on;
+set local row_security = on;
+set local jit = off;
+-- Nothing in the catalogs is joined better by sorting it, and each such plan is thought through.
+set local enable_mergejoin = off;
+-- What runs a few times is planned once.
+set local plan_cache_mode = force_generic_plan;
+set local quote_all_identifiers = off;
+-- What adopt_prepare.sql leaves for the journal.
+set local authmig.adopted = '';
+set local idle_in_transaction_session_timeout = 0;
+set local datestyle = ISO;
+set local timezone = 'UTC';
 do $$
 declare
     stranger text;

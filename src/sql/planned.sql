@@ -24,5 +24,5 @@ begin
         raise exception using errcode = 'AMH01', message = 'another run of authmig has changed the history';
     end if;
     -- Tells the client that the lock is held, and that what fails now is the work.
-    raise notice using errcode = 'AMS02', message = 'locked';
+    raise notice 'locked' using errcode = 'AMS02';
 end $$;

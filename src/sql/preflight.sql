@@ -20,7 +20,7 @@ declare
     names text;
     found jsonb := '[]';
 begin
-    select r.rolname, r.rolsuper, r.rolcreaterole, quote_ident(r.rolname) as name into strict me
+    select r.oid, r.rolname, r.rolsuper, r.rolcreaterole, quote_ident(r.rolname) as name into strict me
       from pg_roles as r where r.rolname = current_user;
 
     if not has_database_privilege(current_database(), 'create') then
@@ -64,15 +64,17 @@ begin
                     case parameter when 'owner_role' then ' nologin' else '' end)));
         end if;
         -- What its members may read, they may read in every database that it owns.
-        select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into stranger
-          from pg_auth_members as a
-          join pg_roles as r on r.oid = a.member
-         where a.roleid = there.oid and parameter = 'owner_role' and not r.rolsuper and r.rolname <> me.rolname
-           and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
-        if stranger is not null then
-            found := found || jsonb_build_array(jsonb_build_array(3,
-                format('others may act as %s, which is to own the sessions and the secret: %s', names, stranger),
-                format('revoke %s from %s; (or name another role with --owner-role)', names, stranger)));
+        if parameter = 'owner_role' and exists (select from pg_auth_members where roleid = there.oid and member <> me.oid) then
+            select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into stranger
+              from pg_auth_members as a
+              join pg_roles as r on r.oid = a.member
+             where a.roleid = there.oid and not r.rolsuper and r.oid <> me.oid
+               and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
+            if stranger is not null then
+                found := found || jsonb_build_array(jsonb_build_array(3,
+                    format('others may act as %s, which is to own the sessions and the secret: %s', names, stranger),
+                    format('revoke %s from %s; (or name another role with --owner-role)', names, stranger)));
+            end if;
         end if;
         -- 16 changed who may grant a role: only who has it with ADMIN OPTION.
         continue when me.rolsuper or pg_has_role(there.oid, 'member with admin option')
