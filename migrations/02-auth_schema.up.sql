@@ -218,6 +218,9 @@ do $$
 declare
     there text;
 begin
+    if exists (select from authmig.created where kind = 'schema' and name = 'auth') then
+        return; -- It was made just now.
+    end if;
     select string_agg(p.oid::regprocedure::text, ', ' order by p.oid::regprocedure::text) into there
       from pg_proc as p
      where p.pronamespace = 'auth'::regnamespace

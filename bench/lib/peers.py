@@ -60,13 +60,13 @@ def published():
     }
 
 
-def without_transaction(text):
-    """For tools that put a transaction around a file of their own."""
+def without_transaction(text, path="default"):
+    """For tools that put a transaction around a file of their own, and have this path."""
     text = re.sub(r"\A\s*begin;|^commit;\s*\Z", "", text, flags=re.M)
     if "set search_path to auth;" not in text:
         return text
     # Their own tables are found by the path.
-    return text.replace("set search_path to auth;", "set local search_path to auth;") + "\nset local search_path to default;\n"
+    return text.replace("set search_path to auth;", "set local search_path to auth;") + f"\nset local search_path to {path};\n"
 
 
 UNDO = {
@@ -113,6 +113,19 @@ def tools(work):
         "fresh": database("migrate"), "no-op": database("migrate"), "status": database("status"),
         "verify": database("verify"), "rollback": database("rollback", "--all", "--yes", "--discard-data"),
     }, [binary])
+
+    # authmig's engine with the SQL that the others apply. Under other names: who has no manifest
+    # for them compares nothing, and what `auth_schema` and `grants` bring along is not there.
+    engine = folder("engine", {
+        f"{name[:3]}published_{name[3:]}.{part}.sql": text
+        for name in files for part, text in (
+            ("up", "set local search_path to public;\n" + without_transaction(files[name], "public")), ("down", UNDO[name]),
+            ("verify", "select 1;"))})
+    program = str((TARGET / "release/examples/folder").resolve())
+    database = lambda *words: lambda port: [program, *words, "--database-url", url(port) + "?sslmode=disable"]
+    yield "engine", Tool("authmig, published SQL", words_of([binary, "--version"]), {
+        "fresh": database("migrate"), "no-op": database("migrate"), "status": database("status"),
+    }, [binary], environment=lambda port: {"BENCH_MIGRATIONS": str(engine)})
 
     # What the objects themselves cost, whoever sends them: a message a file, nothing compared or tried.
     exported = work / "exported"
@@ -419,7 +432,7 @@ def table(head, rows):
 def main():
     quick = "--quick" in sys.argv
     wanted = [word for word in sys.argv[1:] if not word.startswith("-")]
-    rounds, slow_rounds = (5, 3) if quick else (21, 7)
+    rounds, slow_rounds = (5, 3) if quick else (21, 15)
     work = pathlib.Path(tempfile.mkdtemp())
     found, missing = [], []
     try:
@@ -447,7 +460,7 @@ def main():
         parts.append(
             f"{time.strftime('%Y-%m-%d')}, {os.uname().sysname} {os.uname().machine} with {cpus} processors shared with "
             f"others, PostgreSQL {server} with fsync, TCP on loopback, no TLS, no password. Ratios of whole-process time to "
-            f"`psql -X -c 'select 1'` (psql {psql}) run just before on the same database, medians of {rounds} pairs; in "
+            f"`psql -X -c 'select 1'` (psql {psql}) run just before on the same database, medians of {rounds} pairs, {slow_rounds} with the delay; in "
             f"brackets the median time. psql itself took {base * 1000:.1f} ms, {slow_base * 1000:.0f} ms with the delay.")
         parts.append("### Local\n\n" + table(
             ["", *OPERATIONS], [[f"{tool.name} {tool.version}", *(cell(measured[tool.name], o) for o in OPERATIONS)] for tool in found]))

@@ -73,6 +73,9 @@ declare
     somebody oid;
     grantee text;
 begin
+    if not exists (select from pg_catalog.pg_default_acl) then
+        return;
+    end if;
     for somebody in
         select entry.grantee
           from pg_catalog.pg_class as c, pg_catalog.aclexplode(c.relacl) as entry
