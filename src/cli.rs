@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use crate::database::{Limits, Patience};
@@ -412,6 +413,20 @@ pub enum Format {
 }
 
 impl Cli {
+    /// Takes a command line apart. `AUTHMIG_FORMAT` speaks of results, so it means nothing to
+    /// a command that prints text for a shell or a reader; the option does, and is refused.
+    pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
+        let mut definition = Cli::command();
+        let mut matches = definition.try_get_matches_from_mut(arguments)?;
+        let source = matches.subcommand().and_then(|(_, matches)| matches.value_source("format"));
+        let mut cli =
+            Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition))?;
+        if cli.command.prints_text() && source == Some(ValueSource::EnvVariable) {
+            cli.common.format = Format::Human;
+        }
+        Ok(cli)
+    }
+
     /// How long to try to connect, from now on. install waits without being told.
     pub fn patience(&self) -> Patience {
         let mut patience = self.common.patience();
@@ -447,13 +462,16 @@ impl Command {
         matches!(self, Command::Install(args) if !args.command.is_empty())
     }
 
+    /// Whether what it prints is text, whoever reads it.
+    fn prints_text(&self) -> bool {
+        matches!(self, Command::Completions { .. } | Command::Man { .. } | Command::ExitCodes)
+    }
+
     /// Whether the results of this command can be written like that.
     pub fn takes(&self, format: Format) -> bool {
         match format {
             Format::Human => true,
-            Format::Json => {
-                !matches!(self, Command::Completions { .. } | Command::Man { .. } | Command::ExitCodes)
-            }
+            Format::Json => !self.prints_text(),
             Format::Files(_) => matches!(self, Command::Export(_)),
             Format::Github => matches!(self, Command::Migrate(_) | Command::Status(_) | Command::Verify(_)),
             Format::Junit | Format::Sarif => matches!(self, Command::Verify(_)),
@@ -509,8 +527,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

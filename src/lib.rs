@@ -36,8 +36,6 @@ pub mod target;
 
 use std::sync::Arc;
 
-use clap::Parser as _;
-
 use crate::catalog::Catalog;
 use crate::cli::{Cli, Command};
 use crate::commands::Context;
@@ -55,7 +53,7 @@ pub fn run<E: Into<anyhow::Error>>(
     streams: &Streams,
     interrupt: &Interrupt,
 ) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, streams),
     };

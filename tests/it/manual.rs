@@ -150,3 +150,12 @@ fn every_help_page_fits_a_terminal_of_eighty_columns() {
         }
     }
 }
+
+#[test]
+fn a_format_that_is_exported_for_other_commands_is_nothing_to_them() {
+    let exported = TestDb::new().with("AUTHMIG_FORMAT", "json");
+    for arguments in [&["completions", "bash"][..], &["man"], &["exit-codes"]] {
+        assert_eq!(exported.authmig(arguments).exits(0).stdout, authmig(arguments).stdout, "{arguments:?}");
+        authmig(&[arguments, &["--format", "json"]].concat()).exits(2);
+    }
+}
