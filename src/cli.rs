@@ -224,7 +224,7 @@ pub struct MigrateArgs {
     /// Do it all for real, verification included, then roll it back
     #[arg(long, env = "AUTHMIG_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
     pub dry_run: bool,
-    /// With --dry-run, print the up scripts that were run
+    /// With --dry-run, print the scripts that were run, without verification and journal
     #[arg(long, requires = "dry_run")]
     pub show_sql: bool,
     /// Upgrade the auth schema of SuperStack's guide in place, whoever installed it: sessions

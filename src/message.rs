@@ -80,6 +80,11 @@ impl Message {
         &self.text
     }
 
+    /// File and text of each script, in order.
+    pub fn scripts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.scripts.iter().map(|span| (&*span.file, &self.text[span.start..span.end]))
+    }
+
     /// The place of this character (from 1, as the server counts), if it is in a script.
     pub fn place(&self, position: u32) -> Option<Place> {
         let index = usize::try_from(position).ok()?.checked_sub(1)?;

@@ -6,8 +6,8 @@ use crate::cli::MigrateArgs;
 use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
 use crate::failure::Failure;
 use crate::history::History;
-use crate::migration::{Migration, Part};
-use crate::report::{Check, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
+use crate::migration::Part;
+use crate::report::{Check, Exit, MigrateOutcome, MigrateReport, VERSION, Verdict};
 use crate::secret::Secret;
 
 /// Runs the command.
@@ -40,7 +40,8 @@ pub(super) fn migrate(
         }
         let scope = Scope::new(context.catalog, &plan.remaining);
         let work = Work::apply(history, &plan, &parameters, args.adopt, &scope.questions())?;
-        Ok(Some((work, (plan, scope))))
+        let scripts = args.show_sql.then(|| work.applying());
+        Ok(Some((work, (plan, scope, scripts))))
     };
 
     let mut report = MigrateReport {
@@ -57,7 +58,7 @@ pub(super) fn migrate(
         exit: Exit::Success,
     };
     let history = database.history()?;
-    let (mut locked, (plan, scope)) = match database.lock(history, wanted)? {
+    let (mut locked, (plan, scope, scripts)) = match database.lock(history, wanted)? {
         Lock::Taken(locked, about) => (locked, about),
         Lock::NotWanted(history) => {
             report.total = history.applied.len();
@@ -76,13 +77,7 @@ pub(super) fn migrate(
     {
         report.secret_stored = locked.store_secret(&secret, false)? == Stored::Yes;
     }
-    if args.show_sql {
-        let shown = |migration: &&Migration| ShownScript {
-            file: migration.up.file.clone(),
-            sql: migration.up.sql.clone().into_owned(),
-        };
-        report.sql = Some(plan.steps.iter().map(shown).collect());
-    }
+    report.sql = scripts;
     let since = locked.since();
     if args.dry_run {
         locked.rollback()?;

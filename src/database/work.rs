@@ -15,7 +15,7 @@ use crate::message::{Message, PINNED, literal, mark, parameter_settings, setting
 use crate::migration::Migration;
 use crate::parameters::Values;
 use crate::plan::Plan;
-use crate::report::{Exit, VERSION};
+use crate::report::{Exit, ShownScript, VERSION};
 
 /// Where refinery keeps its history.
 const TABLE: &str = "authmig.schema_history";
@@ -26,6 +26,8 @@ pub struct Work {
     pub(super) message: Message,
     /// Whether they end the transaction themselves.
     pub(super) ends: bool,
+    /// How many scripts, from the first one, apply something.
+    applying: usize,
 }
 
 impl Work {
@@ -45,8 +47,16 @@ impl Work {
             plan.remaining.iter().map(|migration| refinery(migration)).collect::<Result<Vec<_>, _>>()?;
         let mut runner = Runner::new(&all).set_grouped(true);
         runner.set_migration_table_name(TABLE);
-        let mut apply =
-            Apply { history, plan, parameters, adopt, questions, message: Message::default(), failure: None };
+        let mut apply = Apply {
+            history,
+            plan,
+            parameters,
+            adopt,
+            questions,
+            message: Message::default(),
+            applying: 0,
+            failure: None,
+        };
         let result = runner.run(&mut apply);
         if let Some(failure) = apply.failure {
             return Err(failure);
@@ -55,7 +65,13 @@ impl Work {
             Failure::new(Exit::Drift, format!("{error}; nothing was changed"))
                 .hint("authmig.schema_history was edited: refinery's checksum in it is another one")
         })?;
-        Ok(Work { message: apply.message, ends: false })
+        Ok(Work { message: apply.message, ends: false, applying: apply.applying })
+    }
+
+    /// The scripts in it that apply something, in order: neither verification nor journal.
+    pub fn applying(&self) -> Vec<ShownScript> {
+        let scripts = self.message.scripts().take(self.applying);
+        scripts.map(|(file, sql)| ShownScript { file: file.to_owned(), sql: sql.to_owned() }).collect()
     }
 
     /// Asks what stands in the way, reverts the steps, and runs the verify script of
@@ -63,7 +79,7 @@ impl Work {
     pub fn revert(plan: &Plan<'_>, parameters: &Values, purge: bool) -> Work {
         let mut message = may_revert(parameters);
         push_revert(&mut message, plan, purge);
-        Work { message, ends: false }
+        Work { message, ends: false, applying: 0 }
     }
 
     /// The same with `look` before and after it, and everything taken back at the end.
@@ -74,7 +90,7 @@ impl Work {
         push_revert(&mut message, plan, purge);
         message.push_section("after", look);
         message.push("rollback;");
-        Work { message, ends: true }
+        Work { message, ends: true, applying: 0 }
     }
 }
 
@@ -159,6 +175,8 @@ struct Apply<'a> {
     adopt: bool,
     questions: &'a Message,
     message: Message,
+    /// As in [`Work`].
+    applying: usize,
     /// What went wrong, since refinery gives errors back by reference only.
     failure: Option<Failure>,
 }
@@ -177,7 +195,7 @@ impl Transaction for Apply<'_> {
         ]));
         message.push(include_str!("../sql/preflight.sql"));
         if !self.history.ledger {
-            message.push(include_str!("../sql/ledger.sql"));
+            message.push_script("ledger.sql", include_str!("../sql/ledger.sql"));
         }
         message.push(include_str!("../sql/parameters.sql"));
         let adopt = self.adopt && self.plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA);
@@ -204,6 +222,7 @@ impl Transaction for Apply<'_> {
         if adopt {
             push_own(&mut message, "adopt_finish.sql", include_str!("../sql/adopt_finish.sql"));
         }
+        self.applying = message.scripts().count();
         push_verify(&mut message, self.plan);
         message.push_message(self.questions);
         push_end(&mut message, self.plan, "migrate", false);

@@ -88,7 +88,17 @@ fn a_dry_run_does_it_all_and_leaves_nothing() {
     let before = db.dump(&[]);
     let run =
         db.authmig(&crate::support::with_options(&["migrate", "--dry-run", "--show-sql"], &own)).exits(0);
-    assert!(run.stdout.contains("-- 02-auth_schema.up.sql\n"), "{}", run.stdout);
+    assert_eq!(
+        shown(&run.stdout),
+        [
+            "ledger.sql",
+            "01-extensions.up.sql",
+            "02-auth_schema.up.sql",
+            "03-api_schema.up.sql",
+            "04-roles.up.sql",
+            "05-grants.up.sql"
+        ]
+    );
     assert!(
         run.stdout.contains("dry run: 5 migrations applied, verified and rolled back in "),
         "{}",
@@ -105,6 +115,29 @@ fn a_dry_run_does_it_all_and_leaves_nothing() {
     // It fails as the real thing would.
     let broken = Files::tables(1..=1).append("01-t1.verify.sql", "select 1/0");
     db.authmig_with(&broken, &["migrate", "--dry-run"]).exits(8);
+}
+
+/// The names of the scripts that `--show-sql` has printed.
+fn shown(text: &str) -> Vec<&str> {
+    let comments = text.lines().filter_map(|line| line.strip_prefix("-- "));
+    comments.filter(|name| !name.contains(' ') && name.contains(".sql")).collect()
+}
+
+#[test]
+fn show_sql_shows_an_adoption_too() {
+    let db = TestDb::new();
+    crate::adopt::installed(&db, crate::adopt::AUTH_SCHEMA);
+    let run = db.authmig(&["migrate", "--adopt", "--dry-run", "--show-sql", "--to", "02"]).exits(0);
+    let expected = [
+        "ledger.sql",
+        "adopt_prepare.sql",
+        "01-extensions.up.sql",
+        "02-auth_schema.up.sql",
+        "adopt_finish.sql",
+    ];
+    assert_eq!(shown(&run.stdout), expected);
+    let adoption = include_str!("../../src/sql/adopt_prepare.sql").trim_end();
+    assert!(run.stdout.contains(adoption), "{}", run.stdout);
 }
 
 #[test]
