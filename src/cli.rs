@@ -158,6 +158,7 @@ const TEXT_ONLY: &str = "{about-with-newline}\n{usage-heading} {usage}\n\nArgume
 
 /// Options of `install`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct InstallArgs {
     /// Upgrade the auth schema of SuperStack's guide in place, as migrate --adopt does
     #[arg(long, env = "AUTHMIG_ADOPT", value_parser = clap::builder::FalseyValueParser::new())]
@@ -172,6 +173,9 @@ pub struct InstallArgs {
     /// Give the command authmig's own variables as well
     #[arg(long, env = "AUTHMIG_KEEP_ENV", value_parser = clap::builder::FalseyValueParser::new())]
     pub keep_env: bool,
+    /// Refused: what is started next counts on what is installed
+    #[arg(long, hide = true, env = "AUTHMIG_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub dry_run: bool,
     /// What to run when the database is ready, and its arguments
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<std::ffi::OsString>,

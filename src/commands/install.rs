@@ -13,6 +13,13 @@ use crate::report::{Exit, InstallReport, VERSION};
 
 /// Runs the command, up to where the other one takes over.
 pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, Failure> {
+    if args.dry_run {
+        return Err(Failure::new(
+            Exit::Usage,
+            "install has no dry run (AUTHMIG_DRY_RUN); nothing was changed",
+        )
+        .hint("authmig migrate --dry-run has one"));
+    }
     let migrating = MigrateArgs {
         to: None,
         dry_run: false,

@@ -71,6 +71,14 @@ verified: nothing is wrong
 }
 
 #[test]
+fn a_dry_run_is_refused_before_anything_is_done() {
+    let db = TestDb::new().with("AUTHMIG_DRY_RUN", "1");
+    let run = db.authmig(&shell("echo started")).exits(2);
+    assert!(run.stderr.starts_with("error: install has no dry run (AUTHMIG_DRY_RUN)"), "{}", run.stderr);
+    assert_eq!((db.ask("select to_regnamespace('authmig') is null"), &*run.stdout), ("true".to_owned(), ""));
+}
+
+#[test]
 fn every_exit_code_of_the_command_is_passed_through() {
     let db = &ready();
     let codes: Vec<i32> = (0..=255).collect();
