@@ -49,10 +49,7 @@ begin
         select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolcanlogin, rolinherit
           into strict actual
           from pg_roles where rolname = wanted.name;
-        if actual.rolsuper or actual.rolcreaterole or actual.rolreplication
-            -- Some platforms exempt their service role from row level security on purpose.
-            or actual.rolbypassrls and wanted.name <> service
-        then
+        if actual.rolsuper or actual.rolcreaterole or actual.rolreplication or actual.rolbypassrls then
             raise exception 'role % is dangerous: it has%', quote_ident(wanted.name),
                     case when actual.rolsuper then ' superuser' else '' end
                     || case when actual.rolcreaterole then ' createrole' else '' end
@@ -95,9 +92,6 @@ begin
         if actual.rolcreatedb then
             raise notice 'role % may create databases', quote_ident(wanted.name)
                 using hint = format('alter role %I nocreatedb;', wanted.name);
-        end if;
-        if actual.rolbypassrls then
-            raise notice 'role % bypasses row level security', quote_ident(wanted.name);
         end if;
     end loop;
 

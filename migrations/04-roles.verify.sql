@@ -3,7 +3,6 @@ do $$
 declare
     authenticator constant text := current_setting('authmig.authenticator_role');
     owner_role constant text := current_setting('authmig.owner_role');
-    service constant text := current_setting('authmig.service_role');
     role_name text;
     actual record;
 begin
@@ -11,16 +10,14 @@ begin
         authenticator,
         current_setting('authmig.anon_role'),
         current_setting('authmig.authenticated_role'),
-        service
+        current_setting('authmig.service_role')
     ] loop
         select rolname, rolsuper, rolbypassrls, rolcreaterole, rolreplication into actual
           from pg_roles where rolname = role_name;
         if actual.rolname is null then
             raise exception 'role % is missing', quote_ident(role_name);
         end if;
-        if actual.rolsuper or actual.rolcreaterole or actual.rolreplication
-            or actual.rolbypassrls and role_name <> service
-        then
+        if actual.rolsuper or actual.rolcreaterole or actual.rolreplication or actual.rolbypassrls then
             raise exception 'role % is a superuser or may create roles, replicate, or bypass row level security',
                 quote_ident(role_name);
         end if;

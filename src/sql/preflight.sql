@@ -13,11 +13,16 @@ declare
     owner_role constant text := current_setting('authmig.owner_role');
     modern constant boolean := current_setting('server_version_num')::int4 >= 160000;
     authenticator constant oid := to_regrole(quote_ident(current_setting('authmig.authenticator_role')));
+    -- What the authenticator becomes.
+    requests constant oid[] := array[to_regrole(quote_ident(current_setting('authmig.anon_role'))),
+        to_regrole(quote_ident(current_setting('authmig.authenticated_role'))), to_regrole(quote_ident(current_setting('authmig.service_role')))];
     me record;
     parameter text;
     there record;
     stranger text;
     names text;
+    excess text;
+    logs_in boolean;
     found jsonb := '[]';
 begin
     select r.oid, r.rolname, r.rolsuper, r.rolcreaterole, quote_ident(r.rolname) as name into strict me
@@ -40,7 +45,7 @@ begin
     foreach parameter in array array['owner_role', 'anon_role', 'authenticated_role', 'service_role', 'authenticator_role'] loop
         continue when not case parameter when 'owner_role' then auth_pending else roles_pending end;
         names := quote_ident(current_setting('authmig.' || parameter));
-        select r.oid, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolcanlogin into there
+        select r.oid, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolcanlogin, r.rolinherit into there
           from pg_roles as r where r.oid = to_regrole(names);
         if there.oid is null then
             if not (me.rolsuper or me.rolcreaterole) then
@@ -51,17 +56,37 @@ begin
             end if;
             continue;
         end if;
-        if there.rolsuper or there.rolbypassrls or there.rolcreaterole or there.rolcreatedb or there.rolreplication
-            or there.rolcanlogin and parameter = 'owner_role'
-        then
-            found := found || jsonb_build_array(jsonb_build_array(3,
-                format('role %s may do more than it should: %s', names, concat_ws(', ',
-                    case when there.rolsuper then 'superuser' end, case when there.rolbypassrls then 'bypassrls' end,
-                    case when there.rolcreaterole then 'createrole' end, case when there.rolcreatedb then 'createdb' end,
-                    case when there.rolreplication then 'replication' end,
-                    case when there.rolcanlogin and parameter = 'owner_role' then 'login' end)),
-                format('alter role %s nosuperuser nobypassrls nocreaterole nocreatedb noreplication%s;', names,
-                    case parameter when 'owner_role' then ' nologin' else '' end)));
+        -- Until it becomes another role, the authenticator may do nothing; the others are only become.
+        logs_in := parameter = 'authenticator_role';
+        excess := concat_ws(', ', case when there.rolsuper then 'superuser' end, case when there.rolbypassrls then 'bypassrls' end,
+            case when there.rolcreaterole then 'createrole' end, case when there.rolcreatedb then 'createdb' end,
+            case when there.rolreplication then 'replication' end, case when there.rolcanlogin and not logs_in then 'login' end,
+            case when there.rolinherit and logs_in then 'inherit' end);
+        if excess <> '' then
+            found := found || jsonb_build_array(jsonb_build_array(3, format('role %s may do more than it should: %s', names, excess),
+                format('alter role %s no%s; -- or name another role with --%s', names, replace(excess, ', ', ' no'), replace(parameter, '_', '-'))));
+        end if;
+        if logs_in and not there.rolcanlogin then
+            found := found || jsonb_build_array(jsonb_build_array(3, format('role %s cannot log in, as PostgREST must', names),
+                format('alter role %s login;', names)));
+        end if;
+        if exists (select from pg_auth_members where member = there.oid and (logs_in and roleid = any (requests)) is not true) then
+            select string_agg(quote_ident(g.rolname), ', ' order by g.rolname) into stranger
+              from pg_auth_members as a
+              join pg_roles as g on g.oid = a.roleid
+             where a.member = there.oid and (logs_in and g.oid = any (requests)) is not true
+               and (parameter = 'owner_role' or exists (
+                    select from pg_roles as d
+                     where pg_has_role(g.oid, d.oid, 'member')
+                       and (d.rolsuper or d.rolbypassrls or d.rolcreaterole or d.rolreplication or starts_with(d.rolname, 'pg_')
+                            or d.rolname = owner_role or d.oid = authenticator
+                            or d.oid = requests[3] and parameter in ('anon_role', 'authenticated_role')
+                            or d.oid = requests[2] and parameter = 'anon_role')));
+            if stranger is not null then
+                found := found || jsonb_build_array(jsonb_build_array(3,
+                    format('role %s may do more than it should: it is a member of %s', names, stranger),
+                    format('revoke %s from %s; -- or name another role with --%s', stranger, names, replace(parameter, '_', '-'))));
+            end if;
         end if;
         -- What its members may read, they may read in every database that it owns.
         if parameter = 'owner_role' and exists (select from pg_auth_members where roleid = there.oid and member <> me.oid) then
@@ -73,7 +98,7 @@ begin
             if stranger is not null then
                 found := found || jsonb_build_array(jsonb_build_array(3,
                     format('others may act as %s, which is to own the sessions and the secret: %s', names, stranger),
-                    format('revoke %s from %s; (or name another role with --owner-role)', names, stranger)));
+                    format('revoke %s from %s; -- or name another role with --owner-role', names, stranger)));
             end if;
         end if;
         -- 16 changed who may grant a role: only who has it with ADMIN OPTION.

@@ -50,6 +50,70 @@ fn an_owner_role_of_others_is_refused() {
 }
 
 #[test]
+fn what_verify_would_say_of_a_role_stands_in_the_way() {
+    let cluster = TestDb::new();
+    let (monitor, other) = (role(&cluster, ""), role(&cluster, "createrole"));
+    cluster.sql(&format!("grant pg_monitor to {monitor}"));
+    for (made, said) in [
+        ("create role {anon} login".to_owned(), "role {anon} may do more than it should: login".to_owned()),
+        (
+            "create role {service} bypassrls createdb".to_owned(),
+            "role {service} may do more than it should: bypassrls, createdb".to_owned(),
+        ),
+        (
+            "create role {authenticator} login".to_owned(),
+            "role {authenticator} may do more than it should: inherit".to_owned(),
+        ),
+        ("create role {authenticator} noinherit".to_owned(), "role {authenticator} cannot log in".to_owned()),
+        (
+            format!("create role {{anon}} in role {monitor}"),
+            format!("role {{anon}} may do more than it should: it is a member of {monitor}"),
+        ),
+        (
+            format!("create role {{authenticator}} login noinherit in role {other}"),
+            format!("role {{authenticator}} may do more than it should: it is a member of {other}"),
+        ),
+        (
+            format!("create role {{owner}} in role {other}"),
+            format!("role {{owner}} may do more than it should: it is a member of {other}"),
+        ),
+        (
+            "create role {service}; create role {authenticated} in role {service}".to_owned(),
+            "role {authenticated} may do more than it should: it is a member of {service}".to_owned(),
+        ),
+        (
+            "create role {authenticated}; create role {anon} in role {authenticated}".to_owned(),
+            "role {anon} may do more than it should: it is a member of {authenticated}".to_owned(),
+        ),
+        (
+            "create role {authenticator} login noinherit; create role {service} in role {authenticator}"
+                .to_owned(),
+            "role {service} may do more than it should: it is a member of {authenticator}".to_owned(),
+        ),
+    ] {
+        let own = own_roles();
+        let named = |text: &str| {
+            own.iter().fold(text.to_owned(), |text, option| {
+                let (name, value) = option[2..].split_once("-role=").unwrap();
+                text.replace(&format!("{{{name}}}"), value)
+            })
+        };
+        let db = TestDb::new();
+        db.sql(&named(&made));
+        let before = db.dump(&[]);
+        let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+        let said = named(&said);
+        assert!(run.stderr.contains(&said), "{said}\n{}", run.stderr);
+        assert_eq!(db.dump(&[]), before);
+        // What helps stands below it.
+        let help = run.stderr.split(&said).nth(1).unwrap().lines().nth(1).unwrap().trim();
+        db.sql(help);
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.authmig(&["verify"]).exits(0);
+    }
+}
+
+#[test]
 fn without_createrole_it_is_enough_that_the_roles_exist() {
     let db = TestDb::new();
     let own = own_roles();
