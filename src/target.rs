@@ -132,7 +132,7 @@ impl Target {
         let tls = Tls::resolve(&given, around)?;
         let mut warnings = Vec::new();
 
-        let user = given.get("user").map(str::to_owned).or_else(|| around.user.clone());
+        let user = given.get("user").map(str::to_owned).or_else(|| around.user());
         let Some(user) = user else {
             return Err(wrong("no user is named, and who runs this is not known")
                 .hint("set PGUSER, or name one in the connection string"));

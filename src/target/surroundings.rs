@@ -11,7 +11,7 @@ use crate::report::Exit;
 pub struct Surroundings {
     /// The variables.
     pub variables: BTreeMap<String, String>,
-    /// The name of the user in the operating system.
+    /// The name of the user in the operating system; without it, that is asked when it matters.
     pub user: Option<String>,
     /// That user's home.
     pub home: Option<PathBuf>,
@@ -35,13 +35,13 @@ impl Surroundings {
                 Err(_) => {}
             }
         }
-        let account = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        Ok(Surroundings {
-            home: home.or_else(|| Some(account.as_ref()?.dir.clone())),
-            user: account.map(|account| account.name),
-            variables,
-        })
+        Ok(Surroundings { home: home.or_else(|| Some(account()?.dir)), user: None, variables })
+    }
+
+    /// The name of who runs this.
+    pub(super) fn user(&self) -> Option<String> {
+        self.user.clone().or_else(|| Some(account()?.name))
     }
 
     /// A variable; an empty one counts as absent.
@@ -89,4 +89,9 @@ impl Surroundings {
         }
         Ok(None)
     }
+}
+
+/// Who runs this, as the system's directories know: that can be files, and can be a server.
+fn account() -> Option<nix::unistd::User> {
+    nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten()
 }
