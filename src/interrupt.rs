@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// repeated for as long as a statement runs.
 const CANCEL_EVERY: Duration = Duration::from_millis(500);
 
+/// How often a thread that waits looks for signals while nobody listens.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// Asks the server to end what it is doing.
 pub type Cancel = Arc<dyn Fn() + Send + Sync>;
 
@@ -37,8 +40,11 @@ struct Shared {
     changed: Condvar,
     /// The last signal that came, set before any thread knows of it.
     arrived: Arc<AtomicUsize>,
-    /// Whether a signal ends the process where it stands.
-    leaving: Arc<AtomicBool>,
+    /// Whether a signal ends the process where it stands: while nobody listens yet, and when
+    /// nobody will any more.
+    at_once: Arc<AtomicBool>,
+    /// What tells of them, until a thread has taken it to listen.
+    signals: Mutex<Option<Signals>>,
 }
 
 #[derive(Default)]
@@ -60,29 +66,68 @@ enum Phase {
 }
 
 impl Interrupt {
-    /// Listens for the signals from now on. Call it once in a process.
-    pub fn listen() -> std::io::Result<Interrupt> {
+    /// Signals end the process with the code that is meant for them from now on; who listens
+    /// comes with [`Interrupt::listen`], since a thread costs more than most of a short run.
+    /// Call it once in a process.
+    pub fn install() -> std::io::Result<Interrupt> {
         let interrupt = Interrupt::default();
+        interrupt.shared.at_once.store(true, Ordering::SeqCst);
         for signal in [SIGINT, SIGTERM] {
             let number = usize::try_from(signal).unwrap_or(0);
             flag::register_usize(signal, interrupt.shared.arrived.clone(), number)?;
-            flag::register_conditional_shutdown(signal, 128 + signal, interrupt.shared.leaving.clone())?;
+            flag::register_conditional_shutdown(signal, 128 + signal, interrupt.shared.at_once.clone())?;
         }
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let listener = interrupt.clone();
+        let signals = Signals::new([SIGINT, SIGTERM])?;
         if std::process::id() == 1 {
             signals.add_signal(SIGCHLD)?;
             reap();
         }
-        thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for signal in signals.forever() {
-                match signal {
-                    SIGCHLD => reap(),
-                    signal => listener.raise(u8::try_from(signal).unwrap_or(0)),
-                }
+        *interrupt.signals() = Some(signals);
+        // One may have come between the two handlers.
+        match interrupt.shared.arrived.load(Ordering::SeqCst) {
+            0 => Ok(interrupt),
+            signal => std::process::exit(128 + i32::try_from(signal).unwrap_or(0)),
+        }
+    }
+
+    /// Has a thread listen, unless one does.
+    pub fn listen(&self) {
+        if self.signals().is_some() {
+            let this = self.clone();
+            self.shared.at_once.store(false, Ordering::SeqCst);
+            let spawned = thread::Builder::new().name("signals".to_owned()).spawn(move || this.listen_here());
+            self.shared.at_once.store(spawned.is_err(), Ordering::SeqCst);
+        }
+    }
+
+    /// Listens for as long as the process lives, unless another thread does.
+    pub fn listen_here(&self) {
+        let Some(mut signals) = self.signals().take() else { return };
+        for signal in signals.forever() {
+            match signal {
+                SIGCHLD => reap(),
+                signal => self.raise(u8::try_from(signal).unwrap_or(0)),
             }
-        })?;
-        Ok(interrupt)
+        }
+    }
+
+    /// Waits in this thread for what another one sends, not longer than this; `None` if it
+    /// does not come. A signal ends the process, whether or not anybody listens yet.
+    pub fn wait_for<T>(&self, receiver: &mpsc::Receiver<T>, limit: Duration) -> Option<T> {
+        self.shared.at_once.store(false, Ordering::SeqCst);
+        let end = Instant::now() + limit;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match receiver.recv_timeout(left.min(LOOK_EVERY)) {
+                Ok(sent) => return Some(sent),
+                Err(mpsc::RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                Err(_) => return None,
+            }
+            let signal = u8::try_from(self.shared.arrived.load(Ordering::SeqCst)).unwrap_or(0);
+            if signal != 0 && self.signals().is_some() {
+                self.raise(signal);
+            }
+        }
     }
 
     fn raise(&self, signal: u8) {
@@ -116,7 +161,7 @@ impl Interrupt {
     /// The last thing before another program takes over: from now on a signal ends the
     /// process where it stands, since nobody would hear of it; an error if one has come.
     pub fn leave(&self) -> Result<(), Failure> {
-        self.shared.leaving.store(true, Ordering::SeqCst);
+        self.shared.at_once.store(true, Ordering::SeqCst);
         match u8::try_from(self.shared.arrived.load(Ordering::SeqCst)).unwrap_or(0) {
             0 => Ok(()),
             signal => Err(Failure::new(Exit::Signal(signal), format!("interrupted by {}", name(signal)))),
@@ -150,6 +195,7 @@ impl Interrupt {
 
     /// Sleeps; an error as soon as a signal comes.
     pub fn sleep(&self, duration: Duration) -> Result<(), Failure> {
+        self.listen();
         let end = Instant::now() + duration;
         let mut state = self.state();
         state.phase = Phase::Attentive;
@@ -168,6 +214,10 @@ impl Interrupt {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signals(&self) -> MutexGuard<'_, Option<Signals>> {
+        self.shared.signals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

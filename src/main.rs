@@ -8,7 +8,7 @@ use authmig::output::Streams;
 
 fn main() -> ExitCode {
     let streams = Streams::standard();
-    let interrupt = match Interrupt::listen() {
+    let interrupt = match Interrupt::install() {
         Ok(interrupt) => interrupt,
         Err(error) => {
             let _ =

@@ -11,7 +11,7 @@ use authmig::output::Streams;
 fn main() -> ExitCode {
     let folder = std::env::var_os("BENCH_MIGRATIONS").unwrap_or_default();
     let catalog = || Catalog::from_folder(Path::new(&folder));
-    let Ok(interrupt) = Interrupt::listen() else { return ExitCode::FAILURE };
+    let Ok(interrupt) = Interrupt::install() else { return ExitCode::FAILURE };
     let exit = authmig::run(std::env::args_os(), catalog, &Streams::standard(), &interrupt);
     ExitCode::from(exit.code())
 }

@@ -12,6 +12,8 @@ use crate::secret::{self, Secret};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<SecretReport, Failure> {
+    // Standard input may let one wait.
+    context.interrupt.listen();
     // Read before connecting: what is no secret needs no database to be refused.
     let (secret, replace, print) = match &args.command {
         SecretCommand::Status => (None, false, false),

@@ -63,6 +63,7 @@ pub(super) fn connect(
     }
     let round = Round {
         target,
+        interrupt,
         config: with_target(config, target),
         tls: OnceCell::new(),
         attempt: patience.attempt.or(target.connect_timeout).unwrap_or(ATTEMPT),
@@ -128,6 +129,7 @@ fn with_target(config: &Config, target: &Target) -> Config {
 /// One round through all places.
 struct Round<'a> {
     target: &'a Target,
+    interrupt: &'a Interrupt,
     config: Config,
     /// Made when it is needed: it reads files.
     tls: OnceCell<MakeRustlsConnect>,
@@ -234,7 +236,8 @@ impl Round<'_> {
     fn resolve(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
         let host = (name.to_owned(), port);
         let limit = self.limit();
-        let found = in_time(limit, move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+        let found =
+            in_time(limit, self.interrupt, move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
         let mut addresses = match found {
             None => return Err(Refusal::Silent(limit.unwrap_or_default())),
             Some(Ok(addresses)) if !addresses.is_empty() => addresses,
@@ -307,7 +310,7 @@ impl Round<'_> {
         wish: SessionAttrs,
     ) -> Result<Connected, Refusal> {
         let for_cancel = tls.clone();
-        let connected = in_time(limit, move || {
+        let connected = in_time(limit, self.interrupt, move || {
             let mut client = config.connect(tls)?;
             let unwanted = if wish == SessionAttrs::Any { None } else { unwanted(&mut client, wish)? };
             Ok((client, unwanted))
@@ -336,18 +339,26 @@ impl Round<'_> {
 
 /// What `work` returns, unless it takes longer than this: then it is left behind, in a
 /// thread that ends when the network lets it.
+///
+/// The first of these threads that is done goes on as the one that listens for signals.
 fn in_time<T: Send + 'static>(
     limit: Option<Duration>,
+    interrupt: &Interrupt,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let Some(limit) = limit else { return Some(work()) };
+    let Some(limit) = limit else {
+        interrupt.listen();
+        return Some(work());
+    };
     let (sender, receiver) = mpsc::channel();
+    let listener = interrupt.clone();
     let spawned = thread::Builder::new().name("connect".to_owned()).spawn(move || {
         // If nobody waits any more, what came of it does not matter.
         let _ = sender.send(work());
+        listener.listen_here();
     });
     spawned.ok()?;
-    receiver.recv_timeout(limit).ok()
+    interrupt.wait_for(&receiver, limit)
 }
 
 /// Why this server is not the one that was wished for, if it is not.

@@ -1,6 +1,6 @@
 //! SIGINT and SIGTERM: cancelled, rolled back, 130 or 143.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{TestDb, finish, role, unique};
@@ -88,4 +88,41 @@ fn a_signal_ends_status_wait() {
     assert_eq!(line, "waiting: 5 of 5 migrations are pending\n");
     kill("-INT", child.id());
     finish(child).exits(130);
+}
+
+#[test]
+fn a_signal_ends_what_has_no_connection_yet() {
+    let db = TestDb::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = db.url_at(silent.local_addr().unwrap().port());
+    for (mode, wait) in [("disable", "60s"), ("prefer", "60s"), ("require", "0s")] {
+        for (signal, code, name) in [("-INT", 130, "SIGINT"), ("-TERM", 143, "SIGTERM")] {
+            let url = format!("{url}?sslmode={mode}");
+            let command = ["status", "--connect-timeout", wait, "--database-url", &url];
+            let child = db.command(&command).spawn().unwrap();
+            let (_held, _) = silent.accept().unwrap();
+            kill(signal, child.id());
+            let run = finish(child).exits(code);
+            assert_eq!(run.stderr, format!("error: interrupted by {name}; nothing was changed\n"), "{mode}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_standard_input() {
+    let db = TestDb::new();
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let child = db.command(&["secret", "set"]).stdin(Stdio::piped()).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let number = if code == 130 { 2 } else { 15 };
+        // Until it catches that signal.
+        while !std::fs::read_to_string(&status).unwrap().lines().any(|line| {
+            line.strip_prefix("SigCgt:")
+                .is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() >> (number - 1) & 1 == 1)
+        }) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        kill(signal, child.id());
+        finish(child).exits(code);
+    }
 }
