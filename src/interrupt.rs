@@ -101,7 +101,7 @@ impl Interrupt {
     }
 
     /// Listens for as long as the process lives, unless another thread does.
-    pub fn listen_here(&self) {
+    fn listen_here(&self) {
         let Some(mut signals) = self.signals().take() else { return };
         for signal in signals.forever() {
             match signal {
@@ -111,18 +111,37 @@ impl Interrupt {
         }
     }
 
-    /// Waits in this thread for what another one sends, not longer than this; `None` if it
-    /// does not come. A signal ends the process, whether or not anybody listens yet.
-    pub fn wait_for<T>(&self, receiver: &mpsc::Receiver<T>, limit: Duration) -> Option<T> {
+    /// What `work` returns, unless it takes longer than this: then it is left behind, in a
+    /// thread that ends when the network lets it. A signal meanwhile ends the process.
+    ///
+    /// The first of these threads that is done goes on as the one that listens.
+    pub fn in_time<T: Send + 'static>(
+        &self,
+        limit: Option<Duration>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let Some(limit) = limit else {
+            self.listen();
+            return Some(work());
+        };
+        let (sender, receiver) = mpsc::channel();
+        let this = self.clone();
         self.shared.at_once.store(false, Ordering::SeqCst);
+        let spawned = thread::Builder::new().name("connect".to_owned()).spawn(move || {
+            // If nobody waits any more, what came of it does not matter.
+            let _ = sender.send(work());
+            this.listen_here();
+        });
+        spawned.ok()?;
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match receiver.recv_timeout(left.min(LOOK_EVERY)) {
-                Ok(sent) => return Some(sent),
+                Ok(result) => return Some(result),
                 Err(mpsc::RecvTimeoutError::Timeout) if !left.is_zero() => {}
                 Err(_) => return None,
             }
+            // Nobody listens while that thread is busy.
             let signal = u8::try_from(self.shared.arrived.load(Ordering::SeqCst)).unwrap_or(0);
             if signal != 0 && self.signals().is_some() {
                 self.raise(signal);

@@ -5,8 +5,6 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::config::{SslMode as DriverMode, SslNegotiation};
@@ -237,7 +235,7 @@ impl Round<'_> {
         let host = (name.to_owned(), port);
         let limit = self.limit();
         let found =
-            in_time(limit, self.interrupt, move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+            self.interrupt.in_time(limit, move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
         let mut addresses = match found {
             None => return Err(Refusal::Silent(limit.unwrap_or_default())),
             Some(Ok(addresses)) if !addresses.is_empty() => addresses,
@@ -310,7 +308,7 @@ impl Round<'_> {
         wish: SessionAttrs,
     ) -> Result<Connected, Refusal> {
         let for_cancel = tls.clone();
-        let connected = in_time(limit, self.interrupt, move || {
+        let connected = self.interrupt.in_time(limit, move || {
             let mut client = config.connect(tls)?;
             let unwanted = if wish == SessionAttrs::Any { None } else { unwanted(&mut client, wish)? };
             Ok((client, unwanted))
@@ -335,30 +333,6 @@ impl Round<'_> {
             }
         }
     }
-}
-
-/// What `work` returns, unless it takes longer than this: then it is left behind, in a
-/// thread that ends when the network lets it.
-///
-/// The first of these threads that is done goes on as the one that listens for signals.
-fn in_time<T: Send + 'static>(
-    limit: Option<Duration>,
-    interrupt: &Interrupt,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let Some(limit) = limit else {
-        interrupt.listen();
-        return Some(work());
-    };
-    let (sender, receiver) = mpsc::channel();
-    let listener = interrupt.clone();
-    let spawned = thread::Builder::new().name("connect".to_owned()).spawn(move || {
-        // If nobody waits any more, what came of it does not matter.
-        let _ = sender.send(work());
-        listener.listen_here();
-    });
-    spawned.ok()?;
-    interrupt.wait_for(&receiver, limit)
 }
 
 /// Why this server is not the one that was wished for, if it is not.
