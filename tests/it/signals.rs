@@ -112,7 +112,8 @@ fn a_signal_ends_what_has_no_connection_yet() {
 fn a_signal_ends_the_wait_for_standard_input() {
     let db = TestDb::new();
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let child = db.command(&["secret", "set"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = db.command(&["secret", "set"]).stdin(Stdio::piped()).spawn().unwrap();
+        let _open = child.stdin.take();
         let status = format!("/proc/{}/status", child.id());
         let number = if code == 130 { 2 } else { 15 };
         // Until it catches that signal.
