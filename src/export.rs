@@ -8,7 +8,7 @@
 
 use crate::catalog::Catalog;
 use crate::cli::Layout;
-use crate::message::{parameter_settings, settings};
+use crate::message::{journal, parameter_settings, settings};
 use crate::migration::Migration;
 use crate::parameters::Values;
 
@@ -114,7 +114,6 @@ fn ledger(parameters: &Values) -> Step {
 
 const OPEN: &str = include_str!("export/open.sql");
 const CLOSE: &str = include_str!("export/close.sql");
-const JOURNAL: &str = include_str!("sql/journal.sql");
 const NOTIFY: &str = include_str!("sql/notify.sql");
 
 fn step(migration: &Migration, before: i32) -> Step {
@@ -126,7 +125,6 @@ fn step(migration: &Migration, before: i32) -> Step {
             ("authmig.action", action),
             ("authmig.script", &migration.to_string()),
             ("authmig.name", &migration.name),
-            ("authmig.versions", &format!("{{{number}}}")),
             ("authmig.sha256", &migration.sha256()),
             ("authmig.checksum", &migration.checksum().to_string()),
             // Not this binary's version: the file is the same in every release.
@@ -143,7 +141,7 @@ fn step(migration: &Migration, before: i32) -> Step {
             &script(&migration.up.file, &migration.up.sql),
             include_str!("export/record.sql"),
             &script(&migration.verify.file, &migration.verify.sql),
-            JOURNAL,
+            &journal("migrate", &[number]),
             NOTIFY,
             CLOSE,
         ]
@@ -152,7 +150,7 @@ fn step(migration: &Migration, before: i32) -> Step {
             &open("rollback"),
             &script(&migration.down.file, &migration.down.sql),
             include_str!("export/forget.sql"),
-            JOURNAL,
+            &journal("rollback", &[number]),
             NOTIFY,
             CLOSE,
         ]

@@ -180,6 +180,12 @@ pub fn literal(text: &str) -> String {
     if text.contains('\\') { format!("e'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
+/// Has the functions that are made from here on checked; see `lock.sql`.
+pub const CHECKED: &str = "set local check_function_bodies = on;\n";
+
+/// The other way around.
+pub const UNCHECKED: &str = "set local check_function_bodies = off;\n";
+
 /// Pins the search path until the transaction ends.
 pub const PINNED: &str = "set local search_path = pg_catalog, pg_temp;\n";
 
@@ -199,6 +205,14 @@ pub fn parameter_settings(parameters: &Values) -> String {
         parameters.iter().map(|(name, value)| (format!("authmig.{name}"), value.as_str())).collect();
     let named: Vec<_> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     settings(&named)
+}
+
+/// What is written into the journal; see `journal.sql`.
+pub fn journal(action: &str, versions: &[i32]) -> String {
+    let versions: Vec<_> = versions.iter().map(i32::to_string).collect();
+    include_str!("sql/journal.sql")
+        .replace("{action}", &literal(action))
+        .replace("{versions}", &literal(&format!("{{{}}}", versions.join(","))))
 }
 
 /// Announces a script; see `mark.sql`.

@@ -8,7 +8,7 @@ use postgres::error::DbError;
 
 use super::Database;
 use crate::failure::Failure;
-use crate::message::{Message, Rows, Sections, settings};
+use crate::message::{Message, Rows, Sections, journal, settings};
 use crate::migration::{Migration, Part};
 use crate::report::{Adopted, Exit, Step, VERSION};
 use crate::secret::Secret;
@@ -107,12 +107,8 @@ impl<'a> Locked<'a> {
 
     /// Records a run that changed something, but no version.
     pub fn journal(&mut self, action: &str) -> Result<(), Failure> {
-        let mut message = Message::new(&settings(&[
-            ("authmig.action", action),
-            ("authmig.versions", "{}"),
-            ("authmig.version", VERSION),
-        ]));
-        message.push(include_str!("../sql/journal.sql"));
+        let mut message = Message::new(&settings(&[("authmig.version", VERSION)]));
+        message.push(&journal(action, &[]));
         self.send(&message).map(drop)
     }
 

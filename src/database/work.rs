@@ -11,7 +11,9 @@ use time::format_description::well_known::Rfc3339;
 use super::AUTH_SCHEMA;
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::{Message, PINNED, literal, mark, parameter_settings, settings};
+use crate::message::{
+    CHECKED, Message, PINNED, UNCHECKED, journal, literal, mark, parameter_settings, settings,
+};
 use crate::migration::Migration;
 use crate::parameters::Values;
 use crate::plan::Plan;
@@ -102,6 +104,7 @@ fn may_revert(parameters: &Values) -> Message {
 
 fn push_revert(message: &mut Message, plan: &Plan<'_>, purge: bool) {
     message.push(&settings(&[("authmig.version", VERSION)]));
+    message.push(CHECKED);
     for migration in &plan.steps {
         message.push(&mark(&migration.down.file, None));
         message.push_script(&migration.down.file, &migration.down.sql);
@@ -119,6 +122,7 @@ fn push_revert(message: &mut Message, plan: &Plan<'_>, purge: bool) {
 
 /// The verify script of everything that is applied then.
 fn push_verify(message: &mut Message, plan: &Plan<'_>) {
+    message.push(UNCHECKED);
     for migration in &plan.remaining {
         message.push(&mark(&migration.verify.file, None));
         message.push_script(&migration.verify.file, &migration.verify.sql);
@@ -127,18 +131,14 @@ fn push_verify(message: &mut Message, plan: &Plan<'_>) {
 
 /// What every changing run ends with, before the commit.
 fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
-    let versions: Vec<_> = plan.steps.iter().map(|m| m.version.number().to_string()).collect();
     message.push(PINNED);
-    message.push(&settings(&[
-        ("authmig.action", action),
-        ("authmig.versions", &format!("{{{}}}", versions.join(","))),
-    ]));
     // What fails now is no script's fault.
     message.push("do $$ begin raise notice 'the ledger' using errcode = 'AMS02'; end $$;");
     if purge {
         message.push(include_str!("../sql/purge.sql"));
     } else {
-        message.push(include_str!("../sql/journal.sql"));
+        let versions: Vec<_> = plan.steps.iter().map(|migration| migration.version.number()).collect();
+        message.push(&journal(action, &versions));
     }
     message.push(include_str!("../sql/notify.sql"));
 }
@@ -188,12 +188,16 @@ impl Transaction for Apply<'_> {
     fn execute<'q, T: Iterator<Item = &'q str>>(&mut self, mut queries: T) -> Result<usize, Failure> {
         let names: Vec<_> = self.plan.steps.iter().map(|migration| migration.name.as_str()).collect();
         let mut message = Message::new(&parameter_settings(self.parameters));
-        message.push(&settings(&[
-            ("authmig.version", VERSION),
-            ("authmig.pending", &format!("{{{}}}", names.join(","))),
-            ("authmig.adopt", if self.adopt { "yes" } else { "no" }),
-        ]));
-        message.push(include_str!("../sql/preflight.sql"));
+        message.push(&settings(&[("authmig.version", VERSION)]));
+        message.push(
+            &include_str!("../sql/preflight.sql")
+                // The names of files are plain: no `$$` can be in one.
+                .replace("{pending}", &literal(&format!("{{{}}}", names.join(","))))
+                .replace("{adopt}", if self.adopt { "true" } else { "false" }),
+        );
+        if self.adopt {
+            message.push(&settings(&[("authmig.adopted", "")]));
+        }
         if !self.history.ledger {
             message.push_script("ledger.sql", include_str!("../sql/ledger.sql"));
         }
@@ -202,6 +206,7 @@ impl Transaction for Apply<'_> {
         if adopt {
             push_own(&mut message, "adopt_prepare.sql", include_str!("../sql/adopt_prepare.sql"));
         }
+        message.push(CHECKED);
         let mut count = 0;
         for migration in &self.plan.steps {
             let (script, row) = (queries.next(), queries.next());
@@ -226,6 +231,9 @@ impl Transaction for Apply<'_> {
         push_verify(&mut message, self.plan);
         message.push_message(self.questions);
         push_end(&mut message, self.plan, "migrate", false);
+        if self.adopt {
+            message.push(include_str!("../sql/adopt_journal.sql"));
+        }
         self.message = message;
         Ok(count)
     }

@@ -1,11 +1,11 @@
 -- Fails with AMP01 if anything would stop the pending migrations, and tells all of it at
 -- once: the detail is JSON, for each obstacle its rank, what it is, and the statement or
 -- the option that helps. The scripts check the same again, one by one.
--- Settings: the parameters; `authmig.pending`, the names of what is to be applied;
--- `authmig.adopt`, whether the published SQL may be there.
+-- The parameters are settings; {pending} are the names of what is to be applied, {adopt} is
+-- whether the published SQL may be there.
 do $$
 declare
-    pending constant text[] := current_setting('authmig.pending')::text[];
+    pending constant text[] := {pending};
     auth_pending constant boolean := 'auth_schema' = any (pending);
     -- Whether one of its schemas is there already.
     auth_found constant boolean := to_regnamespace('auth') is not null or to_regnamespace('auth_private') is not null;
@@ -16,7 +16,10 @@ declare
     -- What the authenticator becomes.
     requests constant oid[] := array[to_regrole(quote_ident(current_setting('authmig.anon_role'))),
         to_regrole(quote_ident(current_setting('authmig.authenticated_role'))), to_regrole(quote_ident(current_setting('authmig.service_role')))];
-    me record;
+    me constant name := current_user;
+    my_oid constant oid := to_regrole(quote_ident(current_user));
+    super constant boolean := current_setting('is_superuser') = 'on';
+    creates_roles boolean := super;
     parameter text;
     there record;
     stranger text;
@@ -25,8 +28,9 @@ declare
     logs_in boolean;
     found jsonb := '[]';
 begin
-    select r.oid, r.rolname, r.rolsuper, r.rolcreaterole, quote_ident(r.rolname) as name into strict me
-      from pg_roles as r where r.rolname = current_user;
+    if not super then
+        select r.rolcreaterole into strict creates_roles from pg_roles as r where r.rolname = me;
+    end if;
 
     if not has_database_privilege(current_database(), 'create') then
         select string_agg(quote_ident(s.name), ', ' order by s.name) into names
@@ -37,25 +41,26 @@ begin
          where s.pending and not exists (select from pg_namespace as n where n.nspname = s.name);
         if names is not null then
             found := found || jsonb_build_array(jsonb_build_array(1,
-                format('%s may not create schemas in this database: %s', me.name, names),
-                format('grant create on database %I to %s;', current_database(), me.name)));
+                format('%I may not create schemas in this database: %s', me, names),
+                format('grant create on database %I to %I;', current_database(), me)));
         end if;
     end if;
 
     foreach parameter in array array['owner_role', 'anon_role', 'authenticated_role', 'service_role', 'authenticator_role'] loop
         continue when not case parameter when 'owner_role' then auth_pending else roles_pending end;
         names := quote_ident(current_setting('authmig.' || parameter));
-        select r.oid, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolcanlogin, r.rolinherit into there
-          from pg_roles as r where r.oid = to_regrole(names);
-        if there.oid is null then
-            if not (me.rolsuper or me.rolcreaterole) then
+        if to_regrole(names) is null then
+            if not (creates_roles) then
                 found := found || jsonb_build_array(jsonb_build_array(2,
-                    format('role %s is missing, and %s may not create it', names, me.name),
+                    format('role %s is missing, and %I may not create it', names, me),
                     format('create role %s %s;', names,
                         case parameter when 'authenticator_role' then 'login noinherit' else 'nologin' end)));
             end if;
             continue;
         end if;
+        select r.oid, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolcanlogin, r.rolinherit
+          into strict there
+          from pg_roles as r where r.oid = to_regrole(names);
         -- Until it becomes another role, the authenticator may do nothing; the others are only become.
         logs_in := parameter = 'authenticator_role';
         excess := concat_ws(', ', case when there.rolsuper then 'superuser' end, case when there.rolbypassrls then 'bypassrls' end,
@@ -89,11 +94,11 @@ begin
             end if;
         end if;
         -- What its members may read, they may read in every database that it owns.
-        if parameter = 'owner_role' and exists (select from pg_auth_members where roleid = there.oid and member <> me.oid) then
+        if parameter = 'owner_role' and exists (select from pg_auth_members where roleid = there.oid and member <> my_oid) then
             select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into stranger
               from pg_auth_members as a
               join pg_roles as r on r.oid = a.member
-             where a.roleid = there.oid and not r.rolsuper and r.oid <> me.oid
+             where a.roleid = there.oid and not r.rolsuper and r.oid <> my_oid
                and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
             if stranger is not null then
                 found := found || jsonb_build_array(jsonb_build_array(3,
@@ -102,20 +107,20 @@ begin
             end if;
         end if;
         -- 16 changed who may grant a role: only who has it with ADMIN OPTION.
-        continue when me.rolsuper or pg_has_role(there.oid, 'member with admin option')
-            or case when modern then pg_has_role(there.oid, 'usage with admin option') else me.rolcreaterole end;
+        continue when super or pg_has_role(there.oid, 'member with admin option')
+            or case when modern then pg_has_role(there.oid, 'usage with admin option') else creates_roles end;
         if parameter = 'owner_role'
             and not (pg_has_role(there.oid, case when modern then 'set' else 'member' end) and pg_has_role(there.oid, 'usage'))
         then
             found := found || jsonb_build_array(jsonb_build_array(4,
-                format('%s must be a member of %s, and may not make itself one', me.name, names),
-                format('grant %s to %s%s;', names, me.name, case when modern then ' with inherit true, set true' else '' end)));
+                format('%I must be a member of %s, and may not make itself one', me, names),
+                format('grant %s to %I%s;', names, me, case when modern then ' with inherit true, set true' else '' end)));
         elsif parameter in ('anon_role', 'authenticated_role', 'service_role')
             and not pg_has_role(authenticator, there.oid, 'member')
         then
             found := found || jsonb_build_array(jsonb_build_array(5,
-                format('%I must be a member of %s, and %s may not make it one',
-                    current_setting('authmig.authenticator_role'), names, me.name),
+                format('%I must be a member of %s, and %I may not make it one',
+                    current_setting('authmig.authenticator_role'), names, me),
                 format('grant %s to %I;', names, current_setting('authmig.authenticator_role'))));
         end if;
     end loop;
@@ -127,23 +132,23 @@ begin
               join pg_roles as o on o.oid = n.nspowner
              where n.nspname in ('auth', 'auth_private')
         loop
-            if not there.rolsuper and there.rolname not in (me.rolname, owner_role) then
+            if not there.rolsuper and there.rolname not in (me, owner_role) then
                 found := found || jsonb_build_array(jsonb_build_array(6,
                     format('schema %s belongs to %I, who could replace what is installed in it', there.name, there.rolname),
-                    format('alter schema %s owner to %s;', there.name, me.name)));
+                    format('alter schema %s owner to %I;', there.name, me)));
             end if;
             for stranger in
                 select coalesce(quote_ident(g.rolname), 'public')
                   from aclexplode(there.nspacl) as a
                   left join pg_roles as g on g.oid = a.grantee
                  where a.privilege_type = 'CREATE' and a.grantee <> there.nspowner and not coalesce(g.rolsuper, false)
-                   and coalesce(g.rolname, '') not in (me.rolname, owner_role)
+                   and coalesce(g.rolname, '') not in (me, owner_role)
             loop
                 found := found || jsonb_build_array(jsonb_build_array(7,
                     format('%s may create in schema %s, and so get in the way of what is installed in it', stranger, there.name),
                     format('revoke create on schema %s from %s;', there.name, stranger)));
             end loop;
-            continue when there.nspname <> 'auth' or current_setting('authmig.adopt') = 'yes';
+            continue when there.nspname <> 'auth' or {adopt};
             select string_agg(t.name, ', ' order by t.name) into names
               from (
                 select p.oid::regprocedure::text

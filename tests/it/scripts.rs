@@ -26,6 +26,50 @@ fn a_script_without_a_last_semicolon_or_with_a_last_comment_is_ended() {
 }
 
 #[test]
+fn what_scripts_make_is_checked_when_they_make_it() {
+    let db = TestDb::new();
+    let broken = "create function public.f() returns int language plpgsql as $$ begin return 1 +; end $$;\n";
+    for file in ["01-t1.up.sql", "02-t2.up.sql"] {
+        let run = db.authmig_with(&Files::tables(1..=2).append(file, broken), &["migrate"]).exits(8);
+        assert!(
+            run.stderr.contains("syntax error") && run.stderr.contains(&format!("{file}:")),
+            "{}",
+            run.stderr
+        );
+    }
+    db.authmig_with(&Files::tables(1..=2), &["migrate"]).exits(0);
+    let files = Files::tables(1..=2).append("02-t2.down.sql", broken);
+    let run = db.authmig_with(&files, &["rollback", "--yes"]).exits(8);
+    assert!(run.stderr.contains("syntax error") && run.stderr.contains("02-t2.down.sql:"), "{}", run.stderr);
+}
+
+/// The server takes a block of the engine's apart only where it runs.
+#[test]
+fn no_block_of_the_engine_has_a_mistake_in_a_branch_that_seldom_runs() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut blocks = 0;
+    for folder in [folder.join("src/sql"), folder.join("migrations")] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text =
+                text.replace("{pending}", "'{}'").replace("{adopt}", "false").replace("{script}", "''");
+            for block in text.split("do $$").skip(1).map(|rest| rest.split_once("$$").unwrap().0) {
+                blocks += 1;
+                let function = format!(
+                    "create function public.block_{blocks}() returns void language plpgsql
+                     set search_path = pg_catalog, pg_temp as $$ {block} $$"
+                );
+                db.sql(&function);
+            }
+        }
+    }
+    assert!(blocks > 20, "{blocks}");
+}
+
+#[test]
 fn history_and_journal_tell_who_did_what() {
     let db = TestDb::new();
     let files = Files::tables(1..=2);
