@@ -20,10 +20,11 @@ static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
 
 /// SHA-256 over the embedded files: that of the lines of `sha256sum`.
 pub fn embedded_digest() -> String {
-    let mut files: Vec<_> = EMBEDDED.files().collect();
-    files.sort_by_key(|file| file.path());
-    let lines: Vec<_> =
-        files.iter().map(|file| format!("{}  {}", sha256(file.contents()), file.path().display())).collect();
+    // They were sorted when they were embedded.
+    let lines: Vec<_> = EMBEDDED
+        .files()
+        .map(|file| format!("{}  {}", sha256(file.contents()), file.path().display()))
+        .collect();
     sha256(format!("{}\n", lines.join("\n")).as_bytes())
 }
 
@@ -58,6 +59,8 @@ impl Catalog {
                 files.push((name.into_owned(), bytes.into()));
             }
         }
+        // Whatever the order of the folder, the first mistake is the one that is told.
+        files.sort();
         Catalog::from_files(files)
     }
 
@@ -69,8 +72,6 @@ impl Catalog {
         files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>,
     ) -> Result<Catalog, CatalogError> {
         let mut drafts: BTreeMap<Version, Draft> = BTreeMap::new();
-        let mut files: Vec<_> = files.into_iter().collect();
-        files.sort();
         let mut manifest = None;
         for (file, bytes) in files {
             if file == MANIFEST {
@@ -258,7 +259,7 @@ mod tests {
         let mut files = three("01-a", "");
         files.extend(three("01-b", ""));
         let files: Vec<_> = files.iter().map(|(name, text)| (&**name, *text)).collect();
-        assert_eq!(catalog(&files), Err("01-b.down.sql: version 01 is already 01-a".to_owned()));
+        assert_eq!(catalog(&files), Err("01-b.up.sql: version 01 is already 01-a".to_owned()));
     }
 
     #[test]

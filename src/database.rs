@@ -255,10 +255,9 @@ impl Database {
     /// What a preflight has found: each what stands in the way, and below it what helps.
     fn obstacles(&self, failure: Failure) -> Failure {
         let found = failure.server.as_ref().and_then(|server| server.detail.as_deref()).unwrap_or_default();
-        let Ok(mut found) = serde_json::from_str::<Vec<(i32, String, String)>>(found) else {
+        let Ok(found) = serde_json::from_str::<Vec<(i32, String, String)>>(found) else {
             return failure;
         };
-        found.sort();
         let things = if found.len() == 1 { "one thing stands" } else { "several things stand" };
         Failure {
             findings: found.into_iter().map(|(_, what, help)| format!("{what}\n{help}")).collect(),

@@ -35,6 +35,12 @@ impl Message {
         message
     }
 
+    /// Makes room for this many bytes, so that it is not moved while it grows. What is not
+    /// filled takes no memory.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.text.reserve(bytes);
+    }
+
     /// Adds statements of our own.
     pub fn push(&mut self, sql: &str) {
         self.text.push_str(sql);

@@ -144,6 +144,10 @@ impl Streams {
     /// What the driver logs does not come here, and what refinery does is capped, whatever the
     /// filter says: debug lines hold whole statements, and a statement can hold a secret.
     pub fn log(&self, verbosity: u8, filter: Option<Targets>, format: LogFormat) {
+        if verbosity == 0 && filter.is_none() && matches!(format, LogFormat::Text) {
+            // Nothing that authmig logs is a warning.
+            return;
+        }
         let own = match verbosity {
             0 => LevelFilter::WARN,
             1 => LevelFilter::INFO,

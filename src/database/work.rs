@@ -22,6 +22,9 @@ use crate::report::{Exit, ShownScript, VERSION};
 /// Where refinery keeps its history.
 const TABLE: &str = "authmig.schema_history";
 
+/// Bytes that the migrations of this binary do not fill, with lock and verification.
+const ROOM: usize = 192 * 1024;
+
 /// Statements that change something, for a transaction that holds the lock.
 #[derive(Debug, Default)]
 pub struct Work {
@@ -188,6 +191,7 @@ impl Transaction for Apply<'_> {
     fn execute<'q, T: Iterator<Item = &'q str>>(&mut self, mut queries: T) -> Result<usize, Failure> {
         let names: Vec<_> = self.plan.steps.iter().map(|migration| migration.name.as_str()).collect();
         let mut message = Message::new(&parameter_settings(self.parameters));
+        message.reserve(ROOM);
         message.push(&settings(&[("authmig.version", VERSION)]));
         message.push(
             &include_str!("../sql/preflight.sql")

@@ -171,6 +171,8 @@ begin
     end if;
 
     if found <> '[]' then
-        raise exception using errcode = 'AMP01', message = 'something stands in the way of authmig', detail = found;
+        raise exception using errcode = 'AMP01', message = 'something stands in the way of authmig',
+            detail = (select jsonb_agg(o.it order by (o.it ->> 0)::int4, (o.it ->> 1) collate "C")
+                        from jsonb_array_elements(found) as o (it));
     end if;
 end $$;
