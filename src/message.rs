@@ -35,8 +35,8 @@ impl Message {
         message
     }
 
-    /// Makes room for this many bytes, so that it is not moved while it grows. What is not
-    /// filled takes no memory.
+    /// Makes room for this many bytes, so that it is not moved while it grows and fits into
+    /// what was freed before.
     pub fn reserve(&mut self, bytes: usize) {
         self.text.reserve(bytes);
     }

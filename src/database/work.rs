@@ -22,8 +22,8 @@ use crate::report::{Exit, ShownScript, VERSION};
 /// Where refinery keeps its history.
 const TABLE: &str = "authmig.schema_history";
 
-/// Bytes that the migrations of this binary do not fill, with lock and verification.
-const ROOM: usize = 192 * 1024;
+/// Bytes of our own SQL around the scripts, the lock in front included.
+const OWN: usize = 30 * 1024;
 
 /// Statements that change something, for a transaction that holds the lock.
 #[derive(Debug, Default)]
@@ -191,7 +191,10 @@ impl Transaction for Apply<'_> {
     fn execute<'q, T: Iterator<Item = &'q str>>(&mut self, mut queries: T) -> Result<usize, Failure> {
         let names: Vec<_> = self.plan.steps.iter().map(|migration| migration.name.as_str()).collect();
         let mut message = Message::new(&parameter_settings(self.parameters));
-        message.reserve(ROOM);
+        let scripts = self.plan.steps.iter().map(|migration| &migration.up);
+        let scripts = scripts.chain(self.plan.remaining.iter().map(|migration| &migration.verify));
+        let scripts: usize = scripts.map(|script| script.sql.len()).sum();
+        message.reserve(scripts + self.questions.text().len() + OWN);
         message.push(&settings(&[("authmig.version", VERSION)]));
         message.push(
             &include_str!("../sql/preflight.sql")
