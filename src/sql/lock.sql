@@ -10,7 +10,7 @@ set local search_path = pg_catalog, pg_temp;
 set local client_min_messages = notice;
 set local standard_conforming_strings = on;
 -- Each block is taken apart when it runs; to have that done before as well takes as long as
--- some of them do. What the up scripts make is checked: they turn it on.
+-- some of them do. What up and down scripts make is checked: it is on for them.
 set local check_function_bodies = off;
 set local row_security = on;
 set local jit = off;
