@@ -97,13 +97,31 @@ pub fn with_placeholders(live: &Live) -> Facts {
 
 fn expand(facts: Facts, names: &Names) -> Facts {
     let show = |text: String| {
+        let mut shown = String::new();
+        let mut rest = &*text;
+        // In one pass: a name may look like a placeholder.
+        while let Some(start) = rest.find('{') {
+            let known = names.iter().find(|(placeholder, ..)| rest[start..].starts_with(&**placeholder));
+            let Some((placeholder, name, literal)) = known else {
+                shown.push_str(&rest[..=start]);
+                rest = &rest[start + 1..];
+                continue;
+            };
+            let (before, after) = (&rest[..start], &rest[start + placeholder.len()..]);
+            let quoted = before.strip_suffix('\'').zip(after.strip_prefix('\''));
+            let (before, value, after) = match quoted {
+                Some((before, after)) => (before, literal, after),
+                None => (before, name, after),
+            };
+            shown.extend([before, value]);
+            rest = after;
+        }
         // Most texts name nobody.
-        if !text.contains('{') {
+        if shown.is_empty() {
             return text;
         }
-        names.iter().fold(text, |text, (placeholder, name, literal)| {
-            text.replace(&format!("'{placeholder}'"), literal).replace(placeholder, name)
-        })
+        shown.push_str(rest);
+        shown
     };
     facts
         .into_iter()
@@ -151,8 +169,7 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
         }
         // Whole objects, so that a missing function is one finding and not five.
         if !rights && (wanted.is_none() || is.is_none()) {
-            let other = if wanted.is_none() { expected } else { &live.facts };
-            if !part_of_another(object, other) {
+            if !part_of_another(object, expected, live) {
                 let finding = whole(object, wanted.is_some(), live, expected);
                 // Whatever it is: triggers, rules, defaults, casts run functions.
                 *foreign_code |= wanted.is_none() && finding.severity == Severity::Error;
@@ -188,18 +205,32 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
     findings
 }
 
-/// A column of a table that is itself missing or extra says nothing new: these are the facts
-/// that do not have the column.
-fn part_of_another(object: &Object, facts: &Facts) -> bool {
+/// A column of a table that is itself missing or extra says nothing new; nor does an index of
+/// one that is extra.
+fn part_of_another(object: &Object, expected: &Facts, live: &Live) -> bool {
+    let extra = live.facts.get(object);
     let table = match &*object.0 {
-        "column" => object.1.rsplit_once('.').map(|(table, _)| table),
+        "column" => table_and_column(&object.1).map(|(table, _)| table),
         "constraint" | "trigger" | "policy" | "rule" => object.1.rsplit_once(" on ").map(|(_, table)| table),
+        "index" => extra.and_then(|index| index.get("table")).map(String::as_str),
         _ => None,
     };
     let relations = ["table", "view", "materialized view", "foreign table", "type"];
+    let facts = if extra.is_some() { expected } else { &live.facts };
     table.is_some_and(|table| {
         !relations.iter().any(|kind| facts.contains_key(&((*kind).to_owned(), table.to_owned())))
     })
+}
+
+/// A column's table and its own name, which may have a dot in it.
+pub(super) fn table_and_column(name: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let dots = name.char_indices().filter(|(_, character)| {
+        quoted ^= *character == '"';
+        *character == '.' && !quoted
+    });
+    let (dot, _) = dots.last()?;
+    Some((&name[..dot], &name[dot + 1..]))
 }
 
 /// In a schema that was there before authmig, its owner and comment are not ours. Nor is a
@@ -223,9 +254,12 @@ fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
     if object.0 == "dependent" {
         return dependent(object, live);
     }
-    // What stood in a schema before authmig came is worth a look, and no error.
+    // What stood in a schema before authmig came is worth a look, and no error; what is part of
+    // one of authmig's tables, or converts its types, did not.
     let schema = object.1.split('.').next().unwrap_or_default();
-    let foreign = !missing && object.0 != "schema" && schema == "auth" && !live.created.contains(schema);
+    let part = ["schema", "column", "constraint", "index", "trigger", "policy", "rule", "cast"];
+    let foreign =
+        !missing && !part.contains(&&*object.0) && schema == "auth" && !live.created.contains(schema);
     let (expected, found) = if missing { ("it", "nothing") } else { ("nothing", "it") };
     let severity = if foreign { Severity::Advice } else { Severity::Error };
     let message = if missing { "is missing" } else { "is not authmig's" };
@@ -249,7 +283,8 @@ fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
             }
             .to_owned(),
         ),
-        mend: super::mend::whole(object, missing, all),
+        // Nothing that others made, and may need, is dropped.
+        mend: super::mend::whole(object, missing, all).filter(|_| !foreign),
         ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
     }
 }
@@ -290,6 +325,13 @@ fn shown(property: &str, value: &str) -> String {
 }
 
 fn why(kind: &str, property: &str, missing: bool) -> &'static str {
+    if let Some(role) = property.strip_prefix("grant to ") {
+        return match role {
+            "public" if !missing => "anybody who can connect may do this",
+            _ if missing => "requests that need it are refused",
+            _ => "this role may do more than it needs",
+        };
+    }
     match (kind, property) {
         ("schema", "foreign owner" | "foreign makers") => {
             "what is in it can be replaced, or something put in its way"
@@ -316,8 +358,6 @@ fn why(kind: &str, property: &str, missing: bool) -> &'static str {
         ("table", "parent") => "who may use the other table may use the rows of this one",
         (_, "member of extension" | "goes with extension") => "it goes when the extension is dropped",
         ("default privileges", _) => "what is created there later is granted at once",
-        (_, _) if property == "grant to public" => "anybody who can connect may do this",
-        (_, _) if missing => "requests that need it are refused",
-        (_, _) => "this role may do more than it needs",
+        _ => "what needs it may fail, or do something else",
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::facts::table_and_column;
 use crate::manifest::{Facts, Object, Properties};
 
 /// Sets one property right.
@@ -94,7 +95,7 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
             format!("alter table {table} add constraint {constraint} {};", fact("definition")?)
         }
         "column" => {
-            let (table, column) = name.rsplit_once('.')?;
+            let (table, column) = table_and_column(name)?;
             let mut text = format!("alter table {table} add column {column} {};", column_type(facts)?);
             push_comment(&mut text, kind, name, fact("comment"));
             text
@@ -108,7 +109,7 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
 fn table(name: &str, facts: &Properties, objects: &Facts) -> Option<String> {
     let of_kind = |kind: &'static str| objects.iter().filter(move |(object, _)| object.0 == kind);
     let columns: Vec<_> = of_kind("column")
-        .filter_map(|((_, column), facts)| Some((column.rsplit_once('.')?, facts)))
+        .filter_map(|((_, column), facts)| Some((table_and_column(column)?, facts)))
         .filter(|((table, _), _)| *table == name)
         .map(|((_, column), facts)| Some(format!("    {column} {}", column_type(facts)?)))
         .collect::<Option<_>>()?;
@@ -123,7 +124,7 @@ fn table(name: &str, facts: &Properties, objects: &Facts) -> Option<String> {
     push_comment(&mut text, "table", name, facts.get("comment").map(String::as_str));
     push_grants(&mut text, "table", name, facts);
     for ((_, column), facts) in of_kind("column") {
-        if column.rsplit_once('.').is_some_and(|(table, _)| table == name) {
+        if table_and_column(column).is_some_and(|(table, _)| table == name) {
             push_comment(&mut text, "column", column, facts.get("comment").map(String::as_str));
         }
     }
@@ -172,9 +173,11 @@ fn drop(kind: &str, name: &str) -> Option<String> {
             format!("alter table {table} drop constraint if exists {constraint};")
         }
         "column" => {
-            let (table, column) = name.rsplit_once('.')?;
+            let (table, column) = table_and_column(name)?;
             format!("alter table {table} drop column {column};")
         }
+        // What is in it may be somebody's, so it is not dropped.
+        "table" | "foreign table" => format!("alter {kind} {name} set schema public;"),
         "cast" => format!("drop cast ({name});"),
         "statistics object" => format!("drop statistics {name};"),
         "window function" => format!("drop function {name};"),
@@ -185,7 +188,7 @@ fn drop(kind: &str, name: &str) -> Option<String> {
 }
 
 fn grant(kind: &str, name: &str, role: &str, wanted: Option<&str>, found: Option<&str>) -> String {
-    let (columns, kind, name) = match (kind, name.rsplit_once('.')) {
+    let (columns, kind, name) = match (kind, table_and_column(name)) {
         ("column", Some((table, column))) => (format!(" ({column})"), "table", table),
         _ => (String::new(), sql_kind(kind), name),
     };
@@ -216,7 +219,7 @@ fn role(name: &str, property: &str, wanted: Option<&str>) -> Option<String> {
 }
 
 fn column(name: &str, property: &str, wanted: Option<&str>) -> Option<String> {
-    let (table, column) = name.rsplit_once('.')?;
+    let (table, column) = table_and_column(name)?;
     let change = match (property, wanted) {
         ("type", Some(wanted)) => format!("type {wanted} using {column}::{wanted}"),
         ("null", Some(_)) => "set not null".to_owned(),

@@ -80,7 +80,7 @@ select 'constraint', format('%I on %s', k.conname, k.conrelid::regclass), 'defin
        pg_get_constraintdef(k.oid) || case when k.convalidated then '' else ' (not valid)' end
   from pg_catalog.pg_constraint as k
  where k.conrelid = any (current_setting('authmig.relations')::oid[]) and k.contype in ('c', 'f', 'p', 'u', 'x');
-select 'index', i.indexrelid::regclass::text, 'definition',
+select 'index', i.indexrelid::regclass::text, 'table', i.indrelid::regclass::text, 'definition',
        pg_get_indexdef(i.indexrelid) || case when i.indisvalid and i.indisready then '' else ' (invalid)' end
   from pg_catalog.pg_index as i
  where i.indrelid = any (current_setting('authmig.relations')::oid[])

@@ -122,6 +122,11 @@ const OBJECTS: &[Change] = &[
     ("comment on column auth.refresh_token.subject is 'x'", "objects", "column auth.refresh_token.subject"),
     ("alter table auth.refresh_token add column device text", "objects", "column auth.refresh_token.device"),
     (
+        "alter table auth.refresh_token add column \"a.b\" text",
+        "objects",
+        "column auth.refresh_token.\"a.b\"",
+    ),
+    (
         "alter table auth.refresh_token drop column revoked_why cascade",
         "objects",
         "column auth.refresh_token.revoked_why",
@@ -508,6 +513,14 @@ fn code_that_was_not_installed_is_not_run() {
             ),
             Some("drop function public.evil() cascade"),
         ),
+        (
+            format!(
+                "create function public.evil() returns int language plpgsql as {evil}; \
+                 alter table auth.refresh_token add column \"a.b\" int; \
+                 alter table auth.refresh_token alter column \"a.b\" set default public.evil()"
+            ),
+            None,
+        ),
     ] {
         db.sql(&planted);
         let run = db.authmig(&["verify", "--format", "json"]).exits(4);
@@ -528,6 +541,59 @@ fn code_that_was_not_installed_is_not_run() {
         }
         db.authmig(&["verify", "--strict"]).exits(0);
     }
+}
+
+#[test]
+fn what_is_part_of_a_table_of_ours_is_no_advice_in_a_schema_that_was_there() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.sql("create schema auth; create table auth.users (id int primary key); create index users_id on auth.users (id)");
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    let run = db.authmig(&["verify"]).exits(0);
+    assert!(run.stdout.contains("advice: table auth.users: is not authmig's"), "{}", run.stdout);
+    assert!(!run.stdout.contains("mend:"), "{}", run.stdout);
+    assert!(!run.stdout.contains("users_id"), "{}", run.stdout);
+    db.sql(
+        "create function public.evil(timestamptz) returns timestamptz immutable language plpgsql as \
+         $$ begin raise exception 'ran as %', current_user; end $$",
+    );
+    for (planted, subject) in [
+        ("create index rotated on auth.refresh_token (public.evil(rotated_at))", "index auth.rotated"),
+        (
+            "alter table auth.refresh_token add column seen timestamptz; \
+             alter table auth.refresh_token alter column seen set default public.evil(now())",
+            "column auth.refresh_token.seen",
+        ),
+    ] {
+        db.sql(planted);
+        let run = db.authmig(&["verify"]).exits(4);
+        assert!(run.stdout.contains(&format!("objects: {subject}: is not authmig's")), "{}", run.stdout);
+        assert!(run.stdout.contains("self-test: advice: not tried"), "{}", run.stdout);
+        assert!(!run.stdout.contains("ran as"), "{}", run.stdout);
+        let report = db.authmig(&["verify", "--only", "objects", "--format", "json"]).exits(4).json();
+        let findings = report["checks"][0]["findings"].as_array().unwrap();
+        let mend = findings.iter().find(|finding| finding["subject"] == subject).unwrap()["mend"].as_str();
+        db.sql(mend.unwrap());
+        db.authmig(&["verify"]).exits(0);
+    }
+}
+
+#[test]
+fn names_may_look_like_the_placeholders_of_the_manifest() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let odd: Vec<_> = own
+        .iter()
+        .map(|option| match option.split('=').next().unwrap() {
+            option @ "--anon-role" => format!("{option}={{owner_role}}"),
+            option @ "--authenticator-role" => format!("{option}={{api_schema}}"),
+            option @ "--service-role" => format!("{option}='{{anon_role}}'"),
+            _ => option.clone(),
+        })
+        .collect();
+    db.authmig(&with_options(&["migrate"], &odd)).exits(0);
+    db.authmig(&["verify"]).exits(0);
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    db.sql(r#"drop role "{owner_role}", "{api_schema}", "'{anon_role}'" "#);
 }
 
 #[test]
