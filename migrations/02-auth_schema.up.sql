@@ -100,8 +100,10 @@ begin
     then
         raise exception 'role % may do more than own the schema auth', quote_ident(owner_role)
             using errcode = 'invalid_role_specification',
-                hint = format('alter role %I nologin nosuperuser nobypassrls nocreaterole nocreatedb noreplication; '
-                    'or name another with --owner-role', owner_role);
+                -- Who is needed for something else is not to lose what that takes.
+                hint = case when owner_role = current_user or role_found.rolsuper and role_found.rolcanlogin then ''
+                    else format('alter role %I nologin nosuperuser nobypassrls nocreaterole nocreatedb noreplication; or ', owner_role) end
+                    || 'name another with --owner-role';
     end if;
     -- What its own memberships add, the functions could do as well.
     select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) as roles into role_found

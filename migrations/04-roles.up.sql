@@ -56,7 +56,8 @@ begin
                     || case when actual.rolreplication then ' replication' else '' end
                     || case when actual.rolbypassrls then ' bypassrls' else '' end
                 using errcode = 'invalid_role_specification',
-                    hint = format('alter role %I nosuperuser nocreaterole noreplication nobypassrls;', wanted.name);
+                    hint = case when wanted.name = current_user or actual.rolsuper and actual.rolcanlogin then 'Name another role.'
+                        else format('alter role %I nosuperuser nocreaterole noreplication nobypassrls;', wanted.name) end;
         end if;
         if pg_has_role(wanted.name, owner_role, 'member') then
             raise exception 'role % is a member of %', quote_ident(wanted.name), quote_ident(owner_role)

@@ -23,6 +23,8 @@ pub struct Live {
     pub names: Names,
     /// The schemas and extensions that authmig created, as opposed to found.
     pub created: BTreeSet<String>,
+    /// Who owns the ledger, if that is neither who asks nor a superuser.
+    pub stranger: Option<String>,
 }
 
 impl Live {
@@ -40,6 +42,7 @@ pub fn live(answers: Vec<Rows>) -> Option<Live> {
     let mut live = Live {
         names: names.iter().map(|row| (text(row, 0), text(row, 1), text(row, 2))).collect(),
         created: created.iter().map(|row| text(row, 0)).chain(["authmig".to_owned()]).collect(),
+        stranger: created.iter().map(|row| text(row, 1)).find(|owner| !owner.is_empty()),
         ..Live::default()
     };
     for row in answers.flatten() {
@@ -65,8 +68,11 @@ pub(super) const GRANTS_PROVES: &str = "nobody may do more, or less, than was gr
 pub struct Compared {
     /// `objects` and `grants`.
     pub checks: [Check; 2],
-    /// Whether there is code that was not installed, and could run with what verifies.
+    /// Whether there is code that was not installed, and could run with what verifies; or
+    /// somebody who could put it there between a look and the next.
     pub foreign_code: bool,
+    /// Who owns the ledger, if that is neither who asks nor a superuser: so could that one.
+    pub stranger: Option<String>,
 }
 
 /// Compares what there is with what the manifest says.
@@ -78,6 +84,7 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
     Compared {
         checks: [super::check(OBJECTS, OBJECTS_PROVES, objects), super::check(GRANTS, GRANTS_PROVES, grants)],
         foreign_code,
+        stranger: live.stranger.clone(),
     }
 }
 
@@ -144,8 +151,9 @@ fn side<'a>(facts: &'a Facts, object: &Object, rights: bool) -> Option<BTreeMap<
     (!side.is_empty()).then_some(side)
 }
 
-/// The properties that say what runs.
-const CODE: [&str; 6] = ["definition", "default", "generated", "function", "parent", "type"];
+/// The properties that say what runs, and who can change it.
+const CODE: [&str; 8] =
+    ["definition", "default", "generated", "function", "parent", "type", "owner", "foreign owner"];
 
 fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool) -> Vec<Finding> {
     // In the order in which they can be mended: what the others stand in comes first.
@@ -189,20 +197,38 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
             {
                 continue;
             }
-            // An extension serves as well in another schema, to whoever looks for it there.
-            let severity = if object.0 == "extension" { Severity::Advice } else { Severity::Error };
+            let severity = severity(object, property, live);
             let message = property_message(property, wanted, is);
-            *foreign_code |= is.is_some() && CODE.contains(&property);
+            *foreign_code |= is.is_some()
+                && (CODE.contains(&property)
+                    || property.strip_prefix("member of ") == Some(live.name("{owner_role}")));
             findings.push(Finding {
                 expected: Some(wanted.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
                 found: Some(is.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
-                why: Some(why(&object.0, property, wanted.is_some()).to_owned()),
+                why: Some(why(&object.0, property, wanted, is).to_owned()),
                 mend: mend(object, property, wanted, is, expected),
                 ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
             });
         }
     }
     findings
+}
+
+fn severity(object: &Object, property: &str, live: &Live) -> Severity {
+    let others = !live.names.iter().any(|(_, name, _)| *name == object.1);
+    match &*object.0 {
+        // It serves as well in another schema, to whoever looks for it there.
+        "extension" => Severity::Advice,
+        // An application may log in as another role and issue tokens. On some platforms, who
+        // created a role cannot be kept from joining it.
+        "role"
+            if property.starts_with("may join ")
+                || others && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
+        {
+            Severity::Advice
+        }
+        _ => Severity::Error,
+    }
 }
 
 /// A column of a table that is itself missing or extra says nothing new; nor does an index of
@@ -234,8 +260,8 @@ pub(super) fn table_and_column(name: &str) -> Option<(&str, &str)> {
 }
 
 /// In a schema that was there before authmig, its owner and comment are not ours. Nor is a
-/// role that no migration has wanted yet, since other databases may have it, but for what it
-/// could do as the owner.
+/// role that no migration has wanted, since other databases may have it, but for what it could
+/// do as one that was.
 fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expected: &Facts) -> bool {
     match &*object.0 {
         "schema" => {
@@ -243,8 +269,9 @@ fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expect
                 && (matches!(property, "owner" | "comment") || property.starts_with("grant to "))
         }
         "role" => {
-            !expected.contains_key(object)
-                && property.strip_prefix("member of ") != Some(live.name("{owner_role}"))
+            let group = property.strip_prefix("member of ").or_else(|| property.strip_prefix("may join "));
+            let wanted = |name: &str| expected.contains_key(&("role".to_owned(), name.to_owned()));
+            !wanted(&object.1) && !group.is_some_and(wanted)
         }
         _ => false,
     }
@@ -311,7 +338,11 @@ fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>) -> S
         (Some(role), _, Some(wanted), None) => format!("{role} may not {wanted}"),
         (Some(role), ..) => format!("{role} has other rights"),
         (_, Some(role), None, _) => format!("is a member of {role}"),
-        (_, Some(role), Some(_), _) => format!("is not a member of {role}"),
+        (_, Some(role), Some(_), None) => format!("is not a member of {role}"),
+        (_, Some(role), ..) => format!("has the rights of {role} without becoming it"),
+        _ if property.starts_with("may join ") => {
+            format!("may make itself a member of {}", &property["may join ".len()..])
+        }
         _ if property == "foreign owner" => "belongs to somebody else".to_owned(),
         _ if property == "foreign makers" => "others may create in it".to_owned(),
         _ if property == "exists" => "does not exist".to_owned(),
@@ -324,7 +355,8 @@ fn shown(property: &str, value: &str) -> String {
     if property == "definition" && value.contains('\n') { value.to_owned() } else { value.replace('\n', " ") }
 }
 
-fn why(kind: &str, property: &str, missing: bool) -> &'static str {
+fn why(kind: &str, property: &str, wanted: Option<&str>, is: Option<&str>) -> &'static str {
+    let missing = wanted.is_some();
     if let Some(role) = property.strip_prefix("grant to ") {
         return match role {
             "public" if !missing => "anybody who can connect may do this",
@@ -353,7 +385,9 @@ fn why(kind: &str, property: &str, missing: bool) -> &'static str {
         ("role", "login") => "one can log in as a role that is only to be switched to",
         ("role", "inherit") => "PostgREST's own role has the rights of every role of requests at once",
         ("role", "exists") => "requests and grants need it",
+        ("role", _) if missing && is.is_some() => "it has them in every request, whatever role that runs as",
         ("role", _) if missing => "PostgREST cannot switch to it",
+        ("role", _) if property.starts_with("may join ") => "then it has the rights of that role",
         ("role", _) => "it has the rights of that role, and may become it",
         ("table", "parent") => "who may use the other table may use the rows of this one",
         (_, "member of extension" | "goes with extension") => "it goes when the extension is dropped",

@@ -22,7 +22,7 @@ pub(super) fn mend(
         ("role", "exists", _) if objects.get(object)?.contains_key("login") => {
             format!("create role {name} login noinherit;")
         }
-        ("role", ..) => return role(name, property, wanted),
+        ("role", ..) => return role(name, property, wanted, found),
         ("default privileges", ..) => {
             let (what, role) = property.split_once(" to ")?;
             format!("alter default privileges {name} revoke all on {what} from {role};")
@@ -202,9 +202,15 @@ fn grant(kind: &str, name: &str, role: &str, wanted: Option<&str>, found: Option
     statements.join("\n")
 }
 
-fn role(name: &str, property: &str, wanted: Option<&str>) -> Option<String> {
+fn role(name: &str, property: &str, wanted: Option<&str>, found: Option<&str>) -> Option<String> {
     let no = if wanted.is_some() { "" } else { "no" };
+    if let Some(group) = property.strip_prefix("may join ") {
+        return Some(format!("revoke admin option for {group} from {name};"));
+    }
     Some(match (property.strip_prefix("member of "), property) {
+        (Some(group), _) if wanted.is_some() && found.is_some() => {
+            format!("grant {group} to {name} with inherit false;")
+        }
         (Some(group), _) if wanted.is_some() => format!("grant {group} to {name};"),
         (Some(group), _) => format!("revoke {group} from {name};"),
         (None, "exists") => format!("create role {name} nologin;"),

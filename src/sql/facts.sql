@@ -219,17 +219,26 @@ select 'role', quote_ident(r.rolname),
  where r.rolname in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
         current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'));
 -- Memberships: those that PostgREST needs, and those that are too much, over other roles as
--- well. The owner has no members but superusers and whoever migrates: they read the secret.
+-- well. The owner and the authenticator have no members but superusers and whoever migrates:
+-- they read the secret. Since 16 who created a role may make itself a member.
 with role (anon, authenticated, service, authenticator, owner) as (
     select current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
            current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'),
            current_setting('authmig.owner_role')
+), membership (member, role_name, inherits, sets, administers) as (
+    select a.member, g.rolname, coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true),
+           coalesce((to_jsonb(a) ->> 'set_option')::boolean, true), a.admin_option
+      from pg_catalog.pg_auth_members as a
+      join pg_catalog.pg_roles as g on g.oid = a.roleid
 )
-select 'role', quote_ident(m.rolname), 'member of ' || quote_ident(g.rolname), 'yes'
+select 'role', quote_ident(m.rolname),
+       case when a.inherits or a.sets then 'member of ' else 'may join ' end || quote_ident(a.role_name),
+       case when m.rolname = role.authenticator and a.inherits and current_setting('server_version_num')::int4 >= 160000
+            then 'with its rights' else 'yes' end
   from role
- cross join pg_catalog.pg_auth_members as a
+ cross join membership as a
   join pg_catalog.pg_roles as m on m.oid = a.member
-  join pg_catalog.pg_roles as g on g.oid = a.roleid
+  join pg_catalog.pg_roles as g on g.rolname = a.role_name
  where m.rolname = role.owner
     or m.rolname in (role.anon, role.authenticated, role.service, role.authenticator)
        and (m.rolname = role.authenticator and g.rolname in (role.anon, role.authenticated, role.service)
@@ -241,6 +250,6 @@ select 'role', quote_ident(m.rolname), 'member of ' || quote_ident(g.rolname), '
                 select from pg_catalog.pg_roles as d
                  where (d.rolsuper or d.rolbypassrls or d.rolcreaterole or d.rolreplication or starts_with(d.rolname, 'pg_'))
                    and pg_has_role(g.oid, d.oid, 'member')))
-    or g.rolname = role.owner and not m.rolsuper
+    or g.rolname in (role.owner, role.authenticator, role.service) and not m.rolsuper
        and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
-       and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
+       and (a.inherits or a.sets or a.administers);

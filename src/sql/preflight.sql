@@ -69,7 +69,10 @@ begin
             case when there.rolinherit and logs_in then 'inherit' end);
         if excess <> '' then
             found := found || jsonb_build_array(jsonb_build_array(3, format('role %s may do more than it should: %s', names, excess),
-                format('alter role %s no%s; -- or name another role with --%s', names, replace(excess, ', ', ' no'), replace(parameter, '_', '-'))));
+                -- Who is needed for something else is not to lose what that takes.
+                case when there.oid = my_oid or there.rolsuper and there.rolcanlogin then ''
+                     else format('alter role %s no%s; -- or ', names, replace(excess, ', ', ' no')) end
+                    || 'name another role with --' || replace(parameter, '_', '-')));
         end if;
         if logs_in and not there.rolcanlogin then
             found := found || jsonb_build_array(jsonb_build_array(3, format('role %s cannot log in, as PostgREST must', names),
@@ -94,7 +97,7 @@ begin
             end if;
         end if;
         -- What its members may read, they may read in every database that it owns.
-        if parameter = 'owner_role' and exists (select from pg_auth_members where roleid = there.oid and member <> my_oid) then
+        if (parameter = 'owner_role' or logs_in) and exists (select from pg_auth_members where roleid = there.oid and member <> my_oid) then
             select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into stranger
               from pg_auth_members as a
               join pg_roles as r on r.oid = a.member
@@ -102,8 +105,9 @@ begin
                and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
             if stranger is not null then
                 found := found || jsonb_build_array(jsonb_build_array(3,
-                    format('others may act as %s, which is to own the sessions and the secret: %s', names, stranger),
-                    format('revoke %s from %s; -- or name another role with --owner-role', names, stranger)));
+                    format('others may act as %s, which is to %s: %s', names,
+                        case when logs_in then 'read the secret' else 'own the sessions and the secret' end, stranger),
+                    format('revoke %s from %s; -- or name another role with --%s', names, stranger, replace(parameter, '_', '-'))));
             end if;
         end if;
         -- 16 changed who may grant a role: only who has it with ADMIN OPTION.

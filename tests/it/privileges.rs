@@ -74,6 +74,10 @@ fn what_verify_would_say_of_a_role_stands_in_the_way() {
             format!("role {{authenticator}} may do more than it should: it is a member of {other}"),
         ),
         (
+            format!("create role {{authenticator}} login noinherit role {other}"),
+            format!("others may act as {{authenticator}}, which is to read the secret: {other}"),
+        ),
+        (
             format!("create role {{owner}} in role {other}"),
             format!("role {{owner}} may do more than it should: it is a member of {other}"),
         ),
@@ -111,6 +115,26 @@ fn what_verify_would_say_of_a_role_stands_in_the_way() {
         db.authmig(&with_options(&["migrate"], &own)).exits(0);
         db.authmig(&["verify"]).exits(0);
     }
+}
+
+#[test]
+fn nobody_is_told_to_take_the_rights_of_who_migrates_or_of_a_superuser() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let migrator = role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let before = db.dump(&[]);
+    let refused = |db: &TestDb, owner: &str| {
+        let owner = format!("--owner-role={owner}");
+        let options: Vec<_> =
+            own.iter().filter(|option| !option.starts_with("--owner")).chain([&owner]).cloned().collect();
+        let run = db.authmig(&with_options(&["migrate"], &options)).exits(1);
+        assert!(run.stderr.contains("\n      name another role with --owner-role\n"), "{}", run.stderr);
+        assert!(!run.stderr.contains("alter role"), "{}", run.stderr);
+    };
+    refused(&db, "postgres");
+    let db = db.run_by(&migrator);
+    refused(&db, &migrator);
+    assert_eq!(db.run_by("postgres").dump(&[]), before);
 }
 
 #[test]

@@ -298,6 +298,7 @@ const GRANTS: &[Change] = &[
     ("grant {authenticated} to {anon}", "grants", "role {anon}"),
     ("grant {service} to {authenticated}", "grants", "role {authenticated}"),
     ("create role {anon}_more; grant {owner} to {anon}_more", "grants", "role {anon}_more"),
+    ("create role {anon}_3; grant {authenticator} to {anon}_3", "grants", "role {anon}_3"),
     // Over another role.
     ("create role {anon}_1; grant postgres to {anon}_1; grant {anon}_1 to {anon}", "grants", "role {anon}"),
     (
@@ -576,6 +577,62 @@ fn what_is_part_of_a_table_of_ours_is_no_advice_in_a_schema_that_was_there() {
         db.sql(mend.unwrap());
         db.authmig(&["verify"]).exits(0);
     }
+}
+
+#[test]
+fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
+    let installed = Installed::new();
+    let modern = crate::support::major() >= 16;
+    let mut changes = vec![("grant {service} to {other}", "is a member of {service}")];
+    if modern {
+        changes.extend([
+            (
+                "grant {owner} to {other} with admin true, inherit false, set false",
+                "may make itself a member of {owner}",
+            ),
+            (
+                "grant {authenticator} to {other} with admin true, inherit false, set false",
+                "may make itself a member of {authenticator}",
+            ),
+        ]);
+    }
+    for (change, said) in changes {
+        let other = crate::support::role(&installed.db, "");
+        let named = |text: &str| installed.named(text).replace("{other}", &other);
+        installed.db.sql(&named(change));
+        installed.db.authmig(&["verify"]).exits(0);
+        let report = installed.db.authmig(&["verify", "--strict", "--format", "json"]).exits(4).json();
+        let grants =
+            report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "grants").unwrap();
+        let finding = &grants["findings"][0];
+        assert_eq!((&finding["severity"], &finding["message"]), (&"advice".into(), &named(said).into()));
+        installed.db.sql(finding["mend"].as_str().unwrap());
+        installed.db.authmig(&["verify", "--strict"]).exits(0);
+    }
+    if modern {
+        installed.try_out((
+            "grant {service} to {authenticator} with inherit true",
+            "grants",
+            "role {authenticator}",
+        ));
+    }
+}
+
+#[test]
+fn what_somebody_else_could_change_meanwhile_is_not_run() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let migrator = crate::support::role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let theirs = db.run_by(&migrator);
+    theirs.authmig(&with_options(&["migrate"], &own)).exits(0);
+    theirs.authmig(&["verify"]).exits(0);
+    let db = theirs.run_by("postgres");
+    let run = db.authmig(&["verify"]).exits(0);
+    let why = format!("not tried: {migrator} could change what would run; verify as {migrator}");
+    for check in ["scripts", "self-test", "postgrest"] {
+        assert!(run.stdout.contains(&format!("{check}: advice: {why}")), "{}", run.stdout);
+    }
+    db.run_by(&migrator).authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
 }
 
 #[test]
