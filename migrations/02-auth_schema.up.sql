@@ -186,6 +186,13 @@ begin
                     detail = 'Whoever owns it could replace what is installed in it.',
                     hint = format('alter schema %I owner to %I;', schema_name, current_user);
         end if;
+        -- All of auth_private is handed over to the owner role below.
+        if schema_name = 'auth_private' and exists (
+            select from pg_depend where refclassid = 'pg_namespace'::regclass and refobjid = there.oid)
+        then
+            raise exception 'schema auth_private is not empty'
+                using errcode = 'duplicate_object', hint = 'Move what is in it to another schema, or drop it.';
+        end if;
         for there in
             select n.nspowner, r.rolname
               from pg_namespace as n
@@ -736,14 +743,16 @@ as $$
 declare
     -- No row type: if the table is missing, compiling that would raise outside the block.
     config record;
+    ignored text;
 begin
     select * into config from auth_private.config;
     if config.jwt_secret is not null then
-        perform set_config('pgrst.jwt_secret', config.jwt_secret, true);
-        perform set_config('pgrst.jwt_secret_is_base64', 'true', true);
+        -- Assigned, not performed: the plan of a query can be logged, with what is in it.
+        ignored := set_config('pgrst.jwt_secret', config.jwt_secret, true);
+        ignored := set_config('pgrst.jwt_secret_is_base64', 'true', true);
     end if;
     if config.audience is not null then
-        perform set_config('pgrst.jwt_aud', config.audience, true);
+        ignored := set_config('pgrst.jwt_aud', config.audience, true);
     end if;
 exception
     when others then

@@ -47,7 +47,7 @@ declare
     wanted record;
     refused text[] := '{}';
 begin
-    -- Each privilege that is not granted yet, as "… on …" and what is to be recorded.
+    -- Each privilege that is not granted yet, as "RIGHT on OBJECT" and what is to be recorded.
     for wanted in
         select lower(p.name) || ' on ' || o.kind || ' ' || o.name as what
           from (

@@ -83,10 +83,18 @@ fn store(
 }
 
 fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
-    let message =
-        Message::new(&format!("{PINNED}{}{}", settings(&[("transaction_read_only", "on")]), secret::SOURCES));
+    let message = Message::new(&format!(
+        "{PINNED}{}{}",
+        settings(&[("transaction_read_only", "on"), ("row_security", "off")]),
+        secret::SOURCES
+    ));
     let answer = database.send(&message).map_err(|failure| match failure.sqlstate() {
         Some("42P01" | "3F000") => not_installed(),
+        // As of the ledger: no table, or one that is not ours.
+        Some("0A000" | "42804") => {
+            Failure::new(Exit::Drift, "auth_private.config is not the table that was installed")
+                .hint("`authmig verify` says what is wrong")
+        }
         _ => failure,
     })?;
     Ok(answer.first().map(secret::sources).unwrap_or_default())

@@ -122,7 +122,7 @@ select 'cast', format('%s as %s', k.castsource::regtype, k.casttarget::regtype),
  where k.castfunc in (select unnest(current_setting('authmig.routines')::oid[]))
     or k.castsource in (select unnest(current_setting('authmig.types')::oid[]))
     or k.casttarget in (select unnest(current_setting('authmig.types')::oid[]));
--- Whatever else can stand in a schema: operators, collations, statistics, …
+-- Whatever else can stand in a schema: operators, collations, statistics and so on.
 select o.type, case o.type when 'operator' then d.objid::regoperator::text else o.identity end, 'exists', 'yes'
   from pg_catalog.pg_depend as d
  cross join lateral pg_identify_object(d.classid, d.objid, 0) as o

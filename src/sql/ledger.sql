@@ -55,7 +55,7 @@ create table authmig.created (
     primary key (kind, name)
 );
 comment on table authmig.created is 'What migrations created, as opposed to found: only this is ever dropped';
-comment on column authmig.created.kind is 'extension, schema, role, grant, …';
+comment on column authmig.created.kind is 'extension, schema, role, grant and so on';
 comment on column authmig.created.name is 'The name, quoted as SQL wants it, or the whole grant';
 comment on column authmig.created.version is 'The migration that created it';
 
@@ -64,7 +64,7 @@ create table authmig.parameter (
     value name not null
 );
 comment on table authmig.parameter is 'The names this database was installed with';
-comment on column authmig.parameter.name is 'anon_role, api_schema, …';
+comment on column authmig.parameter.name is 'anon_role, api_schema and so on';
 comment on column authmig.parameter.value is 'The name as it is in the catalog, not quoted';
 
 -- Default privileges of the platform may have granted these to somebody.

@@ -152,6 +152,28 @@ begin
                     format('%s may create in schema %s, and so get in the way of what is installed in it', stranger, there.name),
                     format('revoke create on schema %s from %s;', there.name, stranger)));
             end loop;
+            for names, excess, stranger in
+                select format('for role %I in schema %s', pg_get_userbyid(d.defaclrole), there.name),
+                       case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,
+                       case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
+                  from pg_default_acl as d, aclexplode(d.defaclacl) as a
+                 where d.defaclnamespace = there.oid
+            loop
+                found := found || jsonb_build_array(jsonb_build_array(7,
+                    format('default privileges %s open %s to %s', names, excess, stranger),
+                    format('alter default privileges %s revoke all on %s from %s;', names, excess, stranger)));
+            end loop;
+            if there.nspname = 'auth_private' then
+                select string_agg(o.type || ' ' || o.identity, ', ' order by o.identity, o.type) into names
+                  from pg_depend as d
+                 cross join lateral pg_identify_object(d.classid, d.objid, 0) as o
+                 where d.refclassid = 'pg_namespace'::regclass and d.refobjid = there.oid
+                   and d.classid <> 'pg_default_acl'::regclass;
+                if names is not null then
+                    found := found || jsonb_build_array(jsonb_build_array(8, 'schema auth_private already holds ' || names,
+                        'move it to another schema, or drop it'));
+                end if;
+            end if;
             continue when there.nspname <> 'auth' or {adopt};
             select string_agg(t.name, ', ' order by t.name) into names
               from (

@@ -1,8 +1,15 @@
 -- Where a JWT secret comes from, first the one that is used; of each its length in
 -- bytes, and a fingerprint by which two can be compared. No secret leaves the server.
-with found (rank, source, secret) as (
+--
+-- Nothing that was installed runs here, since somebody could have changed it: the bytes of a
+-- secret are those that auth_private.decode_secret gives, taken out by the server's own
+-- functions; and the settings are read from a table, as the ledger is, see read.sql.
+with config (jwt_secret, authenticator_role) as (
+    select c.jwt_secret collate "C", c.authenticator_role collate "C"
+      from only auth_private.config as c tablesample system (100)
+), found (rank, source, secret) as (
     select 1, 'auth_private.config', c.jwt_secret
-      from auth_private.config as c
+      from config as c
      union all
     select case split_part(e.entry, '=', 1) when 'pgrst.jwt_secret' then 2 else 4 end,
            split_part(e.entry, '=', 1) || case
@@ -15,16 +22,22 @@ with found (rank, source, secret) as (
            unnest(s.setconfig) as e (entry)
      where s.setdatabase in (0, (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()))
        and (s.setrole = 0 or s.setrole = (
-            select r.oid from pg_catalog.pg_roles as r, auth_private.config as c where r.rolname = c.authenticator_role))
+            select r.oid from pg_catalog.pg_roles as r, config as c where r.rolname = c.authenticator_role))
        and split_part(e.entry, '=', 1) in ('pgrst.jwt_secret', 'app.settings.jwt_secret')
      union all
     -- A setting that stands in the server's configuration, or in this session.
     select g.rank, g.name || ' of this session', current_setting(g.name, true)
       from (values (3, 'pgrst.jwt_secret'), (5, 'app.settings.jwt_secret')) as g (rank, name)
 )
-select f.source,
-       coalesce(octet_length(auth_private.decode_secret(f.secret)), 0),
-       coalesce(left(encode(sha256(auth_private.decode_secret(f.secret)), 'hex'), 8), '')
+select f.source, coalesce(octet_length(k.key), 0), coalesce(left(encode(sha256(k.key), 'hex'), 8), '')
   from found as f
+ cross join lateral (select translate(btrim(f.secret, e' \t\r\n'), e'-_\r\n', '+/')) as s (standard)
+ cross join lateral (select rtrim(s.standard, '=')) as u (unpadded)
+ cross join lateral (
+    select case
+        when s.standard ~ '^[A-Za-z0-9+/]+={0,2}$' and length(u.unpadded) % 4 <> 1
+            and (s.standard = u.unpadded or length(s.standard) % 4 = 0)
+        then decode(rpad(u.unpadded, (length(u.unpadded) + 3) / 4 * 4, '='), 'base64')
+    end) as k (key)
  where f.secret <> ''
  order by f.rank, f.source;

@@ -24,7 +24,9 @@ declare
     started bigint;
 begin
     if current_setting('transaction_read_only') = 'on' or pg_is_in_recovery() then
-        perform set_config('authmig.self_test', '{"skipped": "this server only reads"}', true);
+        perform set_config('authmig.self_test', json_build_object('skipped', case
+            when pg_is_in_recovery() then 'this server only reads'
+            else 'transactions only read here: default_transaction_read_only is on' end)::text, true);
         return;
     end if;
     foreach role_name in array array[anon, authenticated, service] loop
@@ -44,6 +46,8 @@ begin
     if current_setting('is_superuser') = 'on' then
         perform set_config('log_min_messages', 'fatal', true);
     end if;
+    -- The settings are what their trigger lets pass, also if it was off when they were written.
+    update auth_private.config set only_row = only_row;
     -- A grace period, so that there is one to try.
     update auth_private.config as c set jwt_secret = secret, grace_seconds = 10
      returning case when c.cookie_host_prefix then '__Host-' else '' end into prefix;

@@ -148,23 +148,13 @@ fn a_deferred_constraint_that_fails_at_the_commit_changes_nothing() {
 
 #[test]
 fn a_history_that_is_not_utf_8_is_an_error() {
-    let db = TestDb::new();
-    let ascii = crate::support::unique("ascii");
-    db.sql(&format!(
-        "create database {ascii} template template0 encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'"
-    ));
-    let url = db.url().replace(&db.name, &ascii);
-    let run = |arguments: &[&str]| db.authmig(&[arguments, &["--database-url", &url]].concat());
-    run(&["migrate"]).exits(0);
-    let mut config: postgres::Config = url.parse().unwrap();
-    let mut client = config.dbname(&ascii).connect(postgres::NoTls).unwrap();
-    client.batch_execute("update authmig.schema_history set name = e'\\xff\\xfe' where version = 3").unwrap();
-    drop(client);
+    let db = TestDb::in_encoding("SQL_ASCII");
+    db.authmig(&["migrate"]).exits(0);
+    db.sql("update authmig.schema_history set name = e'\\xff\\xfe' where version = 3");
     for command in [&["status"][..], &["verify"], &["migrate"], &["rollback", "--yes"]] {
-        let run = run(command).exits(1);
+        let run = db.authmig(command).exits(1);
         assert!(run.stderr.contains("invalid byte sequence for encoding \"UTF8\": 0xff"), "{}", run.stderr);
     }
-    db.sql(&format!("drop database {ascii}"));
 }
 
 #[test]

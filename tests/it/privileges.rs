@@ -204,6 +204,28 @@ fn everything_that_stands_in_the_way_is_said_at_once_and_helps() {
 }
 
 #[test]
+fn what_stands_in_a_schema_that_is_to_be_handed_over_stands_in_the_way() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let other = role(&db, "");
+    db.sql(&format!(
+        "create schema auth; create schema auth_private; \
+         create function auth_private.f() returns int language sql as 'select 1'; create table auth_private.t (a int); \
+         alter default privileges in schema auth grant select on tables to {other}"
+    ));
+    let before = db.dump(&[]);
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    for said in [
+        "\n  - schema auth_private already holds function auth_private.f(), table auth_private.t\n",
+        &format!(
+            "\n      alter default privileges for role postgres in schema auth revoke all on tables from {other};\n"
+        ),
+    ] {
+        assert!(run.stderr.contains(said), "{said}\n{}", run.stderr);
+    }
+    assert_eq!(db.dump(&[]), before);
+}
+
+#[test]
 fn a_reader_may_look_at_the_status_if_it_was_granted() {
     let db = TestDb::new();
     let files = Files::tables(1..=1);

@@ -43,6 +43,26 @@ fn what_scripts_make_is_checked_when_they_make_it() {
     assert!(run.stderr.contains("syntax error") && run.stderr.contains("02-t2.down.sql:"), "{}", run.stderr);
 }
 
+/// What has no place in the encoding of a database cannot be sent there.
+#[test]
+fn a_database_may_have_any_encoding() {
+    for encoding in ["LATIN1", "LATIN2", "WIN1252", "SQL_ASCII"] {
+        let db = TestDb::in_encoding(encoding);
+        db.authmig(&["migrate"]).exits(0);
+        db.authmig(&["secret", "generate"]).exits(0);
+        db.authmig(&["verify", "--strict"]).exits(0);
+        db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["src/sql", "src/export", "migrations"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let is_sql = path.extension().is_some_and(|extension| extension == "sql");
+            assert!(!is_sql || std::fs::read(&path).unwrap().is_ascii(), "{}", path.display());
+        }
+    }
+}
+
 /// The server takes a block of the engine's apart only where it runs.
 #[test]
 fn no_block_of_the_engine_has_a_mistake_in_a_branch_that_seldom_runs() {

@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use authmig::message::literal;
+
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
 use crate::support::{JWT_SECRET, OTHER_JWT_SECRET, TestDb, feed, finish};
@@ -93,6 +95,53 @@ fn status_tells_source_length_and_fingerprint() {
         ])
     );
     assert!(!run.stdout.contains(JWT_SECRET) && !run.stdout.contains(OTHER_JWT_SECRET));
+}
+
+#[test]
+fn status_runs_nothing_that_somebody_could_have_put_there() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    let before = db.authmig(&["secret", "status"]).exits(0).stdout;
+    db.sql(
+        "create or replace function auth_private.decode_secret(secret text) returns bytea language plpgsql immutable \
+         set search_path = pg_catalog, pg_temp as $$ begin raise exception 'ran'; end $$",
+    );
+    assert_eq!(db.authmig(&["secret", "status"]).exits(0).stdout, before);
+    db.sql(
+        "create function public.ran() returns text language plpgsql as $$ begin raise exception 'ran'; end $$; \
+         alter table auth_private.config rename to kept; \
+         create view auth_private.config as select public.ran() as jwt_secret, authenticator_role from auth_private.kept",
+    );
+    let run = db.authmig(&["secret", "status"]).exits(4);
+    assert!(run.stderr.contains("auth_private.config is not the table that was installed"), "{}", run.stderr);
+}
+
+#[test]
+fn status_tells_a_fingerprint_of_the_same_bytes_in_any_alphabet() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    for (secret, bytes) in [
+        ("+/+/".repeat(11), "33"),
+        ("-_-_".repeat(11), "33"),
+        (format!(" {}\n{}== ", "+/+/".repeat(10), "+w"), "31"),
+        (format!("{}+w", "+/+/".repeat(10)), "31"),
+        ("abc!".repeat(11), "0"),
+        ("a".repeat(45), "0"),
+    ] {
+        db.sql(&format!("alter database {} set app.settings.jwt_secret = {}", db.name, literal(&secret)));
+        let report = db.authmig(&["secret", "status", "--format", "json"]).exits(0).json();
+        let source = &report["sources"][0];
+        let wanted = db.ask(&format!(
+            "select coalesce(left(encode(sha256(auth_private.decode_secret({})), 'hex'), 8), '')",
+            literal(&secret)
+        ));
+        assert_eq!(
+            (source["bytes"].to_string(), &source["fingerprint"]),
+            (bytes.to_owned(), &wanted.into()),
+            "{secret}"
+        );
+    }
 }
 
 /// What `alter role all` sets counts in every database of the server, so it has its own.

@@ -61,6 +61,11 @@ impl TestDb {
         TestDb::on(server(), "template0")
     }
 
+    /// An empty database in this encoding.
+    pub(crate) fn in_encoding(encoding: &str) -> TestDb {
+        TestDb::on(server(), &format!("template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
+    }
+
     /// A copy of this database, to which nobody may be connected.
     pub(crate) fn copy_of(template: &TestDb) -> TestDb {
         TestDb::on(template.server.clone(), &template.name)
