@@ -49,7 +49,7 @@ Exit codes:
   8  a script failed, or the check of what it did; everything was rolled back
   9  the database is newer than this binary
   126, 127  the command of install is not executable, or not there
-  130, 143  interrupted by SIGINT, SIGTERM; everything was rolled back
+  130, 143  interrupted by SIGINT, SIGTERM; rolled back, unless the message says otherwise
 
 authmig help exit-codes says what to do about each.";
 

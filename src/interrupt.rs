@@ -1,8 +1,8 @@
 //! SIGINT and SIGTERM: cancel what the server is doing, roll back, exit 130 or 143.
 
-use std::io::Write as _;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,15 +18,24 @@ use crate::report::Exit;
 /// ends without it, and the server rolls back when it sees the connection gone.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long the last word may take: nobody may be reading any more.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// A cancel request may come just before the statement that it is for: it is
 /// repeated for as long as a statement runs.
 const CANCEL_EVERY: Duration = Duration::from_millis(500);
+
+/// What to do if nobody knows whether a commit was done.
+pub const COMMIT_HINT: &str = "`authmig status` tells; running the same command again is safe";
 
 /// How often a thread that waits looks for signals while nobody listens.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Asks the server to end what it is doing.
 pub type Cancel = Arc<dyn Fn() + Send + Sync>;
+
+/// Writes what ends the process.
+type Say = Arc<dyn Fn(&Failure) + Send + Sync>;
 
 /// Whether the process was asked to end, and how that reaches the main thread.
 #[derive(Clone, Default)]
@@ -45,12 +54,28 @@ struct Shared {
     at_once: Arc<AtomicBool>,
     /// What tells of them, until a thread has taken it to listen.
     signals: Mutex<Option<Signals>>,
+    say: OnceLock<Say>,
+    /// Whether somebody has begun to say how the run ends: one does.
+    concluded: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
     signal: Option<u8>,
     phase: Phase,
+    changed: Changed,
+}
+
+/// What the run has changed so far.
+#[derive(Clone, Copy, Default)]
+pub enum Changed {
+    /// Nothing that would stay.
+    #[default]
+    Nothing,
+    /// A commit is under way.
+    Unknown,
+    /// What was committed.
+    Something,
 }
 
 /// What the main thread is doing.
@@ -90,6 +115,22 @@ impl Interrupt {
         }
     }
 
+    /// How to say that a signal ends the process, if the main thread cannot.
+    pub fn on_end(&self, say: impl Fn(&Failure) + Send + Sync + 'static) {
+        // It is said one time, so who comes second is not needed.
+        let _ = self.shared.say.set(Arc::new(say));
+    }
+
+    /// The main thread is about to say how the run ends. If the process is ending with
+    /// another word already, this does not return.
+    pub fn conclude(&self) {
+        if self.shared.concluded.swap(true, Ordering::SeqCst) && self.state().signal.is_some() {
+            loop {
+                thread::park();
+            }
+        }
+    }
+
     /// Has a thread listen, unless one does.
     pub fn listen(&self) {
         if self.signals().is_some() {
@@ -111,18 +152,19 @@ impl Interrupt {
         }
     }
 
-    /// What `work` returns, unless it takes longer than this: then it is left behind, in a
-    /// thread that ends when the network lets it. A signal meanwhile ends the process.
+    /// What `work` returns; none if it takes longer than this: then it is left behind, in a
+    /// thread that ends when the network lets it. A signal meanwhile ends the process. An
+    /// error if there can be no thread.
     ///
     /// The first of these threads that is done goes on as the one that listens.
     pub fn in_time<T: Send + 'static>(
         &self,
         limit: Option<Duration>,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
+    ) -> io::Result<Option<T>> {
         let Some(limit) = limit else {
             self.listen();
-            return Some(work());
+            return Ok(Some(work()));
         };
         let (sender, receiver) = mpsc::channel();
         let this = self.clone();
@@ -132,14 +174,17 @@ impl Interrupt {
             let _ = sender.send(work());
             this.listen_here();
         });
-        spawned.ok()?;
+        if let Err(error) = spawned {
+            self.shared.at_once.store(true, Ordering::SeqCst);
+            return Err(error);
+        }
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match receiver.recv_timeout(left.min(LOOK_EVERY)) {
-                Ok(result) => return Some(result),
+                Ok(result) => return Ok(Some(result)),
                 Err(mpsc::RecvTimeoutError::Timeout) if !left.is_zero() => {}
-                Err(_) => return None,
+                Err(_) => return Ok(None),
             }
             // Nobody listens while that thread is busy.
             let signal = u8::try_from(self.shared.arrived.load(Ordering::SeqCst)).unwrap_or(0);
@@ -156,25 +201,47 @@ impl Interrupt {
         };
         self.shared.changed.notify_all();
         if repeated || matches!(phase, Phase::Blocked) {
-            let _ = writeln!(std::io::stderr(), "error: {}", interrupted(signal));
-            std::process::exit(i32::from(Exit::Signal(signal).code()));
+            self.end(signal);
         }
-        let this = self.clone();
-        thread::spawn(move || {
-            loop {
-                // The request may hang, as the server may: it is not to hold up the end.
-                let phase = this.state().phase.clone();
-                if let Phase::Running(cancel) = phase {
-                    cancel();
+        let (cancelling, ending) = (self.clone(), self.clone());
+        let threads = [
+            thread::Builder::new().spawn(move || {
+                loop {
+                    // The request may hang, as the server may: it is not to hold up the end.
+                    let phase = cancelling.state().phase.clone();
+                    if let Phase::Running(cancel) = phase {
+                        cancel();
+                    }
+                    thread::sleep(CANCEL_EVERY);
                 }
-                thread::sleep(CANCEL_EVERY);
+            }),
+            thread::Builder::new().spawn(move || {
+                thread::sleep(GRACE);
+                ending.end(signal);
+            }),
+        ];
+        if threads.iter().any(Result::is_err) {
+            self.end(signal);
+        }
+    }
+
+    /// Ends the process without the main thread.
+    fn end(&self, signal: u8) -> ! {
+        let failure = interrupted(signal, self.state().changed);
+        if let Some(say) =
+            self.shared.say.get().filter(|_| !self.shared.concluded.swap(true, Ordering::SeqCst))
+        {
+            let (sender, receiver) = mpsc::channel();
+            let say = say.clone();
+            let said = thread::Builder::new().spawn(move || {
+                say(&failure);
+                let _ = sender.send(());
+            });
+            if said.is_ok() {
+                let _ = receiver.recv_timeout(LAST_WORD);
             }
-        });
-        thread::spawn(move || {
-            thread::sleep(GRACE);
-            let _ = writeln!(std::io::stderr(), "error: {}", interrupted(signal));
-            std::process::exit(i32::from(Exit::Signal(signal).code()));
-        });
+        }
+        std::process::exit(i32::from(Exit::Signal(signal).code()))
     }
 
     /// The last thing before another program takes over: from now on a signal ends the
@@ -189,26 +256,32 @@ impl Interrupt {
 
     /// An error if a signal has come.
     pub fn check(&self) -> Result<(), Failure> {
-        match self.state().signal {
+        let state = self.state();
+        match state.signal {
             None => Ok(()),
-            Some(signal) => Err(interrupted(signal)),
+            Some(signal) => Err(interrupted(signal, state.changed)),
         }
+    }
+
+    /// What is to be said if a signal ends the process from here on.
+    pub fn changed(&self, changed: Changed) {
+        self.state().changed = changed;
     }
 
     /// Runs `work` while a signal calls `cancel`.
     pub fn running<T>(&self, cancel: Cancel, work: impl FnOnce() -> T) -> T {
-        self.during(Phase::Running(cancel), Phase::Attentive, work)
+        self.during(Phase::Running(cancel), work)
     }
 
     /// Runs `work` while a signal ends the process at once.
     pub fn blocked<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.during(Phase::Blocked, Phase::Attentive, work)
+        self.during(Phase::Blocked, work)
     }
 
-    fn during<T>(&self, phase: Phase, after: Phase, work: impl FnOnce() -> T) -> T {
+    fn during<T>(&self, phase: Phase, work: impl FnOnce() -> T) -> T {
         self.state().phase = phase;
         let result = work();
-        self.state().phase = after;
+        self.state().phase = Phase::Attentive;
         result
     }
 
@@ -220,7 +293,7 @@ impl Interrupt {
         state.phase = Phase::Attentive;
         loop {
             if let Some(signal) = state.signal {
-                return Err(interrupted(signal));
+                return Err(interrupted(signal, state.changed));
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -240,8 +313,17 @@ impl Interrupt {
     }
 }
 
-fn interrupted(signal: u8) -> Failure {
-    Failure::new(Exit::Signal(signal), format!("interrupted by {}; nothing was changed", name(signal)))
+fn interrupted(signal: u8, changed: Changed) -> Failure {
+    let name = name(signal);
+    let failure = |message| Failure::new(Exit::Signal(signal), message);
+    match changed {
+        Changed::Nothing => failure(format!("interrupted by {name}; nothing was changed")),
+        Changed::Unknown => {
+            failure(format!("interrupted by {name} during the commit, and whether it was done is not known"))
+                .hint(COMMIT_HINT)
+        }
+        Changed::Something => failure(format!("interrupted by {name}; what was committed stays")),
+    }
 }
 
 fn name(signal: u8) -> &'static str {

@@ -65,7 +65,14 @@ pub fn run<E: Into<anyhow::Error>>(
         streams.out = streams.err.clone();
         streams.colour_out = streams.colour;
     }
-    let exit = match execute(&cli, catalog, &streams, interrupt) {
+    interrupt.on_end({
+        let streams = streams.clone();
+        // There is nowhere else to say so.
+        move |failure| drop(streams.failure(failure, format, log))
+    });
+    let result = execute(&cli, catalog, &streams, interrupt);
+    interrupt.conclude();
+    let exit = match result {
         Ok(report) => match streams.report(&report, format) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failure,
             // Done is done, also if the reader has left, as in `authmig status | head -1`.

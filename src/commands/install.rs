@@ -42,15 +42,10 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
     })
 }
 
-/// An interrupted verification changes nothing; but the migrations are applied.
+/// A verification that fails changes nothing; but the migrations are applied.
 fn after_the_commit(failure: Failure) -> Failure {
-    match failure.exit {
-        Exit::Signal(_) => {
-            let message = failure.message.replace("nothing was changed", "the migrations are applied");
-            Failure { message, ..failure }
-        }
-        _ => failure,
-    }
+    let message = failure.message.replace("nothing was changed", "the migrations are applied");
+    Failure { message, ..failure }
 }
 
 /// Becomes the command. Returns only if that cannot be.

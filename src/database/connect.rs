@@ -233,20 +233,30 @@ impl Round<'_> {
 
     fn resolve(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
         let host = (name.to_owned(), port);
-        let limit = self.limit();
         let found =
-            self.interrupt.in_time(limit, move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+            self.in_time(self.limit(), move || host.to_socket_addrs().map(Iterator::collect::<Vec<_>>))?;
         let mut addresses = match found {
-            None => return Err(Refusal::Silent(limit.unwrap_or_default())),
-            Some(Ok(addresses)) if !addresses.is_empty() => addresses,
-            Some(Ok(_)) => return Err(Refusal::Unresolved("it has no address".to_owned())),
-            Some(Err(error)) => return Err(Refusal::Unresolved(plain(&error.to_string()))),
+            Ok(addresses) if !addresses.is_empty() => addresses,
+            Ok(_) => return Err(Refusal::Unresolved("it has no address".to_owned())),
+            Err(error) => return Err(Refusal::Unresolved(plain(&error.to_string()))),
         };
         addresses.dedup();
         if self.target.shuffled {
             shuffle(&mut addresses);
         }
         Ok(addresses)
+    }
+
+    fn in_time<T: Send + 'static>(
+        &self,
+        limit: Option<Duration>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        match self.interrupt.in_time(limit, work) {
+            Ok(Some(result)) => Ok(result),
+            Ok(None) => Err(Refusal::Silent(limit.unwrap_or_default())),
+            Err(error) => Err(Refusal::Other(format!("no thread can be made to connect in: {error}"), None)),
+        }
     }
 
     fn attempt(
@@ -308,15 +318,14 @@ impl Round<'_> {
         wish: SessionAttrs,
     ) -> Result<Connected, Refusal> {
         let for_cancel = tls.clone();
-        let connected = self.interrupt.in_time(limit, move || {
+        let connected = self.in_time(limit, move || {
             let mut client = config.connect(tls)?;
             let unwanted = if wish == SessionAttrs::Any { None } else { unwanted(&mut client, wish)? };
             Ok((client, unwanted))
-        });
+        })?;
         match connected {
-            None => Err(Refusal::Silent(limit.unwrap_or_default())),
-            Some(Ok((_, Some(unwanted)))) => Err(Refusal::Unwanted(unwanted)),
-            Some(Ok((client, None))) => {
+            Ok((_, Some(unwanted))) => Err(Refusal::Unwanted(unwanted)),
+            Ok((client, None)) => {
                 let token = client.cancel_token();
                 Ok(Connected {
                     client,
@@ -327,7 +336,7 @@ impl Round<'_> {
                     }),
                 })
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 let host = place.host.clone().unwrap_or_else(|| place.to_string());
                 Err(Refusal::new(error, &host, &self.target.tls.roots))
             }

@@ -8,6 +8,7 @@ use postgres::error::DbError;
 
 use super::Database;
 use crate::failure::Failure;
+use crate::interrupt::{COMMIT_HINT, Changed};
 use crate::message::{Message, Rows, Sections, journal, settings};
 use crate::migration::{Migration, Part};
 use crate::report::{Adopted, Exit, Step, VERSION};
@@ -119,22 +120,28 @@ impl<'a> Locked<'a> {
 
     /// Makes everything permanent, and ends the lock with it.
     pub fn commit(mut self) -> Result<(), Failure> {
-        self.database.interrupt.check()?;
+        let interrupt = &self.database.interrupt;
+        interrupt.check()?;
         self.open = false;
+        interrupt.changed(Changed::Unknown);
         let client = &mut self.database.client;
-        let result =
-            self.database.interrupt.running(self.database.cancel.clone(), || client.batch_execute("commit"));
-        result.map_err(|error| {
-            let name = &self.database.name;
-            match error.as_db_error().filter(|error| !self.database.is_lost(error)) {
-                Some(error) => refused_commit(name, error),
-                None => Failure::new(
-                    Exit::Unreachable,
-                    format!("the connection to {name} was lost during the commit, and whether it was done is not known"),
-                )
-                .hint("`authmig status` tells; running the same command again is safe"),
-            }
-        })
+        let result = interrupt.running(self.database.cancel.clone(), || client.batch_execute("commit"));
+        let Err(error) = result else {
+            interrupt.changed(Changed::Something);
+            return Ok(());
+        };
+        let name = &self.database.name;
+        let Some(error) = error.as_db_error().filter(|error| !self.database.is_lost(error)) else {
+            return Err(Failure::new(
+                Exit::Unreachable,
+                format!("the connection to {name} was lost during the commit, and whether it was done is not known"),
+            )
+            .hint(COMMIT_HINT));
+        };
+        interrupt.changed(Changed::Nothing);
+        // What a signal has cancelled was not refused by anybody.
+        interrupt.check()?;
+        Err(refused_commit(name, error))
     }
 
     /// Takes everything back, and ends the lock with it.

@@ -109,6 +109,75 @@ fn a_signal_ends_what_has_no_connection_yet() {
 }
 
 #[test]
+fn a_signal_that_ends_the_process_is_told_in_json_too() {
+    let db = TestDb::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("{}?sslmode=disable", db.url_at(silent.local_addr().unwrap().port()));
+    let command = ["status", "--format", "json", "--log-format", "json", "--database-url", &url];
+    let child = db.command(&command).stdout(Stdio::piped()).spawn().unwrap();
+    let (_held, _) = silent.accept().unwrap();
+    kill("-TERM", child.id());
+    let run = finish(child).exits(143);
+    assert_eq!(run.json()["error"]["message"], "interrupted by SIGTERM; nothing was changed");
+    let log: serde_json::Value = serde_json::from_str(run.stderr.trim_end()).unwrap();
+    assert_eq!(log["fields"]["message"], "error: interrupted by SIGTERM; nothing was changed");
+}
+
+/// Has what is committed wait until somebody lets this lock go, whatever a signal says if
+/// `stubborn`.
+fn slow_commit(db: &TestDb, stubborn: bool) -> postgres::Client {
+    let patience = if stubborn { "exception when query_canceled then null;" } else { "" };
+    db.sql(&format!(
+        "create function public.slow() returns trigger language plpgsql as $$ begin \
+             loop begin perform pg_advisory_xact_lock(42); return null; {patience} end; end loop; end $$; \
+         create constraint trigger slow after update on auth_private.config deferrable initially deferred \
+             for each row execute function public.slow()"
+    ));
+    let mut holder = db.client();
+    holder.batch_execute("select pg_advisory_lock(42)").unwrap();
+    holder
+}
+
+#[test]
+fn a_signal_cancels_a_commit_that_waits() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let _holder = slow_commit(&db, false);
+    let child = db.command(&["secret", "generate", "--lock-timeout", "0s"]).spawn().unwrap();
+    until_blocked(&db);
+    kill("-TERM", child.id());
+    let run = finish(child).exits(143);
+    assert_eq!(run.stderr, "error: interrupted by SIGTERM; nothing was changed\n");
+    assert_eq!(db.ask("select count(*) from auth_private.config where jwt_secret is not null"), "0");
+}
+
+#[test]
+fn who_ends_during_a_commit_does_not_say_that_nothing_was_changed() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let _holder = slow_commit(&db, true);
+    // Two signals, or one and no end of it: the process does not wait for the server.
+    for signals in [2, 1] {
+        let child = db.command(&["secret", "generate", "--lock-timeout", "0s"]).spawn().unwrap();
+        until_blocked(&db);
+        for _ in 0..signals {
+            kill("-TERM", child.id());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let run = finish(child).exits(143);
+        assert_eq!(
+            run.stderr,
+            "error: interrupted by SIGTERM during the commit, and whether it was done is not known\n\
+             hint: `authmig status` tells; running the same command again is safe\n"
+        );
+        db.sql(
+            "select pg_terminate_backend(pid, 60000) from pg_stat_activity \
+             where datname = current_database() and application_name like 'authmig%'",
+        );
+    }
+}
+
+#[test]
 fn a_signal_ends_the_wait_for_standard_input() {
     let db = TestDb::new();
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
