@@ -150,6 +150,7 @@ pub fn run(
         // The ledger lacks a name.
         let mut message = begin(
             "begin isolation level repeatable read read only; set local row_security = off;",
+            database,
             parameters,
         );
         message.push_section("facts", facts::SQL);
@@ -194,23 +195,23 @@ fn try_all(
     applied: usize,
     parameters: &Values,
 ) -> Result<(), Failure> {
-    let mut message = look(scope, parameters);
+    let mut message = look(scope, database, parameters);
     for script in &scope.scripts {
         message.push(&mark(&script.file, None));
         message.push_script(&script.file, &script.sql);
     }
     message.push("rollback;");
-    message.push_message(&try_out(scope, parameters));
+    message.push_message(&try_out(scope, database, parameters));
     match database.send(&message) {
         Ok(answer) => {
             checks.push(scripts::run(applied, Vec::new()));
             checks.extend(scope.answered(&mut Sections::new(answer))?);
         }
-        Err(failure) if failure.server.is_some() => {
+        Err(failure) if failure.server.is_some() && !failure.is_limit() => {
             // One part has ended the message, and with it went the answers of the others.
             database.rollback()?;
             checks.push(scripts::run(applied, database.run_read_only(&scope.scripts, parameters)?));
-            let mut message = look(scope, parameters);
+            let mut message = look(scope, database, parameters);
             message.push("rollback;");
             match database.send(&message) {
                 Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer))?),
@@ -219,7 +220,7 @@ fn try_all(
                     checks.push(postgrest::raised(failure)?);
                 }
             }
-            match database.send(&try_out(scope, parameters)) {
+            match database.send(&try_out(scope, database, parameters)) {
                 Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer))?),
                 Err(failure) => {
                     database.rollback()?;
@@ -233,15 +234,15 @@ fn try_all(
 }
 
 /// Opens a transaction that reads only, and asks what PostgREST is told.
-fn look(scope: &Scope<'_>, parameters: &Values) -> Message {
-    let mut message = begin("begin isolation level repeatable read read only;", parameters);
+fn look(scope: &Scope<'_>, database: &Database, parameters: &Values) -> Message {
+    let mut message = begin("begin isolation level repeatable read read only;", database, parameters);
     scope.push_told(&mut message);
     message
 }
 
 /// The self-test in a transaction that is taken back.
-fn try_out(scope: &Scope<'_>, parameters: &Values) -> Message {
-    let mut message = begin("begin isolation level read committed;", parameters);
+fn try_out(scope: &Scope<'_>, database: &Database, parameters: &Values) -> Message {
+    let mut message = begin("begin isolation level read committed;", database, parameters);
     scope.push_self_test(&mut message);
     message.push("rollback;");
     message
@@ -257,9 +258,10 @@ const SETTINGS: [(&str, &str); 5] = [
 ];
 
 /// A message that opens a transaction with this, and sets what our questions need.
-pub fn begin(sql: &str, parameters: &Values) -> Message {
+pub fn begin(sql: &str, database: &Database, parameters: &Values) -> Message {
     let mut message = Message::new(sql);
     message.push(PINNED);
+    message.push(&database.limits());
     message.push(&settings(&SETTINGS));
     message.push(&parameter_settings(parameters));
     message

@@ -41,7 +41,7 @@ pub struct Limits {
     pub lock_wait: Duration,
     /// For each lock on a table; zero waits for ever.
     pub lock_timeout: Duration,
-    /// For each message; zero waits for ever.
+    /// For each statement; zero waits for ever.
     pub statement_timeout: Duration,
 }
 
@@ -127,7 +127,7 @@ impl Database {
     /// The history, and what the server answers to these questions in the same message. It
     /// answers none where there is no ledger.
     pub fn history_and(&mut self, questions: &Message) -> Result<(History, Sections), Failure> {
-        let mut message = Message::new(history::READ);
+        let mut message = Message::new(&history::READ.replace("{limits}", &self.limits()));
         message.push_message(questions);
         match self.send(&message) {
             Ok(mut answer) => {
@@ -143,6 +143,14 @@ impl Database {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// The limits, as settings of a transaction: for how long anything in it may wait or take.
+    pub fn limits(&self) -> String {
+        settings(&[
+            ("lock_timeout", &milliseconds(self.limits.lock_timeout)),
+            ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
+        ])
     }
 
     /// Refuses a server that is too old. For those who found no ledger; who finds
@@ -210,14 +218,12 @@ impl Database {
     }
 
     fn try_lock(&mut self, history: &History, work: Work) -> Result<Attempt, Failure> {
-        let settings = settings(&[
-            ("lock_timeout", &milliseconds(self.limits.lock_timeout)),
-            ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
-            ("authmig.planned", &history.to_json()),
-        ]);
+        let planned = settings(&[("authmig.planned", &history.to_json())]);
+        let limits = self.limits();
         let mut message = work.message;
         message.push_front(
-            &[include_str!("sql/lock.sql"), &settings, "\n", include_str!("sql/planned.sql")].concat(),
+            &[include_str!("sql/lock.sql"), &limits, &planned, "\n", include_str!("sql/planned.sql")]
+                .concat(),
         );
         let failure = match self.send(&message) {
             Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),
@@ -297,8 +303,8 @@ impl Database {
                 ("transaction_read_only", "on"),
                 ("client_min_messages", "notice"),
                 ("standard_conforming_strings", "on"),
-                ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
             ]));
+            message.push(&self.limits());
             message.push(&parameter_settings(parameters));
             for script in left {
                 message.push(&mark(&script.file, None));
@@ -373,9 +379,10 @@ impl Database {
         if let Err(interrupted) = self.interrupt.check() {
             return interrupted;
         }
+        let changed = self.interrupt.changed().words();
         let Some(error) = error.as_db_error().filter(|error| !self.is_lost(error)) else {
             let reason = reason(error);
-            let message = format!("the connection to {} was lost: {reason}; nothing was changed", self.name);
+            let message = format!("the connection to {} was lost: {reason}; {changed}", self.name);
             return Failure { heals: true, ..Failure::new(Exit::Unreachable, message) };
         };
         let running = self.lock_marks().last().map(|(file, _)| file.clone()).filter(|file| !file.is_empty());
@@ -387,16 +394,22 @@ impl Database {
                     "55P03" => Exit::Locked,
                     _ => Exit::ScriptFailed,
                 };
-                Failure::new(exit, format!("{script} failed; nothing was changed"))
+                Failure::new(exit, format!("{script} failed; {changed}"))
             }
             None if error.code().code() == "55P03" => {
-                Failure::new(Exit::Locked, "a lock was not to be had in time; nothing was changed")
+                Failure::new(Exit::Locked, format!("a lock was not to be had in time; {changed}"))
             }
-            None => Failure::new(Exit::Failure, format!("{} refuses: {}", self.name, error.message())),
+            None => {
+                Failure::new(Exit::Failure, format!("{} refuses: {}; {changed}", self.name, error.message()))
+            }
         };
         failure.place = place;
         if failure.exit == Exit::Locked {
             failure = failure.hint("--lock-timeout 30s waits longer for each lock");
+        }
+        // 57014, and no signal came.
+        if error.code().code() == "57014" && !self.limits.statement_timeout.is_zero() {
+            failure = failure.hint("--statement-timeout 0s lets each statement take as long as it needs");
         }
         failure.server(error)
     }

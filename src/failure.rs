@@ -110,6 +110,11 @@ impl Failure {
         self
     }
 
+    /// Whether a limit of this run struck, which says nothing about what it looked at.
+    pub fn is_limit(&self) -> bool {
+        matches!(self.sqlstate(), Some("55P03" | "57014"))
+    }
+
     /// The SQLSTATE, if the server said something.
     pub fn sqlstate(&self) -> Option<&str> {
         Some(&self.server.as_ref()?.sqlstate)

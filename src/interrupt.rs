@@ -78,6 +78,17 @@ pub enum Changed {
     Something,
 }
 
+impl Changed {
+    /// How a message about an error ends.
+    pub fn words(self) -> &'static str {
+        match self {
+            Changed::Nothing => "nothing was changed",
+            Changed::Unknown => "whether the commit was done is not known",
+            Changed::Something => "what was committed stays",
+        }
+    }
+}
+
 /// What the main thread is doing.
 #[derive(Clone, Default)]
 enum Phase {
@@ -263,8 +274,13 @@ impl Interrupt {
         }
     }
 
-    /// What is to be said if a signal ends the process from here on.
-    pub fn changed(&self, changed: Changed) {
+    /// What the run has changed so far.
+    pub fn changed(&self) -> Changed {
+        self.state().changed
+    }
+
+    /// What is true from here on, also if a signal ends the process.
+    pub fn has_changed(&self, changed: Changed) {
         self.state().changed = changed;
     }
 
@@ -315,15 +331,8 @@ impl Interrupt {
 
 fn interrupted(signal: u8, changed: Changed) -> Failure {
     let name = name(signal);
-    let failure = |message| Failure::new(Exit::Signal(signal), message);
-    match changed {
-        Changed::Nothing => failure(format!("interrupted by {name}; nothing was changed")),
-        Changed::Unknown => {
-            failure(format!("interrupted by {name} during the commit, and whether it was done is not known"))
-                .hint(COMMIT_HINT)
-        }
-        Changed::Something => failure(format!("interrupted by {name}; what was committed stays")),
-    }
+    let failure = Failure::new(Exit::Signal(signal), format!("interrupted by {name}; {}", changed.words()));
+    if matches!(changed, Changed::Unknown) { failure.hint(COMMIT_HINT) } else { failure }
 }
 
 fn name(signal: u8) -> &'static str {

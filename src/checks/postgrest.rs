@@ -86,7 +86,9 @@ pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
 
 /// The check, if the questions could not be asked; what is not the server's word is given back.
 pub fn raised(failure: Failure) -> Result<Check, Failure> {
-    let Some(server) = &failure.server else { return Err(failure) };
+    let Some(server) = failure.server.as_ref().filter(|_| !failure.is_limit()) else {
+        return Err(failure);
+    };
     let message = format!("cannot be looked at: {} ({})", server.message, server.sqlstate);
     Ok(super::check(NAME, PROVES, vec![Finding::new(Severity::Error, "JWT secret", message)]))
 }

@@ -35,7 +35,7 @@ pub fn run(result: &str) -> Check {
 /// The check, if [`SQL`] raised; a failure that is not its own is given back.
 pub fn raised(failure: Failure) -> Result<Check, Failure> {
     let is_its_own = failure.place.as_ref().is_some_and(|place| place.file == FILE);
-    let Some(server) = failure.server.as_ref().filter(|_| is_its_own) else {
+    let Some(server) = failure.server.as_ref().filter(|_| is_its_own && !failure.is_limit()) else {
         return Err(failure);
     };
     let message = match &*server.sqlstate {

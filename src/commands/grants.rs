@@ -16,7 +16,7 @@ pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
         database.check_version()?;
     }
     let parameters = context.parameters(&history)?;
-    let mut message = checks::begin("begin read only;", &parameters);
+    let mut message = checks::begin("begin read only;", &database, &parameters);
     message.push_section("grants", include_str!("../sql/grants.sql"));
     let answers = Sections::new(database.send(&message)?);
 

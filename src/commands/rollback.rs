@@ -145,7 +145,8 @@ fn of_kind(objects: &[Object], kind: &str) -> Vec<String> {
 fn count(database: &mut Database, tables: &[String], report: &mut RollbackReport) -> Result<Rows, Failure> {
     let names = serde_json::Value::from(tables).to_string();
     let answer = database.send(&Message::new(&format!(
-        "{PINNED}{}{}",
+        "{PINNED}{}{}{}",
+        database.limits(),
         settings(&[("transaction_read_only", "on"), ("authmig.tables", &names)]),
         include_str!("../sql/count_rows.sql")
     )))?;

@@ -84,7 +84,8 @@ fn store(
 
 fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
     let message = Message::new(&format!(
-        "{PINNED}{}{}",
+        "{PINNED}{}{}{}",
+        database.limits(),
         settings(&[("transaction_read_only", "on"), ("row_security", "off")]),
         secret::SOURCES
     ));

@@ -123,11 +123,11 @@ impl<'a> Locked<'a> {
         let interrupt = &self.database.interrupt;
         interrupt.check()?;
         self.open = false;
-        interrupt.changed(Changed::Unknown);
+        interrupt.has_changed(Changed::Unknown);
         let client = &mut self.database.client;
         let result = interrupt.running(self.database.cancel.clone(), || client.batch_execute("commit"));
         let Err(error) = result else {
-            interrupt.changed(Changed::Something);
+            interrupt.has_changed(Changed::Something);
             return Ok(());
         };
         let name = &self.database.name;
@@ -138,7 +138,7 @@ impl<'a> Locked<'a> {
             )
             .hint(COMMIT_HINT));
         };
-        interrupt.changed(Changed::Nothing);
+        interrupt.has_changed(Changed::Nothing);
         // What a signal has cancelled was not refused by anybody.
         interrupt.check()?;
         Err(refused_commit(name, error))

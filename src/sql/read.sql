@@ -15,6 +15,7 @@ show server_version_num;
 -- none of our words (42804). Each statement is safe by itself, since names can be given anew
 -- between two.
 set local row_security = off;
+{limits}
 select version, name, applied_on, checksum, sha256, applied_by, authmig_version
   from only authmig.schema_history tablesample system (100);
 select name collate "C", value collate "C" from only authmig.parameter tablesample system (100);

@@ -147,6 +147,50 @@ fn a_deferred_constraint_that_fails_at_the_commit_changes_nothing() {
 }
 
 #[test]
+fn what_only_looks_keeps_the_limits_too() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let looking = [
+        &["status"][..],
+        &["migrate"],
+        &["verify"],
+        &["grants"],
+        &["secret", "status"],
+        &["rollback", "--dry-run"],
+    ];
+    let mut other = db.client();
+    for (table, commands) in [
+        ("authmig.schema_history", &looking[..]),
+        ("auth_private.config", &looking[4..5]),
+        ("auth_private.config", &looking[2..3]),
+        ("auth.refresh_token", &looking[2..3]),
+    ] {
+        other.batch_execute(&format!("begin; lock table {table}")).unwrap();
+        for command in commands {
+            let run = db.authmig(&[command, &["--lock-timeout", "100ms"][..]].concat()).exits(6);
+            assert_eq!(
+                run.stderr,
+                "error: a lock was not to be had in time; nothing was changed\n   \
+                 = canceling statement due to lock timeout (55P03)\n\
+                 hint: --lock-timeout 30s waits longer for each lock\n",
+                "{table} {command:?}"
+            );
+            let limits = ["--lock-timeout", "0s", "--statement-timeout", "100ms"];
+            let run = db.authmig(&[command, &limits[..]].concat()).exits(1);
+            assert!(
+                run.stderr.contains("canceling statement due to statement timeout; nothing was changed")
+                    && run.stderr.ends_with(
+                        "hint: --statement-timeout 0s lets each statement take as long as it needs\n"
+                    ),
+                "{table} {command:?}\n{}",
+                run.stderr
+            );
+        }
+        other.batch_execute("rollback").unwrap();
+    }
+}
+
+#[test]
 fn a_history_that_is_not_utf_8_is_an_error() {
     let db = TestDb::in_encoding("SQL_ASCII");
     db.authmig(&["migrate"]).exits(0);

@@ -42,7 +42,7 @@ fn generate() -> Manifest {
         .unwrap();
         let history = database.history().unwrap();
         let values = parameters::resolve(&std::collections::BTreeMap::new(), &history.parameters).unwrap();
-        let mut message = authmig::checks::begin("begin read only;", &values);
+        let mut message = authmig::checks::begin("begin read only;", &database, &values);
         message.push_section("facts", facts::SQL);
         let mut answers = Sections::new(database.send(&message).unwrap());
         let live = facts::live(answers.take("facts")).unwrap();

@@ -167,7 +167,7 @@ fn who_ends_during_a_commit_does_not_say_that_nothing_was_changed() {
         let run = finish(child).exits(143);
         assert_eq!(
             run.stderr,
-            "error: interrupted by SIGTERM during the commit, and whether it was done is not known\n\
+            "error: interrupted by SIGTERM; whether the commit was done is not known\n\
              hint: `authmig status` tells; running the same command again is safe\n"
         );
         db.sql(
