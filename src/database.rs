@@ -153,11 +153,13 @@ impl Database {
         ])
     }
 
-    /// Refuses a server that is too old. For those who found no ledger; who finds
-    /// one has this checked on the way.
-    pub fn check_version(&mut self) -> Result<(), Failure> {
-        let answer = self.send(&Message::new("select pg_catalog.current_setting('server_version_num');"))?;
-        check_version(answer.first())
+    /// Refuses a server that is too old, and a ledger that has lost its history. For those who
+    /// found no ledger; who finds one has this checked on the way.
+    pub fn check_without_ledger(&mut self) -> Result<(), Failure> {
+        let answer = self.send(&Message::new(include_str!("sql/without_ledger.sql")))?;
+        check_version(answer.first())?;
+        let there = answer.first().and_then(|rows| rows.first()?.get(1)?.as_deref()) == Some("t");
+        if there { Err(no_history()) } else { Ok(()) }
     }
 
     /// Takes the lock of a run that changes something, and does its work under it, in one
@@ -237,7 +239,7 @@ impl Database {
         self.rollback()?;
         if failure.sqlstate() == Some("42601") {
             // An old server does not understand the scripts, so lock.sql did not even start.
-            self.check_version()?;
+            self.check_without_ledger()?;
         }
         match failure.sqlstate() {
             Some("AML01") if !locked => Ok(match self.holder()? {
@@ -485,6 +487,7 @@ fn odd_ledger(failure: Failure) -> Failure {
         message: "the tables in the schema authmig are not the tables that authmig made".to_owned(),
         ..failure
     }
+    .hint("look at what stands there; what is lost comes from a backup of the schema authmig")
 }
 
 /// The errors of `lock.sql` in words.
@@ -507,13 +510,15 @@ fn refusal(failure: Failure) -> Failure {
             format!("there is a {said}, which would run with what authmig writes; nothing was changed"),
         )
         .hint(format!("look at what it does, then: drop {said};")),
-        Some("AMO02") => {
-            Failure::new(Exit::Drift, "there is a schema authmig without a history; nothing was changed")
-                .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")
-        }
+        Some("AMO02") => no_history(),
         _ if is_odd_ledger(&failure) => odd_ledger(failure),
         _ => failure,
     }
+}
+
+fn no_history() -> Failure {
+    Failure::new(Exit::Drift, "there is a schema authmig without a history; nothing was changed")
+        .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")
 }
 
 fn holder(row: &[Option<String>]) -> String {

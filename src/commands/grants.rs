@@ -13,7 +13,7 @@ pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
     let mut database = context.connect()?;
     let history = database.history()?;
     if !history.ledger {
-        database.check_version()?;
+        database.check_without_ledger()?;
     }
     let parameters = context.parameters(&history)?;
     let mut message = checks::begin("begin read only;", &database, &parameters);

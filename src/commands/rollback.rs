@@ -36,7 +36,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     let mut database = context.connect()?;
     let history = database.history()?;
     if !history.ledger {
-        database.check_version()?;
+        database.check_without_ledger()?;
     }
     let mut report = RollbackReport {
         schema: "authmig.rollback/1",

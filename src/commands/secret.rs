@@ -23,6 +23,9 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<SecretReport, Fai
     let mut database = context.connect()?;
     // Nothing else says whose the schema auth_private is.
     let history = database.history()?;
+    if !history.ledger {
+        database.check_without_ledger()?;
+    }
     if !is_installed(&history) {
         return Err(not_installed());
     }
@@ -102,6 +105,6 @@ fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
 }
 
 fn not_installed() -> Failure {
-    Failure::new(Exit::Failure, "there is no auth_private.config to keep a secret in")
+    Failure::new(Exit::Failure, "the history knows of no auth_private.config to keep a secret in")
         .hint("run `authmig migrate` first; with AUTHMIG_JWT_SECRET set, it stores the secret, too")
 }

@@ -45,7 +45,7 @@ fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failur
     let mut database = context.connect()?;
     let history = database.history()?;
     if !history.ledger {
-        database.check_version()?;
+        database.check_without_ledger()?;
     }
     // Another name than that of the database is a mistake here, too.
     context.parameters(&history)?;

@@ -20,7 +20,7 @@ pub(super) fn verify(
 ) -> Result<VerifyReport, Failure> {
     let (history, facts) = database.history_and(&checks::facts())?;
     if !history.ledger {
-        database.check_version()?;
+        database.check_without_ledger()?;
     }
     let parameters = context.parameters(&history)?;
     let mut checks = checks::run(database, context.catalog, &history, &parameters, facts)?;

@@ -26,6 +26,8 @@ declare
     names text;
     excess text;
     logs_in boolean;
+    -- Whether this is an installation, and nothing says so.
+    lost boolean := false;
     found jsonb := '[]';
 begin
     if not super then
@@ -129,7 +131,20 @@ begin
         end if;
     end loop;
 
-    if auth_pending and auth_found then
+    if auth_pending and auth_found and to_regclass('auth_private.config') is not null
+        -- The published table has no such column.
+        and exists (select from pg_attribute as a where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector')
+    then
+        lost := true;
+        if to_regclass('authmig.journal') is not null then
+            select coalesce(min(j.action) <> 'rollback', true) into lost
+              from authmig.journal as j where j.id = (select max(l.id) from authmig.journal as l);
+        end if;
+    end if;
+    if lost then
+        found := found || jsonb_build_array(jsonb_build_array(6, 'authmig is installed here, and the ledger that says so is lost',
+            'restore the schema authmig from a backup; drop nothing, for auth.refresh_token has the sessions'));
+    elsif auth_pending and auth_found then
         for there in
             select n.oid, n.nspname, quote_ident(n.nspname) as name, n.nspowner, n.nspacl, o.rolname, o.rolsuper
               from pg_namespace as n
@@ -187,7 +202,6 @@ begin
               ) as t (name);
             if names is not null then
                 found := found || jsonb_build_array(jsonb_build_array(8, 'schema auth already holds ' || names,
-                    -- The published table has no such column.
                     case when exists (select from pg_attribute as a
                                        where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector')
                          then 'a rollback left it, since something else depends on it: drop that, then: drop table auth.refresh_token;'

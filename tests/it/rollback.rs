@@ -46,6 +46,39 @@ fn what_it_had_to_leave_is_named_by_the_next_migrate() {
 }
 
 #[test]
+fn a_lost_ledger_is_told_from_what_a_rollback_left() {
+    let (db, own) = (TestDb::new(), crate::support::own_roles());
+    let migrate = crate::support::with_options(&["migrate"], &own);
+    db.authmig(&migrate).exits(0);
+    let commands: [&[&str]; 6] =
+        [&["status"], &["verify"], &["rollback", "--yes"], &["grants"], &["secret", "status"], &migrate];
+    db.sql("drop table authmig.schema_history");
+    for command in commands {
+        let run = db.authmig(command).exits(4);
+        assert!(
+            run.stderr.contains("there is a schema authmig without a history"),
+            "{command:?}\n{}",
+            run.stderr
+        );
+    }
+    for lost in ["truncate authmig.parameter, authmig.created", "drop schema authmig cascade"] {
+        let db = TestDb::new();
+        db.authmig(&migrate).exits(0);
+        db.sql(&format!("truncate authmig.schema_history; {lost}"));
+        for command in [&migrate, &crate::support::with_options(&["migrate", "--adopt"], &own)] {
+            let run = db.authmig(command).exits(1);
+            assert!(
+                run.stderr.contains("authmig is installed here, and the ledger that says so is lost")
+                    && run.stderr.contains("restore the schema authmig from a backup; drop nothing"),
+                "{lost}\n{}",
+                run.stderr
+            );
+            assert_eq!(run.stderr.matches("\n  - ").count(), 1, "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_variable_can_keep_it_from_changing_anything() {
     let (db, own) = (TestDb::new().with("AUTHMIG_DRY_RUN", "1"), crate::support::own_roles());
     db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
