@@ -223,6 +223,7 @@ fn severity(object: &Object, property: &str, live: &Live) -> Severity {
         // created a role cannot be kept from joining it.
         "role"
             if property.starts_with("may join ")
+                || property.starts_with("creates ")
                 || others && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
         {
             Severity::Advice
@@ -320,7 +321,7 @@ fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
 fn dependent(object: &Object, live: &Live) -> Finding {
     let of = live.facts.get(object).and_then(|facts| facts.get("of")).map_or("", String::as_str);
     // To look at the sessions can be meant; to look at the secret cannot.
-    let kinds = ["view ", "materialized view ", "function ", "procedure "];
+    let kinds = ["view ", "materialized view ", "function ", "procedure ", "publication relation "];
     let looks = kinds.iter().any(|kind| object.1.starts_with(kind)) && of.starts_with("auth.");
     let severity = if looks && !of.contains("auth_private.") { Severity::Advice } else { Severity::Error };
     Finding {
@@ -343,6 +344,7 @@ fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>) -> S
         _ if property.starts_with("may join ") => {
             format!("may make itself a member of {}", &property["may join ".len()..])
         }
+        _ if property.starts_with("creates ") => format!("may create {}", &property["creates ".len()..]),
         _ if property == "foreign owner" => "belongs to somebody else".to_owned(),
         _ if property == "foreign makers" => "others may create in it".to_owned(),
         _ if property == "exists" => "does not exist".to_owned(),
@@ -387,6 +389,9 @@ fn why(kind: &str, property: &str, wanted: Option<&str>, is: Option<&str>) -> &'
         ("role", "exists") => "requests and grants need it",
         ("role", _) if missing && is.is_some() => "it has them in every request, whatever role that runs as",
         ("role", _) if missing => "PostgREST cannot switch to it",
+        ("role", _) if property.starts_with("creates ") => {
+            "PostgREST makes an endpoint of every function in an exposed schema"
+        }
         ("role", _) if property.starts_with("may join ") => "then it has the rights of that role",
         ("role", _) => "it has the rights of that role, and may become it",
         ("table", "parent") => "who may use the other table may use the rows of this one",

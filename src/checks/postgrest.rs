@@ -2,7 +2,7 @@
 //! tells. Its environment and its files are out of sight.
 
 use crate::failure::Failure;
-use crate::message::Rows;
+use crate::message::{Rows, literal};
 use crate::report::{Check, Finding, SecretSource, Severity};
 
 /// The question; one result set.
@@ -12,7 +12,7 @@ pub(super) const NAME: &str = "postgrest";
 pub(super) const PROVES: &str = "PostgREST can use it: roles, schemas, secret";
 
 /// Settings that [`SQL`] finds only if they are not what the installation needs.
-const TOLD: [(&str, Severity, &str, &str); 4] = [
+const TOLD: [(&str, Severity, &str, &str); 8] = [
     (
         "pgrst.db_anon_role",
         Severity::Error,
@@ -37,6 +37,30 @@ const TOLD: [(&str, Severity, &str, &str); 4] = [
         "the secret does not come from auth_private.postgrest_config",
         "what another function says goes before the environment",
     ),
+    (
+        "pgrst.db_tx_end",
+        Severity::Error,
+        "what a request did may be taken back",
+        "a client keeps the new tokens, and the database forgets that it gave them",
+    ),
+    (
+        "pgrst.db_pre_request",
+        Severity::Advice,
+        "a function runs before each request",
+        "it may become another role, and what it raises stops the request",
+    ),
+    (
+        "role",
+        Severity::Error,
+        "PostgREST begins as another role",
+        "it reads the schema, and what it is told, as that role",
+    ),
+    (
+        "session_replication_role",
+        Severity::Error,
+        "triggers do not run in requests",
+        "neither settings nor foreign keys are checked",
+    ),
 ];
 
 /// The check, from the settings that [`SQL`] found and the sources of the secret.
@@ -56,7 +80,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
             findings.push(Finding {
                 expected: Some("auth among them".to_owned()),
                 why: Some("requests for refresh_tokens and logout are answered with 406".to_owned()),
-                mend: Some(format!("{alter} set pgrst.db_schemas = '{found}, auth';")),
+                mend: Some(format!("{alter} set pgrst.db_schemas = {};", literal(&format!("{found}, auth")))),
                 found: Some(found),
                 ..Finding::new(Severity::Error, "pgrst.db_schemas", "the schema auth is not exposed")
             });

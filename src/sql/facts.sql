@@ -142,13 +142,13 @@ select 'dependent', o.type || ' ' || o.identity, 'of',
        coalesce(w.ev_class, d.objid), 0) as o
  where (d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any (current_setting('authmig.relations')::oid[])
         or d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid = any (current_setting('authmig.types')::oid[]))
-   and d.deptype = 'n' and d.classid <> 'pg_catalog.pg_cast'::regclass
+   and d.classid <> 'pg_catalog.pg_cast'::regclass
    and coalesce(o.schema, '') not in ('auth', 'auth_private', 'authmig')
-   -- What is part of one of our tables is not elsewhere.
-   and not exists (
+   -- What is part of one of our tables is not elsewhere; to be published is.
+   and (d.classid = 'pg_catalog.pg_publication_rel'::regclass or d.deptype = 'n' and not exists (
         select from pg_catalog.pg_depend as own
          where own.classid = d.classid and own.objid = d.objid and own.deptype in ('a', 'i')
-           and own.refclassid = 'pg_catalog.pg_class'::regclass and own.refobjid = any (current_setting('authmig.relations')::oid[]))
+           and own.refclassid = 'pg_catalog.pg_class'::regclass and own.refobjid = any (current_setting('authmig.relations')::oid[])))
  group by o.type, o.identity;
 select case d.classid when 'pg_catalog.pg_class'::regclass then 'table' else 'function' end,
        case d.classid when 'pg_catalog.pg_class'::regclass then d.objid::regclass::text else d.objid::regprocedure::text end,
@@ -214,7 +214,10 @@ select 'role', quote_ident(r.rolname),
        'replication', case when r.rolreplication then 'yes' end,
        'login', case when r.rolcanlogin then 'yes' end,
        'inherit', case when r.rolname = current_setting('authmig.authenticator_role') and r.rolinherit then 'yes' end,
-       'exists', 'yes'
+       'exists', 'yes',
+       'creates schemas', case when has_database_privilege(r.oid, current_database(), 'create') then 'yes' end,
+       'creates in ' || quote_ident(current_setting('authmig.api_schema')),
+            case when has_schema_privilege(r.oid, to_regnamespace(quote_ident(current_setting('authmig.api_schema'))), 'create') then 'yes' end
   from pg_catalog.pg_roles as r
  where r.rolname in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
         current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'));

@@ -12,5 +12,8 @@ select s.name, s.value,
         or s.name = 'pgrst.db_anon_role' and s.value <> current_setting('authmig.anon_role')
         or s.name = 'pgrst.jwt_role_claim_key' and s.value !~ '^[.$]*"?role"?$'
         or s.name = 'pgrst.jwt_secret_is_base64' and lower(s.value) not in ('true', 'yes', 'on', '1')
-        or s.name = 'pgrst.db_pre_config' and s.value <> 'auth_private.postgrest_config')
+        or s.name = 'pgrst.db_pre_config' and s.value <> 'auth_private.postgrest_config'
+        or s.name = 'pgrst.db_tx_end' and s.value <> 'commit'
+        or s.name in ('pgrst.db_pre_request', 'role')
+        or s.name = 'session_replication_role' and s.value <> 'origin')
  order by s.setdatabase desc;

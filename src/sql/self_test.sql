@@ -13,6 +13,7 @@ declare
     modern constant boolean := current_setting('server_version_num')::int4 >= 160000;
     me constant text := current_user;
     prefix text;
+    authenticator text;
     role_name text;
     statement text;
     attempts text[];
@@ -50,9 +51,12 @@ begin
     update auth_private.config set only_row = only_row;
     -- A grace period, so that there is one to try.
     update auth_private.config as c set jwt_secret = secret, grace_seconds = 10
-     returning case when c.cookie_host_prefix then '__Host-' else '' end into prefix;
+     returning case when c.cookie_host_prefix then '__Host-' else '' end, c.authenticator_role into prefix, authenticator;
     if prefix is null then
         raise exception using errcode = 'AMK02', message = 'auth_private.config has no row';
+    end if;
+    if authenticator <> current_setting('authmig.authenticator_role') then
+        raise exception using errcode = 'AMK02', message = format('auth_private.config has %I as the authenticator', authenticator);
     end if;
     started := floor(extract(epoch from clock_timestamp()));
     perform set_config('request.method', 'POST', true), set_config('request.cookies', '{}', true),

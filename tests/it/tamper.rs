@@ -619,6 +619,55 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
 }
 
 #[test]
+fn what_a_role_of_requests_may_create_and_who_is_sent_the_tables_is_told() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    let verify = |code: i32| db.authmig(&["verify", "--skip", "self-test"]).exits(code).stdout;
+    db.sql(&installed.named(&format!("grant create on database {} to {{anon}}", db.name)));
+    assert!(verify(0).contains(&installed.named("advice: role {anon}: may create schemas\n")));
+    db.sql(&installed.named(&format!("revoke create on database {} from {{anon}}", db.name)));
+    db.sql(&installed.named("grant create on schema api to {service}"));
+    assert!(verify(0).contains(&installed.named("advice: role {service}: may create in api\n")));
+    db.sql(&installed.named("revoke create on schema api from {service}"));
+    db.sql("create publication sessions for table auth.refresh_token");
+    let told = verify(0);
+    assert!(told.contains("advice: publication relation auth.refresh_token in publication sessions: is bound to auth.refresh_token"), "{told}");
+    db.sql("drop publication sessions; create publication secrets for table auth_private.config");
+    let told = verify(4);
+    assert!(
+        told.contains("objects: publication relation auth_private.config in publication secrets"),
+        "{told}"
+    );
+    db.sql("drop publication secrets");
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn settings_that_their_trigger_would_not_let_pass_are_found() {
+    let installed = Installed::new();
+    for (change, back, said) in [
+        ("grace_seconds = 999999", "grace_seconds = 10", "grace_seconds must be 0 to 60"),
+        (
+            "authenticator_role = 'mallory'",
+            "authenticator_role = '{authenticator}'",
+            "auth_private.config has mallory as the authenticator",
+        ),
+    ] {
+        let write = |what: &str| {
+            installed.db.sql(&installed.named(&format!(
+                "alter table auth_private.config disable trigger all; update auth_private.config set {what}; \
+                 alter table auth_private.config enable trigger all"
+            )));
+        };
+        write(change);
+        let run = installed.db.authmig(&["verify"]).exits(4);
+        assert!(run.stdout.contains(&format!("self-test: {said}")), "{}", run.stdout);
+        write(back);
+        installed.db.authmig(&["verify", "--strict"]).exits(0);
+    }
+}
+
+#[test]
 fn what_somebody_else_could_change_meanwhile_is_not_run() {
     let (db, own) = (TestDb::new(), own_roles());
     let migrator = crate::support::role(&db, "login createrole");
@@ -791,6 +840,14 @@ fn what_postgrest_is_told_wrongly_is_found() {
         run("pgrst.db_pre_config = 'public.mine'", 0).contains("advice: pgrst.db_pre_config: the secret")
     );
     run("pgrst.db_pre_config = 'auth_private.postgrest_config'", 0);
+    assert!(run("pgrst.db_tx_end = 'commit-allow-override'", 4).contains("may be taken back"));
+    run("pgrst.db_tx_end = 'commit'", 0);
+    assert!(run("pgrst.db_pre_request = 'public.mine'", 0).contains("a function runs before each request"));
+    assert!(run(&installed.named("role = '{service}'"), 4).contains("PostgREST begins as another role"));
+    assert!(run("session_replication_role = 'replica'", 4).contains("triggers do not run in requests"));
+    // What somebody pastes does what it says and no more.
+    let injected = run("pgrst.db_schemas = 'x''; select 1/0; --'", 4);
+    assert!(injected.contains(" set pgrst.db_schemas = 'x''; select 1/0; --, auth';"), "{injected}");
     db.sql("update auth_private.config set jwt_secret = null");
     assert!(run("pgrst.jwt_secret = 'AAAA'", 4).contains("the JWT secret cannot be used"));
     let advice = db.authmig(&["verify", "--only", "postgrest"]).exits(0).stdout;
