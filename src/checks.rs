@@ -143,7 +143,7 @@ pub fn run(
     let applied: Vec<_> =
         history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect();
     let scope = Scope::new(catalog, &applied);
-    let mut checks = vec![history::run(catalog, history)];
+    let mut checks = vec![history::run(catalog, history, parameters)];
 
     let known = |(name, value): &(&'static str, String)| history.parameters.get(*name) == Some(value);
     if scope.described.is_some() && !parameters.iter().all(known) {

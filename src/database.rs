@@ -409,6 +409,17 @@ impl Database {
         if failure.exit == Exit::Locked {
             failure = failure.hint("--lock-timeout 30s waits longer for each lock");
         }
+        if failure.place.is_none() {
+            match error.code().code() {
+                "42501" => {
+                    failure = failure.hint("authmig runs as the role that migrated, or as a superuser")
+                }
+                "42P01" if error.message().contains("authmig.") => {
+                    failure = failure.hint("`authmig verify` says what is lost, and how it is made again");
+                }
+                _ => {}
+            }
+        }
         // 57014, and no signal came.
         if error.code().code() == "57014" && !self.limits.statement_timeout.is_zero() {
             failure = failure.hint("--statement-timeout 0s lets each statement take as long as it needs");

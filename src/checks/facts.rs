@@ -157,11 +157,16 @@ const CODE: [&str; 8] =
 
 fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool) -> Vec<Finding> {
     // In the order in which they can be mended: what the others stand in comes first.
+    let makes_triggers = |object: &Object| {
+        let definition = expected.get(object).and_then(|facts| facts.get("definition"));
+        definition.is_some_and(|definition| definition.contains("\n RETURNS trigger\n"))
+    };
     let rank = |object: &Object| match &*object.0 {
         "role" => 0,
         "schema" => 1,
-        "table" => 2,
-        _ => 3,
+        "function" if makes_triggers(object) => 2,
+        "table" => 3,
+        _ => 4,
     };
     let everything: BTreeSet<(i32, &Object)> =
         expected.keys().chain(live.facts.keys()).map(|object| (rank(object), object)).collect();

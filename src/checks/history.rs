@@ -2,12 +2,14 @@
 
 use crate::catalog::Catalog;
 use crate::history::History;
+use crate::message::literal;
+use crate::parameters::Values;
 use crate::plan::{self, State};
 use crate::report::{Check, Finding, Severity};
 
-/// Compares the history with the catalog.
-pub fn run(catalog: &Catalog, history: &History) -> Check {
-    let findings = plan::entries(catalog, history)
+/// Compares the history with the catalog, and looks for the names of the installation.
+pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
+    let mut findings: Vec<_> = plan::entries(catalog, history)
         .iter()
         .filter(|entry| entry.state != State::Applied)
         .map(|entry| {
@@ -23,5 +25,15 @@ pub fn run(catalog: &Catalog, history: &History) -> Check {
             Finding { hint: Some(hint.to_owned()), ..Finding::new(Severity::Error, label, message) }
         })
         .collect();
+    let is_lost = |name: &str| !history.applied.is_empty() && !history.parameters.contains_key(name);
+    findings.extend(parameters.iter().filter(|(name, _)| is_lost(name)).map(|(name, value)| Finding {
+        why: Some("what the next migration is told is taken for it".to_owned()),
+        mend: Some(format!(
+            "insert into authmig.parameter (name, value) values ({}, {}); -- or how it was called",
+            literal(name),
+            literal(value)
+        )),
+        ..Finding::new(Severity::Error, "authmig.parameter", format!("has no {name}"))
+    }));
     super::check("history", "every script of this binary is applied, and no other", findings)
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process;
 
 use super::{Context, migrate, verify};
@@ -61,11 +62,16 @@ pub fn hand_over(args: &InstallArgs, interrupt: &Interrupt) -> Failure {
     }
     // Handlers and mask are the default ones in the new program.
     let error = command.exec();
-    let exit = match error.kind() {
-        io::ErrorKind::NotFound => Exit::NotFound,
-        _ => Exit::NotExecutable,
+    let (exit, reason) = match error.kind() {
+        io::ErrorKind::NotFound if program.is_empty() => (Exit::NotFound, "it has no name".to_owned()),
+        io::ErrorKind::NotFound if Path::new(program).exists() => {
+            (Exit::NotFound, "the program that its first line names is missing".to_owned())
+        }
+        io::ErrorKind::NotFound => (Exit::NotFound, error.to_string()),
+        _ => (Exit::NotExecutable, error.to_string()),
     };
-    Failure::new(exit, format!("{name} cannot be run: {error}; the migrations are applied"))
+    let name = if program.is_empty() { "the command".into() } else { name };
+    Failure::new(exit, format!("{name} cannot be run: {reason}; the migrations are applied"))
 }
 
 /// Whether this variable is meant for authmig, or may hold the password with which it

@@ -1,6 +1,7 @@
 //! `authmig install -- CMD`: an entrypoint with a real process behind it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -107,6 +108,14 @@ fn a_command_that_cannot_be_run_is_126_or_127_as_in_a_shell() {
     let run = db.authmig(&["install", "--", file.path().to_str().unwrap()]).exits(126);
     assert!(last(&run).contains("Permission denied"), "{}", run.stderr);
     db.authmig(&["install", "--", "/"]).exits(126);
+    let run = db.authmig(&["install", "--", ""]).exits(127);
+    assert_eq!(last(&run), "error: the command cannot be run: it has no name; the migrations are applied");
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("script");
+    std::fs::write(&script, "#!/no/such/shell\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run = db.authmig(&["install", "--", script.to_str().unwrap()]).exits(127);
+    assert!(last(&run).contains("the program that its first line names is missing"), "{}", run.stderr);
 }
 
 #[test]

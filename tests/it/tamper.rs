@@ -720,6 +720,19 @@ fn a_check_that_was_named_and_cannot_be_made_fails() {
 }
 
 #[test]
+fn a_lost_name_of_the_installation_is_found() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    db.sql("delete from authmig.parameter where name = 'anon_role'");
+    let anon = installed.own.iter().find(|option| option.starts_with("--anon-role=")).unwrap();
+    let report = db.authmig(&["verify", anon, "--only", "history", "--format", "json"]).exits(4).json();
+    let finding = &report["checks"][0]["findings"][0];
+    assert_eq!(finding["message"], "has no anon_role");
+    db.sql(finding["mend"].as_str().unwrap());
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
 fn an_edited_history_row_is_found() {
     let Installed { db, .. } = Installed::new();
     db.sql("update authmig.schema_history set sha256 = repeat('0', 64) where version = 2");
@@ -766,22 +779,25 @@ fn a_missing_row_of_settings_is_found() {
 fn a_lost_table_of_settings_is_found_and_mended_but_for_what_was_in_it() {
     let installed = Installed::new();
     let db = &installed.db;
-    // It takes the functions with it that have its row for an argument.
-    db.sql("drop table auth_private.config cascade");
-    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
-    let of_check = |report: &serde_json::Value, name: &str, key: &str| -> Vec<String> {
-        let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap();
-        let findings = check["findings"].as_array().unwrap();
-        findings.iter().filter_map(|finding| Some(finding[key].as_str()?.to_owned())).collect()
-    };
-    let subjects = of_check(&report, "objects", "subject");
-    assert!(subjects.contains(&"table auth_private.config".to_owned()), "{subjects:?}");
-    for mend in of_check(&report, "objects", "mend") {
-        db.sql(&mend);
+    // A table takes the functions with it that have its row for an argument.
+    for lost in ["table auth_private.config", "schema auth_private"] {
+        db.sql(&format!("drop {lost} cascade"));
+        let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+        let of_check = |report: &serde_json::Value, name: &str, key: &str| -> Vec<String> {
+            let check =
+                report["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap();
+            let findings = check["findings"].as_array().unwrap();
+            findings.iter().filter_map(|finding| Some(finding[key].as_str()?.to_owned())).collect()
+        };
+        let subjects = of_check(&report, "objects", "subject");
+        assert!(subjects.contains(&lost.to_owned()), "{subjects:?}");
+        for mend in of_check(&report, "objects", "mend") {
+            db.sql(&mend);
+        }
+        // The table is there, and empty. What it says of that is a statement, too.
+        let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+        db.sql(&of_check(&report, "scripts", "hint")[0]);
     }
-    // The table is there, and empty. What it says of that is a statement, too.
-    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
-    db.sql(&of_check(&report, "scripts", "hint")[0]);
     // The secret was in the rows, and is lost.
     let run = db.authmig(&["verify"]).exits(0);
     assert!(run.stdout.contains("JWT secret: none is set"), "{}", run.stdout);
