@@ -1,8 +1,9 @@
 //! Finds what a migration script must not contain: transaction control, session
-//! settings, psql commands, `copy` from the client.
+//! settings and whatever else stays in the session, psql commands, `copy` from the client.
 //!
 //! authmig runs every pending script in one transaction of its own (a `commit`
-//! inside would end it half-way), and leaves no trace in the session. The scanner
+//! inside would end it half-way), and leaves no trace in the session, which behind a
+//! pooler goes on with somebody else. What functions do is for review. The scanner
 //! follows PostgreSQL's lexical rules for quotes, dollar quotes, comments and
 //! `begin atomic` bodies, so a word inside any of them counts for nothing.
 //! Source: PostgreSQL manual, "Lexical Structure".
@@ -62,6 +63,9 @@ struct Token<'a> {
     text: &'a str,
 }
 
+/// What makes a table temporary, in front of its name or as its schema.
+const TEMPORARY: [&str; 3] = ["temp", "temporary", "pg_temp"];
+
 /// What is remembered of the statement that is being read.
 #[derive(Default)]
 struct Statement<'a> {
@@ -112,6 +116,14 @@ impl<'a> Statement<'a> {
         (1..self.words.len()).any(|index| self.word_is(index - 1, first) && self.word_is(index, second))
     }
 
+    /// Is this `create … temporary …`, or is the name one in `pg_temp`?
+    fn creates_temporary(&self) -> bool {
+        let is = |text: &str, words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+        let kind = self.words[1..].iter().find(|word| !is(word, &["or", "replace", "local", "global"]));
+        let mut names = self.words.iter().take_while(|word| !word.is_empty());
+        kind.is_some_and(|kind| is(kind, &TEMPORARY)) || names.any(|word| is(word, &["pg_temp"]))
+    }
+
     fn finding(&self) -> Option<Finding> {
         let first = self.words.first()?.to_ascii_lowercase();
         let what = match &*first {
@@ -131,8 +143,21 @@ impl<'a> Statement<'a> {
             "set" if self.word_is(1, "local") => {
                 "set local role would hold for the scripts behind it, too".to_owned()
             }
-            "set" | "reset" | "discard" => {
+            "set" | "reset" => {
                 format!("{first} outlives the transaction; write the names in full, or use set local")
+            }
+            "prepare" | "deallocate" | "listen" | "unlisten" | "load" | "discard" => {
+                format!("{first} changes the session, and that outlives the transaction")
+            }
+            "declare" if self.contains("with", "hold") => {
+                "a cursor with hold outlives the transaction; leave that out".to_owned()
+            }
+            "create" if self.creates_temporary() && !self.contains("commit", "drop") => {
+                "what is temporary outlives the transaction, but for a table on commit drop".to_owned()
+            }
+            "select" | "with" if TEMPORARY.iter().any(|word| self.contains("into", word)) => {
+                "a temporary table outlives the transaction; use create temporary table … on commit drop"
+                    .to_owned()
             }
             "copy" if self.contains("from", "stdin") || self.contains("to", "stdout") => {
                 "copy with the client is not possible here; use insert".to_owned()
@@ -366,12 +391,60 @@ mod tests {
             "SET TIME ZONE 'UTC';",
             "reset all;",
             "reset role;",
-            "discard all;",
         ] {
-            refused(sql, sql, "outlives");
+            refused(sql, sql, "outlives the transaction; write");
         }
         refused("set local role x;", "set", "set local role");
         refused("set local session authorization x;", "set", "set local role");
+    }
+
+    #[test]
+    fn what_stays_in_the_session_is_refused() {
+        for sql in [
+            "prepare p as select 1;",
+            "deallocate all;",
+            "LISTEN news;",
+            "unlisten *;",
+            "load 'auto_explain';",
+            "discard all;",
+        ] {
+            refused(sql, sql, "changes the session");
+        }
+        refused("declare c cursor with hold for select 1;", "declare", "with hold");
+        refused("declare c no scroll cursor\n  WITH /* */ HOLD for select 1", "declare", "with hold");
+        for sql in [
+            "create temp table a (b int);",
+            "create temporary table if not exists a as select 1;",
+            "CREATE GLOBAL TEMP TABLE a (b int) on commit delete rows",
+            "create local temporary table a (b int)",
+            "create temp sequence a",
+            "create or replace temporary view a as select 1",
+            "create temporary recursive view a (b) as select 1",
+            "create table pg_temp.a (b int)",
+            "create or replace function pg_temp.f() returns int language sql return 1",
+        ] {
+            refused(sql, sql, "what is temporary");
+        }
+        refused("select 1 as b into temp a;", "select", "a temporary table");
+        refused("with b as (select 1) select * INTO TEMPORARY TABLE a from b;", "with", "a temporary table");
+        refused("select 1 into pg_temp.a", "select", "a temporary table");
+    }
+
+    #[test]
+    fn what_ends_with_the_transaction_is_let_pass() {
+        for sql in [
+            "declare c cursor for select 1; fetch c; close c;",
+            "declare c cursor without hold for select 1",
+            "create temp table a (b int) on commit drop;",
+            "create temporary table a on commit drop as select 1",
+            "create table pg_temp.a (b int) on commit drop",
+            "create table public.temp (temporary int); insert into public.temp select 1;",
+            "create schema temp; create role temporary;",
+            "create function f() returns int language sql set search_path = pg_catalog, pg_temp return 1;",
+            "notify news; execute 'x'; lock table public.t;",
+        ] {
+            assert_eq!(first_finding(sql), None, "{sql}");
+        }
     }
 
     #[test]
@@ -418,7 +491,6 @@ mod tests {
             "select $1, a$b from t;",
             "copy t to '/x';",
             "select 1 as \"set\"; ;;",
-            "prepare p as select 1;",
             "grant set on parameter x to y;",
             "select 'ü', 'é'; select \"日本\" from 日本;",
         ] {

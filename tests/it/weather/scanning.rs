@@ -1,5 +1,5 @@
 //! The scanner against the server's own lexer: what it lets pass cannot end the
-//! transaction or outlive it, and what is only text or comment is let pass.
+//! transaction or outlive it in the session, and what is only text or comment is let pass.
 
 use std::cell::RefCell;
 
@@ -28,11 +28,26 @@ impl Judge {
         })
     }
 
-    /// Whether the script ran, and whether the transaction is still the one it ran in, and
-    /// nothing is left of it when that is rolled back.
+    /// What can stay in a session: settings, prepared statements, cursors, channels, and what
+    /// is temporary.
+    fn session(&mut self) -> Option<String> {
+        self.one(
+            "select concat_ws('; ',
+                 (select string_agg(name || '=' || setting, ', ' order by name) from pg_settings where source = 'session'),
+                 current_setting('role'), current_setting('x.y', true),
+                 (select string_agg(name, ', ') from pg_prepared_statements),
+                 (select string_agg(name, ', ') from pg_cursors),
+                 (select string_agg(name, ', ') from pg_listening_channels() as l (name)),
+                 (select string_agg(relname, ', ') from pg_class where relnamespace = pg_my_temp_schema()),
+                 (select string_agg(proname, ', ') from pg_proc where pronamespace = pg_my_temp_schema()))",
+        )
+    }
+
+    /// Whether the script ran, and whether the transaction is still the one it ran in; and
+    /// if so, that nothing is left of it when that is rolled back, and nothing in the
+    /// session when it is committed.
     fn run(&mut self, script: &str) -> (bool, bool) {
-        let settings = "select concat_ws(' ', current_setting('search_path'), current_setting('role'))";
-        let before = self.one(settings);
+        let before = self.session();
         let mine = self.one("begin; insert into marker values (1); select txid_current()").unwrap();
         let done = self.0.simple_query(script);
         let ran = done.is_ok();
@@ -45,8 +60,15 @@ impl Judge {
         };
         self.0.batch_execute("rollback").unwrap();
         let nothing = self.one("select count(*) from marker").as_deref() == Some("0");
-        let clean = self.one(settings) == before;
-        self.0.batch_execute("truncate marker; reset all; reset role").unwrap();
+        let mut clean = self.session() == before;
+        if ran && same && nothing && clean {
+            self.0.batch_execute("begin").unwrap();
+            self.0.simple_query(script).unwrap();
+            self.0.batch_execute("commit").unwrap();
+            clean = self.session() == before;
+        }
+        self.0.batch_execute("discard all").unwrap();
+        self.0.batch_execute("truncate marker; drop function if exists f()").unwrap();
         (ran, same && nothing && clean)
     }
 }
@@ -105,7 +127,7 @@ fn statement() -> impl Strategy<Value = String> {
         (gap(), string(), gap(), name).prop_map(|(a, text, b, name)| format!("select{a}{text}{b}as {name}")),
         (gap(), gap()).prop_map(|(a, b)| format!("do{a}$x$ begin perform 1; end $x${b}")),
         (gap(), gap(), string()).prop_map(|(a, b, text)| format!(
-            "create or replace function pg_temp.f() returns text language sql{a}begin atomic{b}select case when true then {text}::text end; end"
+            "create or replace function f() returns text language sql{a}begin atomic{b}select case when true then {text}::text end; end"
         )),
         (gap(), string()).prop_map(|(a, text)| format!("set local{a}authmig.x = {}", if text.starts_with('\'') { text } else { "'; commit'".to_owned() })),
         Just("set constraints all deferred".to_owned()),
@@ -191,6 +213,17 @@ fn whatever_is_let_pass_cannot_end_the_transaction() {
         "set role pg_monitor",
         "set session x.y = 1",
         "reset all",
+        "prepare p as select 1",
+        "listen l",
+        "load 'auto_explain'",
+        "discard plans",
+        "declare c cursor with hold for select 1",
+        "declare c cursor for select 1",
+        "create temp table v as select 1",
+        "create local temporary table v on commit drop as select 1",
+        "create or replace temporary view v as select 1",
+        "create table pg_temp.v as select 1",
+        "select 1 as a into temporary v",
         "1",
         "e",
         "U&",
