@@ -1,6 +1,7 @@
 //! The README is true: its console blocks, its table of exit codes, its help.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use authmig::report::Exit;
 use clap::CommandFactory as _;
@@ -23,6 +24,33 @@ fn the_console_blocks_show_what_the_commands_print() {
 #[test]
 fn the_console_blocks_of_the_operators_guide_do_so_too() {
     shows_what_is_printed(OPERATIONS);
+}
+
+#[test]
+fn the_rust_that_is_asked_for_is_no_older_than_what_the_locked_packages_ask_for() {
+    let declared = env!("CARGO_PKG_RUST_VERSION");
+    assert!(README.contains(&format!("With Rust {declared} or newer installed")), "{declared}");
+    // Of this machine's target only: the packages of others need not have been downloaded.
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let rustc = String::from_utf8(rustc.stdout).unwrap();
+    let target = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--offline", "--format-version=1", "--filter-platform", target])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let numbers = |version: &str| -> Vec<u32> {
+        version.split('.').take(2).map(|part| part.parse().unwrap()).collect()
+    };
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.iter().any(|package| package["name"] == "refinery"));
+    for package in packages {
+        if let Some(wanted) = package["rust_version"].as_str() {
+            assert!(numbers(wanted) <= numbers(declared), "{} asks for {wanted}", package["name"]);
+        }
+    }
 }
 
 /// Runs the console blocks of a page from top to bottom, on one database.
