@@ -21,13 +21,20 @@ fn commit() -> Option<String> {
     if std::env::var("PROFILE").ok()? != "release" || !Path::new(".git").exists() {
         return None;
     }
+    // With these it may be dirty, or no longer. A change elsewhere does not go into the binary.
+    for path in ["src", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={path}");
+    }
     for file in ["HEAD", "logs/HEAD", "index"] {
         let path = git(&["rev-parse", "--git-path", file])?;
         if Path::new(&path).exists() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    git(&["describe", "--always", "--exclude=*", "--abbrev=12", "--dirty"])
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    // `describe --dirty` would write the index, and have cargo build once more for that.
+    let changes = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])?;
+    Some(if changes.is_empty() { commit } else { commit + "-dirty" })
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
