@@ -64,6 +64,61 @@ fn a_variable_that_cannot_be_followed_makes_no_private_server() {
 }
 
 #[test]
+fn it_goes_nowhere_without_an_option_that_cannot_be_handed_on() {
+    let db = TestDb::new();
+    let ask_with = |options: &str| ask(&[("DATABASE_URL", &format!("{}?{options}", db.url()))]);
+    for options in ["sslmode=disable", "application_name=a%20b&connect_timeout=5&", "options=-c%20geqo%3Doff"]
+    {
+        assert_eq!(ask_with(options).exits(0).stdout, format!("{}\n", db.name), "{options}");
+    }
+    // The server has no TLS.
+    for options in ["sslmode=require", "ssl=true"] {
+        let run = ask_with(options).exits(2);
+        assert!(run.stderr.contains("server does not support SSL, but SSL was required"), "{}", run.stderr);
+    }
+    let unknown = "has an option that psql does not know, or takes from no variable";
+    for (options, wrong) in [
+        ("sslmod=require", unknown),
+        ("pgbouncer=true", unknown),
+        ("tcp_user_timeout=5", unknown),
+        ("ssl=false", "has ssl with another value than true"),
+        ("SSLMODE=require", "has something behind its ? that is no option"),
+        ("sslmode", "has something behind its ? that is no option"),
+        ("sslmode=disable&&", "has something behind its ? that is no option"),
+        ("sslmode=a=b", "has something behind its ? that is no option"),
+    ] {
+        let run = ask_with(options).exits(1);
+        assert_eq!(run.stderr, format!("bin/postgres: DATABASE_URL {wrong}\n"), "{options}");
+    }
+}
+
+#[test]
+fn it_hands_on_every_option_that_has_a_variable() {
+    let script = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("bin/postgres")).unwrap();
+    let handed_on = script.split("with_variable='").nth(1).unwrap().split('\'').next().unwrap();
+    let handed_on: BTreeSet<_> = handed_on.split_whitespace().collect();
+    let page = include_str!("../../docs/operations.md");
+    let table = page.split("\n### Parameter by parameter\n").nth(1).unwrap().split("\n### ").next().unwrap();
+    let column = |number: usize| {
+        let rows = table.lines().filter(|line| line.starts_with("| "));
+        rows.filter_map(move |row| row.split('|').nth(number))
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+    };
+    let variables: BTreeSet<_> = column(2).map(|name| name.replace('_', "")).collect();
+    let with_variable: BTreeSet<_> = column(1)
+        .filter(|parameter| {
+            let name = match *parameter {
+                "dbname" => "database",
+                "application_name" => "appname",
+                name => name,
+            };
+            variables.contains(&format!("PG{}", name.replace('_', "").to_uppercase()))
+        })
+        .collect();
+    assert_eq!(handed_on, with_variable);
+}
+
+#[test]
 fn every_command_of_authmig_is_one_of_its_words() {
     let script = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("bin/postgres")).unwrap();
     let words = script.lines().find_map(|line| line.strip_suffix(") run_authmig \"$@\" ;;")).unwrap();
