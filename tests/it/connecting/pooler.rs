@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use postgres::{Client, NoTls, SimpleQueryMessage};
+
 use crate::support::server::{as_server, free_port};
 use crate::support::tools::missing;
-use crate::support::{TestDb, finish, setting};
+use crate::support::{LEFT_IN_SESSION, TestDb, finish, setting};
 
 /// A PgBouncer that is gone when the test is over.
 struct Pooler {
@@ -83,10 +85,27 @@ fn every_command_works_behind_pgbouncer() {
             run(&["rollback", "--dry-run"], 0);
             run(&["rollback", "--all", "--yes", "--discard-data"], 0);
         }
-        // Nothing of ours stays in the sessions of the pool.
-        let held = "select count(*) from pg_locks where locktype = 'advisory' and objid = 7170407 \
-             and database = (select oid from pg_database where datname = current_database())";
-        assert_eq!(db.ask(held), "0");
+        // Nothing of ours stays in the sessions of the pool: a transaction in each, all at once.
+        let sessions = db.ask(
+            "select string_agg(pid::text, ' ') from pg_stat_activity \
+              where datname = current_database() and pid <> pg_backend_pid()",
+        );
+        let mut sessions: Vec<_> = sessions.split(' ').map(str::to_owned).collect();
+        let mut clients: Vec<_> = sessions.iter().map(|_| Client::connect(&url, NoTls).unwrap()).collect();
+        let mut seen: Vec<_> = clients
+            .iter_mut()
+            .map(|client| {
+                let mut ask = |sql: &str| match &client.simple_query(sql).unwrap()[..] {
+                    [.., SimpleQueryMessage::Row(row), _] => row.get(0).unwrap().to_owned(),
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(ask(&format!("begin; {LEFT_IN_SESSION}")), "", "{mode}");
+                ask("select pg_backend_pid()")
+            })
+            .collect();
+        sessions.sort();
+        seen.sort();
+        assert_eq!(seen, sessions, "{mode}");
     }
 }
 

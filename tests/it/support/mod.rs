@@ -26,6 +26,20 @@ pub(crate) const JWT_SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8
 /// And that of those that need another.
 pub(crate) const OTHER_JWT_SECRET: &str = "//////////////////////////////////////////8=";
 
+/// Asks for all that can stay in a session: settings, prepared statements, cursors, channels,
+/// locks, and what is temporary. Drivers and poolers make the three settings that are left out.
+pub(crate) const LEFT_IN_SESSION: &str = "select concat_ws('; ',
+     (select string_agg(name || '=' || setting, ', ' order by name) from pg_settings
+       where source = 'session' and setting is distinct from reset_val
+         and name not in ('application_name', 'client_encoding', 'DateStyle')),
+     nullif(current_setting('role'), 'none'), nullif(current_setting('x.y', true), ''),
+     (select string_agg(name, ', ') from pg_prepared_statements),
+     (select string_agg(name, ', ') from pg_cursors),
+     (select string_agg(name, ', ') from pg_listening_channels() as l (name)),
+     (select string_agg(locktype || ' ' || mode, ', ') from pg_locks where pid = pg_backend_pid() and locktype = 'advisory'),
+     (select string_agg(relname, ', ') from pg_class where relnamespace = pg_my_temp_schema()),
+     (select string_agg(proname, ', ') from pg_proc where pronamespace = pg_my_temp_schema()))";
+
 /// The environment that `bin/test` prepares.
 pub(crate) fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with bin/test"))

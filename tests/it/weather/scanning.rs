@@ -10,7 +10,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::{Tally, often};
-use crate::support::TestDb;
+use crate::support::{LEFT_IN_SESSION, TestDb};
 
 /// Runs a script as authmig would, and says what became of the transaction.
 struct Judge(Client);
@@ -28,19 +28,8 @@ impl Judge {
         })
     }
 
-    /// What can stay in a session: settings, prepared statements, cursors, channels, and what
-    /// is temporary.
     fn session(&mut self) -> Option<String> {
-        self.one(
-            "select concat_ws('; ',
-                 (select string_agg(name || '=' || setting, ', ' order by name) from pg_settings where source = 'session'),
-                 current_setting('role'), current_setting('x.y', true),
-                 (select string_agg(name, ', ') from pg_prepared_statements),
-                 (select string_agg(name, ', ') from pg_cursors),
-                 (select string_agg(name, ', ') from pg_listening_channels() as l (name)),
-                 (select string_agg(relname, ', ') from pg_class where relnamespace = pg_my_temp_schema()),
-                 (select string_agg(proname, ', ') from pg_proc where pronamespace = pg_my_temp_schema()))",
-        )
+        self.one(LEFT_IN_SESSION)
     }
 
     /// Whether the script ran, and whether the transaction is still the one it ran in; and
