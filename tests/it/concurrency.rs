@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::proxy::Proxy;
-use crate::support::{Files, TestDb, finish};
+use crate::support::{TestDb, finish, first_line, unique};
 
 #[test]
 fn of_twenty_starts_on_an_empty_database_one_applies_and_all_succeed() {
@@ -42,28 +42,30 @@ fn two_hundred_starts_on_a_migrated_database_take_no_lock() {
 #[test]
 fn a_second_run_says_who_holds_the_lock_waits_and_finds_nothing_to_do() {
     let db = TestDb::new();
-    let slow = Files::tables(1..=2).append("02-t2.up.sql", "select pg_sleep(1);");
-    std::thread::scope(|scope| {
-        let first = scope.spawn(|| db.authmig_with(&slow, &["migrate"]));
-        while db.ask(
-            "select count(*) from pg_locks where locktype = 'advisory' and objid = 7170407 \
-                      and database = (select oid from pg_database where datname = current_database())",
-        ) == "0"
-        {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let second = db.authmig_with(&slow, &["migrate"]).exits(0);
-        assert!(second.stdout.ends_with("nothing to do: 2 migrations applied\n"), "{}", second.stdout);
-        assert!(
-            second.stderr.starts_with("waiting: another authmig holds the lock: process "),
-            "{}",
-            second.stderr
-        );
-        assert!(second.stderr.contains("of postgres from 127.0.0.1 (authmig), since 2"), "{}", second.stderr);
-        assert!(second.stderr.contains(", since 2"), "{}", second.stderr);
-        assert_eq!(second.stderr.lines().count(), 1, "{}", second.stderr);
-        first.join().unwrap().exits(0);
-    });
+    // The first one waits under its lock for whoever is about to create this role.
+    let blocked = unique("blocked");
+    let mut other = db.client();
+    other.batch_execute(&format!("begin; create role {blocked}")).unwrap();
+    let arguments = ["migrate", "--lock-timeout", "0s", "--owner-role", &blocked];
+    let first = db.command(&arguments).spawn().unwrap();
+    let waits = "select string_agg(pid::text, ',') from pg_stat_activity where datname = current_database() \
+         and application_name = 'authmig' and wait_event_type = 'Lock'";
+    let mut holder = String::new();
+    while holder.is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+        holder = db.ask(waits);
+    }
+    let mut second = db.command(&arguments).spawn().unwrap();
+    let line = first_line(&mut second);
+    let says = format!(
+        "waiting: another authmig holds the lock: process {holder} of postgres from 127.0.0.1 (authmig), since 2"
+    );
+    assert!(line.starts_with(&says), "{line}");
+    other.batch_execute("rollback").unwrap();
+    finish(first).exits(0);
+    let second = finish(second).exits(0);
+    assert_eq!(second.stderr, "");
+    assert!(second.stdout.ends_with("nothing to do: 5 migrations applied\n"), "{}", second.stdout);
     assert_eq!(db.ask("select count(*) from authmig.journal"), "1");
 }
 

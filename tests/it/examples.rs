@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::server::{Server, free_port};
 use crate::support::tools::tool;
-use crate::support::{Run, TestDb, finish, role, setting};
+use crate::support::{Run, TestDb, finish, first_line, role, setting};
 
 fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
@@ -261,8 +261,7 @@ fn a_role_with_the_grants_of_the_read_me_can_wait_and_nothing_more() {
     let (name, port) = (&db.name, db.port());
     let url = format!("postgres://{reader}@127.0.0.1:{port}/{name}");
     let mut waiting = db.command(&["status", "--wait", "1m", "--database-url", &url]).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(waiting.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let line = first_line(&mut waiting);
     assert!(line.contains("pending"), "{line}");
     let read_me = text("kubernetes/README.md");
     let block = read_me.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();

@@ -2,14 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use snapbox::{assert_data_eq, str};
 
 use crate::support::server::{Server, free_port};
 use crate::support::tools::tool;
-use crate::support::{Run, TestDb, finish, unique};
+use crate::support::{Run, TestDb, finish, first_line, unique};
 
 /// A database with everything applied, so that a run has little to do.
 fn ready() -> TestDb {
@@ -25,13 +25,6 @@ fn shell(script: &str) -> [&str; 5] {
 
 fn kill(signal: &str, pid: u32) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
-}
-
-/// The first line that the process says on standard error.
-fn first_line(child: &mut Child) -> String {
-    let mut line = String::new();
-    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    line
 }
 
 /// A port at which nobody listens.

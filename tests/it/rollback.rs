@@ -2,6 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
+use crate::support::tools::tool;
 use crate::support::{Files, TestDb};
 
 #[test]
@@ -212,12 +213,13 @@ fn a_changed_script_is_not_reverted() {
 
 #[test]
 fn on_a_terminal_it_asks() {
-    // `script` gives the process a terminal.
+    // It gives the process a terminal.
+    let Some(script) = tool("script") else { return };
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
     for (answer, code, history) in [("n", 7, &[1, 2, 3, 4, 5][..]), ("y", 0, &[1, 2, 3, 4][..])] {
         let binary = env!("CARGO_BIN_EXE_authmig");
-        let mut command = std::process::Command::new("script");
+        let mut command = std::process::Command::new(&script);
         command
             .args(["-qec", &format!("{binary} rollback"), "/dev/null"])
             .env("DATABASE_URL", db.url())

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{TestDb, finish, role, unique};
+use crate::support::{TestDb, finish, first_line, role, unique};
 
 /// Waits until some session of this database waits for a lock of this type.
 fn until_blocked(db: &TestDb) {
@@ -69,9 +69,7 @@ fn a_signal_ends_the_wait_for_the_lock() {
     let mut other = db.client();
     other.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
     let mut child = db.command(&["migrate"]).spawn().unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line)
-        .unwrap();
+    let line = first_line(&mut child);
     assert!(line.starts_with("waiting: another authmig"), "{line}");
     kill("-TERM", child.id());
     finish(child).exits(143);
@@ -82,10 +80,7 @@ fn a_signal_ends_status_wait() {
     let db = TestDb::new();
     let _ = role(&db, "");
     let mut child = db.command(&["status", "--wait", "60s"]).spawn().unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line)
-        .unwrap();
-    assert_eq!(line, "waiting: 5 of 5 migrations are pending\n");
+    assert_eq!(first_line(&mut child), "waiting: 5 of 5 migrations are pending\n");
     kill("-INT", child.id());
     finish(child).exits(130);
 }

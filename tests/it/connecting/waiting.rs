@@ -1,19 +1,8 @@
 //! `--wait`: for what comes by itself, and not for what does not.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::Child;
-
 use crate::support::proxy::Proxy;
 use crate::support::server::free_port;
-use crate::support::{TestDb, finish, role, unique};
-
-/// The first line on standard error.
-fn first_line(child: &mut Child) -> String {
-    let mut line = String::new();
-    // Unbuffered beyond the line, or what follows would be lost to `finish`.
-    BufReader::with_capacity(1, child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-    line
-}
+use crate::support::{TestDb, finish, first_line, role, unique};
 
 #[test]
 fn a_server_that_is_not_there_yet_is_waited_for_and_said_so_once() {

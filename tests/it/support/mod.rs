@@ -6,7 +6,7 @@ pub(crate) mod tools;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead as _, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -257,6 +257,14 @@ pub(crate) fn finish(child: Child) -> Run {
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run::of(output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// The first line that the process says on standard error.
+pub(crate) fn first_line(child: &mut Child) -> String {
+    let mut line = String::new();
+    // Unbuffered beyond the line, or what follows would be lost to `finish`.
+    BufReader::with_capacity(1, child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    line
 }
 
 /// Toy migrations.
