@@ -67,8 +67,12 @@ fn a_variable_that_cannot_be_followed_makes_no_private_server() {
 fn it_goes_nowhere_without_an_option_that_cannot_be_handed_on() {
     let db = TestDb::new();
     let ask_with = |options: &str| ask(&[("DATABASE_URL", &format!("{}?{options}", db.url()))]);
-    for options in ["sslmode=disable", "application_name=a%20b&connect_timeout=5&", "options=-c%20geqo%3Doff"]
-    {
+    for options in [
+        "sslmode=disable",
+        "application_name=a%20b&connect_timeout=5&",
+        "options=-c%20geqo%3Doff",
+        "keepalives_idle=30&tcp_user_timeout=5",
+    ] {
         assert_eq!(ask_with(options).exits(0).stdout, format!("{}\n", db.name), "{options}");
     }
     // The server has no TLS.
@@ -80,7 +84,6 @@ fn it_goes_nowhere_without_an_option_that_cannot_be_handed_on() {
     for (options, wrong) in [
         ("sslmod=require", unknown),
         ("pgbouncer=true", unknown),
-        ("tcp_user_timeout=5", unknown),
         ("ssl=false", "has ssl with another value than true"),
         ("SSLMODE=require", "has something behind its ? that is no option"),
         ("sslmode", "has something behind its ? that is no option"),
