@@ -315,7 +315,8 @@ pub enum SecretCommand {
         /// Also if one is stored already: access tokens signed with that end
         #[arg(long)]
         replace: bool,
-        /// Print it on standard output, for PostgREST's configuration
+        /// Print it on standard output, for PostgREST's configuration; if that cannot be
+        /// done, it is not stored
         #[arg(long)]
         print: bool,
     },

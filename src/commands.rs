@@ -20,7 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::migration::Version;
 use crate::parameters::{self, Values};
 use crate::plan::{Entry, Obstacle, Plan, Until};
-use crate::report::{Exit, MigrationStatus};
+use crate::report::{Exit, MigrationStatus, Report};
 use crate::target::Target;
 
 /// What every command works with.
@@ -41,6 +41,8 @@ pub struct Context<'a> {
     pub tell: Tell,
     /// Asks a person yes or no; `None` where nobody can be asked.
     pub ask: Ask<'a>,
+    /// Writes a result before anything is committed; an error if nobody gets it.
+    pub hand_out: &'a dyn Fn(&Report) -> Result<(), Failure>,
 }
 
 /// Shows what is planned and asks whether to go on; `None` where nobody can be asked.

@@ -34,10 +34,11 @@ pub mod scanner;
 pub mod secret;
 pub mod target;
 
+use std::io;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Format, LogFormat};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -73,11 +74,11 @@ pub fn run<E: Into<anyhow::Error>>(
     let result = execute(&cli, catalog, &streams, interrupt);
     interrupt.conclude();
     let exit = match result {
-        Ok(report) => match streams.report(&report, format) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failure,
-            // Done is done, also if the reader has left, as in `authmig status | head -1`.
-            _ => report.exit(),
-        },
+        Ok(Some(report)) => {
+            let done = report.lasting().map_or_else(String::new, |what| format!("; {what}"));
+            written(streams.report(&report, format), report.exit(), &done, &streams, log)
+        }
+        Ok(None) => Exit::Success,
         Err(error) => {
             // What is not a failure with a code of its own is an error like any other.
             let failure = error
@@ -98,12 +99,30 @@ pub fn run<E: Into<anyhow::Error>>(
     }
 }
 
+/// What a run ends with when its result was written, or was not: then standard error says so,
+/// and what was done all the same.
+fn written(result: io::Result<()>, exit: Exit, done: &str, streams: &Streams, log: LogFormat) -> Exit {
+    match result {
+        // Done is done, also if the reader has left, as in `authmig status | head -1`.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = streams.failure(&unwritable(&error, done), Format::Human, log);
+            Exit::Failure
+        }
+        _ => exit,
+    }
+}
+
+fn unwritable(error: &io::Error, done: &str) -> Failure {
+    Failure::new(Exit::Failure, format!("standard output cannot be written: {error}{done}"))
+}
+
+/// The report, unless it has been written already.
 fn execute<E: Into<anyhow::Error>>(
     cli: &Cli,
     catalog: impl FnOnce() -> Result<Catalog, E>,
     streams: &Streams,
     interrupt: &Interrupt,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Option<Report>> {
     let log = cli.common.log_format;
     streams.log(cli.common.verbose, cli.common.log.clone(), log);
     let verbose = cli.common.verbose > 0;
@@ -114,6 +133,9 @@ fn execute<E: Into<anyhow::Error>>(
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
     let (told, asked) = (streams.clone(), streams.clone());
     let ask = move |report: &report::RollbackReport| asked.ask(report);
+    let hand_out = |report: &Report| {
+        streams.hand_out(report, cli.format()).map_err(|error| unwritable(&error, "; nothing was changed"))
+    };
     let tell: database::Tell = Arc::new(move |event| told.event(&event, verbose, log));
     // Only for commands that need a database: the others need none to be named.
     let context = || -> Result<Context<'_>, Failure> {
@@ -126,35 +148,37 @@ fn execute<E: Into<anyhow::Error>>(
             interrupt: interrupt.clone(),
             tell: tell.clone(),
             ask: &ask,
+            hand_out: &hand_out,
         })
     };
-    Ok(match &cli.command {
+    Ok(Some(match &cli.command {
         Command::Migrate(args) => Report::Migrate(commands::migrate::run(&context()?, args)?),
         Command::Status(args) => Report::Status(commands::status::run(&context()?, args)?),
         Command::Rollback(args) => Report::Rollback(commands::rollback::run(&context()?, args)?),
         Command::Grants => Report::Grants(commands::grants::run(&context()?)?),
-        Command::Secret(args) => Report::Secret(commands::secret::run(&context()?, args)?),
+        Command::Secret(args) => return Ok(commands::secret::run(&context()?, args)?.map(Report::Secret)),
         Command::Verify(args) => Report::Verify(commands::verify::run(&context()?, args)?),
         Command::Install(args) => Report::Install(commands::install::run(&context()?, args)?),
         Command::Export(args) => Report::Export(commands::export::run(cli, args, &catalog)?),
         Command::Completions { shell } => Report::Text(commands::manual::completions(*shell)?),
         Command::Man { folder } => Report::Text(commands::manual::pages(folder.as_deref())?),
         Command::ExitCodes => Report::Text(report::EXIT_CODES.to_owned()),
-    })
+    }))
 }
 
 /// Help and version go to standard output, complaints to standard error.
 fn usage(error: &clap::Error, streams: &Streams) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayVersion {
-        return output::write(&streams.out, &version()).map_or(Exit::Failure, |()| Exit::Success);
+        let result = output::write(&streams.out, &version());
+        return written(result, Exit::Success, "", streams, LogFormat::Text);
     }
-    let (sink, colour, exit) = if error.use_stderr() {
-        (&streams.err, streams.colour, Exit::Usage)
-    } else {
-        (&streams.out, streams.colour_out, Exit::Success)
-    };
+    let colour = if error.use_stderr() { streams.colour } else { streams.colour_out };
     let text = if colour { error.render().ansi().to_string() } else { error.render().to_string() };
-    output::write(sink, &text).map_or(Exit::Failure, |()| exit)
+    if error.use_stderr() {
+        let _ = output::write(&streams.err, &text);
+        return Exit::Usage;
+    }
+    written(output::write(&streams.out, &text), Exit::Success, "", streams, LogFormat::Text)
 }
 
 /// What `--version` says. The digest is that of `LC_ALL=C sha256sum * | sha256sum` in

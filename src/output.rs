@@ -8,7 +8,10 @@ mod junit;
 mod live;
 mod sarif;
 
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
@@ -30,6 +33,7 @@ pub type Sink = Arc<Mutex<dyn Write + Send>>;
 
 /// The streams of a process, or of a test.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a trait of a stream")]
 pub struct Streams {
     /// Results.
     pub out: Sink,
@@ -41,6 +45,8 @@ pub struct Streams {
     pub colour: bool,
     /// Whether it is on standard output.
     pub colour_out: bool,
+    /// Whether nobody can get what is written to standard output.
+    pub nowhere: bool,
     /// What goes on, where standard error is a terminal.
     pub live: Option<Live>,
 }
@@ -54,6 +60,7 @@ impl Streams {
         let dumb = std::env::var_os("TERM").is_none_or(|value| value == "dumb");
         let streams = Streams {
             interactive: io::stdin().is_terminal() && err,
+            nowhere: is_null(io::stdout()).unwrap_or(false),
             colour: err && !no_colour && !dumb,
             colour_out: out && !no_colour && !dumb,
             ..Streams::plain(Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())))
@@ -72,7 +79,7 @@ impl Streams {
 
     /// Two that are no terminal.
     pub fn plain(out: Sink, err: Sink) -> Streams {
-        Streams { out, err, interactive: false, colour: false, colour_out: false, live: None }
+        Streams { out, err, interactive: false, colour: false, colour_out: false, nowhere: false, live: None }
     }
 
     /// Writes a result.
@@ -95,6 +102,14 @@ impl Streams {
                 _ => write(&self.out, &human::report(report)),
             },
         }
+    }
+
+    /// Writes a result that is worth nothing unless somebody gets it.
+    pub fn hand_out(&self, report: &Report, format: Format) -> io::Result<()> {
+        if self.nowhere {
+            return Err(io::Error::other("it is closed, or /dev/null"));
+        }
+        self.report(report, format)
     }
 
     /// Writes an error: to standard error for people, and as the one JSON object.
@@ -230,6 +245,14 @@ impl Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
     }
+}
+
+/// Whether what is written there is thrown away. A Rust program has /dev/null for a stream
+/// that was closed.
+fn is_null(stream: impl AsFd) -> io::Result<bool> {
+    let stream = File::from(stream.as_fd().try_clone_to_owned()?).metadata()?;
+    let null = fs::metadata("/dev/null")?;
+    Ok(stream.file_type().is_char_device() && stream.rdev() == null.rdev())
 }
 
 /// Writes it all, and flushes.

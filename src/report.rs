@@ -123,6 +123,20 @@ impl Report {
             Report::Text(_) => Exit::Success,
         }
     }
+
+    /// What lasts, also if nobody reads this.
+    pub fn lasting(&self) -> Option<&'static str> {
+        let migrated = |report: &MigrateReport| report.outcome == MigrateOutcome::Applied;
+        let committed = match self {
+            Report::Migrate(report) => migrated(report),
+            Report::Install(report) => migrated(&report.migrate),
+            Report::Rollback(report) => report.outcome == RollbackOutcome::Reverted,
+            Report::Secret(report) => report.outcome == SecretOutcome::Stored,
+            Report::Export(_) => return Some("the files are there"),
+            Report::Status(_) | Report::Verify(_) | Report::Grants(_) | Report::Text(_) => false,
+        };
+        committed.then_some("what was done is committed")
+    }
 }
 
 /// One migration in a report.

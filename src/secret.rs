@@ -11,6 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::failure::Failure;
 use crate::message::Rows;
+use crate::migration::sha256;
 use crate::report::{Exit, SecretSource};
 
 /// The variable that holds a secret.
@@ -98,6 +99,16 @@ impl Secret {
         match std::env::var(VARIABLE) {
             Ok(text) if !text.is_empty() => Secret::parse(&text, VARIABLE).map(Some),
             _ => Ok(None),
+        }
+    }
+
+    /// What is said of it where it is kept, as [`SOURCES`] says it.
+    pub fn source(&self) -> SecretSource {
+        let bytes = standard(&alphabet::STANDARD).decode(&self.0).unwrap_or_default();
+        SecretSource {
+            source: "auth_private.config".to_owned(),
+            bytes: bytes.len() as u64,
+            fingerprint: sha256(&bytes).chars().take(8).collect(),
         }
     }
 

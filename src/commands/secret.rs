@@ -7,11 +7,12 @@ use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, PINNED, settings};
-use crate::report::{Exit, SecretOutcome, SecretReport, SecretSource, VERSION};
+use crate::report::{Exit, Report, SecretOutcome, SecretReport, SecretSource, VERSION};
 use crate::secret::{self, Secret};
 
-/// Runs the command.
-pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<SecretReport, Failure> {
+/// Runs the command. Returns what is to be written; nothing where the secret itself was to be:
+/// that is written before it is stored, lest one that nobody has seen takes the place of another.
+pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretReport>, Failure> {
     // Standard input may let one wait.
     context.interrupt.listen();
     // Read before connecting: what is no secret needs no database to be refused.
@@ -30,19 +31,48 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<SecretReport, Fai
         return Err(not_installed());
     }
     context.parameters(&history)?;
-    let outcome = match &secret {
-        None => SecretOutcome::Shown,
-        Some(secret) => store(&mut database, history, secret, replace)?,
-    };
-    Ok(SecretReport {
+    let mut report = SecretReport {
         schema: "authmig.secret/1",
         database: database.name().to_owned(),
         authmig: VERSION,
-        outcome,
+        outcome: SecretOutcome::Shown,
         sources: sources(&mut database)?,
-        secret: secret.filter(|_| print).map(|secret| secret.reveal().to_owned()),
+        secret: None,
         exit: Exit::Success,
-    })
+    };
+    let Some(secret) = secret else {
+        return Ok(Some(report));
+    };
+
+    let installed = |history: &History| Ok(is_installed(history).then(<(Work, ())>::default));
+    let Lock::Taken(mut locked, ()) = database.lock(history, installed)? else {
+        return Err(not_installed());
+    };
+    report.outcome = match locked.store_secret(&secret, replace)? {
+        Stored::Yes => SecretOutcome::Stored,
+        Stored::WasThere => SecretOutcome::Unchanged,
+        Stored::AnotherIsThere => {
+            let message = "another secret is stored already; nothing was changed";
+            return Err(Failure::new(Exit::Refused, message).hint(
+                "--replace puts the new one in its place; access tokens signed with the old one end at once",
+            ));
+        }
+    };
+    let kept = secret.source();
+    report.sources.retain(|source| source.source != kept.source);
+    report.sources.insert(0, kept);
+    if report.outcome == SecretOutcome::Unchanged {
+        return Ok(Some(report));
+    }
+    locked.journal("secret")?;
+    if print {
+        report.secret = Some(secret.reveal().to_owned());
+        (context.hand_out)(&Report::Secret(report))?;
+        locked.commit()?;
+        return Ok(None);
+    }
+    locked.commit()?;
+    Ok(Some(report))
 }
 
 /// The secret of the file, of the variable, or of standard input.
@@ -58,31 +88,6 @@ fn given(file: Option<&std::path::Path>) -> Result<Secret, Failure> {
 
 fn is_installed(history: &History) -> bool {
     history.applied.iter().any(|row| row.name == AUTH_SCHEMA)
-}
-
-fn store(
-    database: &mut Database,
-    history: History,
-    secret: &Secret,
-    replace: bool,
-) -> Result<SecretOutcome, Failure> {
-    let installed = |history: &History| Ok(is_installed(history).then(<(Work, ())>::default));
-    let Lock::Taken(mut locked, ()) = database.lock(history, installed)? else {
-        return Err(not_installed());
-    };
-    match locked.store_secret(secret, replace)? {
-        Stored::Yes => {
-            locked.journal("secret")?;
-            locked.commit()?;
-            Ok(SecretOutcome::Stored)
-        }
-        Stored::WasThere => Ok(SecretOutcome::Unchanged),
-        Stored::AnotherIsThere => {
-            Err(Failure::new(Exit::Refused, "another secret is stored already; nothing was changed").hint(
-                "--replace puts the new one in its place; access tokens signed with the old one end at once",
-            ))
-        }
-    }
 }
 
 fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {

@@ -33,6 +33,7 @@ mod secret;
 mod signals;
 mod tamper;
 mod terminal;
+mod unwritable;
 mod walking;
 mod weather;
 mod wire;

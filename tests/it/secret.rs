@@ -80,8 +80,9 @@ fn status_tells_source_length_and_fingerprint() {
     assert!(run.stdout.contains("no secret is set"), "{}", run.stdout);
     db.sql(&format!("alter database {} set app.settings.jwt_secret = '{OTHER_JWT_SECRET}'", db.name));
     db.sql(&format!("alter role authenticator in database {} set pgrst.jwt_secret = 'c2hvcnQ='", db.name));
-    set(&db, &[], JWT_SECRET).exits(0);
+    let told = set(&db, &["--format", "json"], JWT_SECRET).exits(0);
     let run = db.authmig(&["secret", "status", "--format", "json"]).exits(0);
+    assert_eq!(told.json()["sources"], run.json()["sources"]);
     // sha256sum of the 32 bytes 0 to 31, and of `short`.
     assert_eq!(
         run.json()["sources"],
