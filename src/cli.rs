@@ -1,13 +1,14 @@
 //! The command line. The help texts are the manual.
 #![expect(clippy::doc_markdown, reason = "the doc comments are help texts")]
 
+mod parse;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::builder::PossibleValuesParser;
-use clap::parser::ValueSource;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use crate::database::{Limits, Patience};
@@ -418,20 +419,6 @@ pub enum Format {
 }
 
 impl Cli {
-    /// Takes a command line apart. `AUTHMIG_FORMAT` speaks of results, so it means nothing to
-    /// a command that prints text for a shell or a reader; the option does, and is refused.
-    pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
-        let mut definition = Cli::command();
-        let mut matches = definition.try_get_matches_from_mut(arguments)?;
-        let source = matches.subcommand().and_then(|(_, matches)| matches.value_source("format"));
-        let mut cli =
-            Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition))?;
-        if cli.command.prints_text() && source == Some(ValueSource::EnvVariable) {
-            cli.common.format = Format::Human;
-        }
-        Ok(cli)
-    }
-
     /// How long to try to connect, from now on. install waits without being told.
     pub fn patience(&self) -> Patience {
         let mut patience = self.common.patience();
@@ -532,6 +519,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]

@@ -17,6 +17,9 @@ use crate::report::{Exit, SecretSource};
 /// The variable that holds a secret.
 pub const VARIABLE: &str = "AUTHMIG_JWT_SECRET";
 
+/// The variable that holds the name of a file with one.
+const FILE_VARIABLE: &str = "AUTHMIG_JWT_SECRET_FILE";
+
 /// RFC 7518 section 3.2: a key for HS256 has at least as many bytes as its hash.
 const SHORTEST: usize = 32;
 
@@ -50,7 +53,7 @@ impl Secret {
         getrandom::fill(&mut bytes).map_err(|error| {
             Failure::new(Exit::Failure, format!("the operating system gives no random bytes: {error}"))
         })?;
-        Ok(Secret(standard(&alphabet::STANDARD).encode(bytes)))
+        Ok(Secret(engine(&alphabet::STANDARD).encode(bytes)))
     }
 
     /// The secret in this text: base64 of either alphabet, padded or not, white space
@@ -61,8 +64,7 @@ impl Secret {
         if text.is_empty() {
             return Err(refused("is empty").hint("`authmig secret generate` makes one"));
         }
-        let alphabet = if text.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
-        let bytes = standard(&alphabet).decode(&text).map_err(|_| {
+        let bytes = decoded(&text).ok_or_else(|| {
             refused("is not base64")
                 .hint("`head -c 32 /dev/urandom | base64` makes one, and so does `authmig secret generate`")
         })?;
@@ -72,16 +74,21 @@ impl Secret {
         if bytes.len() > LONGEST {
             return Err(refused(&format!("has more than {LONGEST} bytes")));
         }
-        Ok(Secret(standard(&alphabet::STANDARD).encode(bytes)))
+        Ok(Secret(engine(&alphabet::STANDARD).encode(bytes)))
     }
 
-    /// The secret in this file.
-    pub fn read_file(path: &Path) -> Result<Secret, Failure> {
-        let source = path.display().to_string();
+    /// The secret in this file, which `option` names, or [`FILE_VARIABLE`].
+    pub fn read_file(path: &Path, option: &str) -> Result<Secret, Failure> {
+        let name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| {
-            Failure::new(Exit::Usage, format!("the secret in {source} cannot be read: {error}"))
+            // It can be the secret itself, given in the wrong place.
+            let is_path = name.starts_with(['/', '.']) && !may_be_in(&name);
+            let shown = if is_path { format!(", {name},") } else { String::new() };
+            let message =
+                format!("the file that {option} or {FILE_VARIABLE} names{shown} cannot be read: {error}");
+            Failure::new(Exit::Usage, message)
         })?;
-        Secret::parse(&text, &source)
+        Secret::parse(&text, &name)
     }
 
     /// The secret on standard input.
@@ -96,15 +103,16 @@ impl Secret {
 
     /// The secret in [`VARIABLE`], if it is set and not empty.
     pub fn from_variable() -> Result<Option<Secret>, Failure> {
-        match std::env::var(VARIABLE) {
-            Ok(text) if !text.is_empty() => Secret::parse(&text, VARIABLE).map(Some),
-            _ => Ok(None),
+        match std::env::var_os(VARIABLE).unwrap_or_default().into_string() {
+            Ok(text) if text.is_empty() => Ok(None),
+            Ok(text) => Secret::parse(&text, VARIABLE).map(Some),
+            Err(_) => Err(Failure::new(Exit::Usage, format!("{VARIABLE} is not UTF-8"))),
         }
     }
 
     /// What is said of it where it is kept, as [`SOURCES`] says it.
     pub fn source(&self) -> SecretSource {
-        let bytes = standard(&alphabet::STANDARD).decode(&self.0).unwrap_or_default();
+        let bytes = engine(&alphabet::STANDARD).decode(&self.0).unwrap_or_default();
         SecretSource {
             source: "auth_private.config".to_owned(),
             bytes: bytes.len() as u64,
@@ -124,7 +132,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-fn standard(alphabet: &alphabet::Alphabet) -> GeneralPurpose {
+/// Whether this text may be a secret, or have a password in it: a connection string, a
+/// `key=value`, base64 as long as a key. Such a text is not quoted.
+pub fn may_be_in(text: &str) -> bool {
+    text.contains("://") || text.contains('=') || decoded(text).is_some_and(|key| key.len() >= SHORTEST)
+}
+
+/// The bytes of this base64 of either alphabet, padded or not.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let alphabet = if text.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
+    engine(&alphabet).decode(text).ok()
+}
+
+fn engine(alphabet: &alphabet::Alphabet) -> GeneralPurpose {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     GeneralPurpose::new(alphabet, config)
 }

@@ -78,7 +78,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
 /// The secret of the file, of the variable, or of standard input.
 fn given(file: Option<&std::path::Path>) -> Result<Secret, Failure> {
     if let Some(file) = file {
-        return Secret::read_file(file);
+        return Secret::read_file(file, "--file");
     }
     match Secret::from_variable()? {
         Some(secret) => Ok(secret),

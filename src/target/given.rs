@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Origin, Surroundings, conninfo, files, keyword};
 use crate::failure::Failure;
 use crate::report::Exit;
+use crate::secret;
 
 /// Where the system's service file is, without `PGSYSCONFDIR`.
 const SYSTEM_SERVICES: &str = "/etc/postgresql-common";
@@ -152,6 +153,6 @@ fn service(
         }
     }
     // It may be a connection string that was meant for another variable.
-    let shown = if name.contains("://") { String::new() } else { format!(" \"{name}\"") };
+    let shown = if secret::may_be_in(name) { String::new() } else { format!(" \"{name}\"") };
     Err(wrong(format!("there is no service{shown}{} in any service file", given.place("service"))))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::failure::Failure;
 use crate::report::Exit;
+use crate::secret;
 
 /// What surrounds the process: variables, and who runs it.
 #[derive(Clone, Default)]
@@ -73,7 +74,7 @@ impl Surroundings {
                 (Some(text), None) => return Ok(Some((text.to_owned(), name))),
                 (None, Some(path)) => {
                     // A connection string that was meant for the other variable is not shown.
-                    let shown = if path.contains("://") { String::new() } else { format!(", {path},") };
+                    let shown = if secret::may_be_in(path) { String::new() } else { format!(", {path},") };
                     let text = std::fs::read_to_string(path).map_err(|error| {
                         let message = format!("the file that {file} names{shown} cannot be read: {error}");
                         Failure::new(Exit::Usage, message)

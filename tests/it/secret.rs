@@ -1,14 +1,16 @@
 //! The JWT secret: stored, never shown.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
 use authmig::message::literal;
 
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
-use crate::support::{JWT_SECRET, OTHER_JWT_SECRET, TestDb, feed, finish};
+use crate::support::{JWT_SECRET, OTHER_JWT_SECRET, Run, TestDb, feed, finish};
 
-fn set(db: &TestDb, arguments: &[&str], text: &str) -> crate::support::Run {
+fn set(db: &TestDb, arguments: &[&str], text: &str) -> Run {
     let mut command = db.command(&[&["secret", "set"], arguments].concat());
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     feed(&mut child, text);
@@ -55,6 +57,33 @@ fn what_is_no_secret_is_refused_before_connecting_and_changes_nothing() {
         assert!(run.stderr.contains(why), "{}", run.stderr);
         assert!(text.is_empty() || !run.stderr.contains(text), "{}", run.stderr);
     }
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_quoted() {
+    let db = TestDb::new();
+    let missing = "cannot be read: No such file or directory (os error 2)\n";
+    let quoted = |run: Run| run.exits(2).stderr;
+    let named = "error: the file that --file or AUTHMIG_JWT_SECRET_FILE names";
+    assert_eq!(quoted(db.authmig(&["secret", "set", "--file", JWT_SECRET])), format!("{named} {missing}"));
+    assert_eq!(
+        quoted(db.authmig(&["secret", "set", "--file", "/run/secrets/jwt"])),
+        format!("{named}, /run/secrets/jwt, {missing}")
+    );
+    let db = db.with("AUTHMIG_JWT_SECRET_FILE", OTHER_JWT_SECRET);
+    for command in ["migrate", "install"] {
+        assert_eq!(
+            quoted(db.authmig(&[command])),
+            format!("error: the file that --jwt-secret-file or AUTHMIG_JWT_SECRET_FILE names {missing}")
+        );
+    }
+    // What is refused is that, and not an absent variable.
+    let mut command = db.command(&["migrate"]);
+    command.env_remove("AUTHMIG_JWT_SECRET_FILE");
+    command.env("AUTHMIG_JWT_SECRET", OsStr::from_bytes(b"\xff"));
+    assert_eq!(quoted(finish(command.spawn().unwrap())), "error: AUTHMIG_JWT_SECRET is not UTF-8\n");
+    let db = TestDb::new().with("DATABASE_URL", "").with("DATABASE_URL_FILE", "host=h password=s3cret");
+    quoted(db.authmig(&["status"]));
 }
 
 #[test]

@@ -1,0 +1,106 @@
+//! From a command line to a [`Cli`], or to a complaint that quotes no secret.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use super::{Cli, Format};
+use crate::secret;
+
+impl Cli {
+    /// Takes a command line apart. `AUTHMIG_FORMAT` speaks of results, so it means nothing to
+    /// a command that prints text for a shell or a reader; the option does, and is refused.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let about_secret = arguments.iter().any(|argument| argument == "secret");
+        Cli::taken_apart(arguments).map_err(|error| without_secrets(error, about_secret))
+    }
+
+    fn taken_apart(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+        let mut definition = Cli::command();
+        let mut matches = definition.try_get_matches_from_mut(arguments)?;
+        let source = matches.subcommand().and_then(|(_, matches)| matches.value_source("format"));
+        let mut cli =
+            Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition))?;
+        if cli.command.prints_text() && source == Some(ValueSource::EnvVariable) {
+            cli.common.format = Format::Human;
+        }
+        Ok(cli)
+    }
+}
+
+/// The complaint without what may be a secret that was given in the wrong place. Of `secret`,
+/// whatever is not expected may be one.
+fn without_secrets(mut error: clap::Error, about_secret: bool) -> clap::Error {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
+        // Elsewhere this is the option, as it is defined.
+        let is_given = kind != ContextKind::InvalidArg || error.kind() == ErrorKind::UnknownArgument;
+        let Some(ContextValue::String(text)) = error.get(kind).filter(|_| is_given) else { continue };
+        if secret::may_be_in(text) || about_secret && !is_option(text) {
+            error.insert(kind, ContextValue::String("…".to_owned()));
+            // `use '-- TEXT'`
+            error.remove(ContextKind::Suggested);
+        }
+    }
+    error
+}
+
+/// Whether it looks like the name of an option, misspelled as it may be.
+fn is_option(text: &str) -> bool {
+    let name = text.strip_prefix("--").unwrap_or_default();
+    (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(line: &str) -> String {
+        let arguments = ["authmig"].into_iter().chain(line.split(' ')).map(OsString::from);
+        Cli::parse(arguments).unwrap_err().render().to_string()
+    }
+
+    #[test]
+    fn a_complaint_quotes_nothing_that_may_be_a_secret() {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        for line in [
+            "secret set hunter2",
+            "secret hunter2",
+            "secret set --hunter2 --replace",
+            "secret generate --print hunter2",
+            "postgres://u:hunter2@h/db",
+            "status postgres://u:hunter2@h/db",
+            "status --password=hunter2",
+            "status --postgres://u:hunter2@h/db",
+            "status --wait postgres://u:hunter2@h/db",
+            "status --format password=hunter2",
+            "migrate --to host=h,password=hunter2",
+            "migrate password=hunter2",
+            "completions postgres://u:hunter2@h/db",
+            &format!("migrate {key}"),
+            &format!("migrate --to {}", key.trim_end_matches('=')),
+            key,
+        ] {
+            let said = complaint(line);
+            assert!(!said.contains("hunter2") && !said.contains("AAEC"), "{line}: {said}");
+            assert!(said.contains('…') || said.contains("'--password'"), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_complaint_quotes_what_is_misspelled() {
+        for (line, quoted) in [
+            ("migrat", "'migrat'"),
+            ("status --chek", "'--chek'"),
+            ("secret set --replac", "'--replac'"),
+            ("status now", "'now'"),
+            ("status --wait 90", "'90'"),
+            ("migrate --to x", "'x'"),
+            ("secret status --format yaml", "'…'"),
+        ] {
+            assert!(complaint(line).contains(quoted), "{}", complaint(line));
+        }
+    }
+}
