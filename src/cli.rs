@@ -302,7 +302,8 @@ pub enum SecretCommand {
     /// Store a secret: from a file, from AUTHMIG_JWT_SECRET, or else from standard input
     ///
     /// Base64 of 32 bytes or more, in either alphabet. It cannot be given as an argument:
-    /// those are visible to everybody on the machine.
+    /// those are visible to everybody on the machine. On a terminal it is asked for, and
+    /// not shown while it is typed.
     Set {
         /// Read it from this file
         #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]

@@ -41,6 +41,8 @@ pub struct Context<'a> {
     pub tell: Tell,
     /// Asks a person yes or no; `None` where nobody can be asked.
     pub ask: Ask<'a>,
+    /// Asks a person for a secret; `None` where standard input is no terminal.
+    pub ask_secret: &'a dyn Fn() -> Result<Option<String>, Failure>,
     /// Writes a result before anything is committed; an error if nobody gets it.
     pub hand_out: &'a dyn Fn(&Report) -> Result<(), Failure>,
 }

@@ -133,6 +133,7 @@ fn execute<E: Into<anyhow::Error>>(
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
     let (told, asked) = (streams.clone(), streams.clone());
     let ask = move |report: &report::RollbackReport| asked.ask(report);
+    let ask_secret = || streams.ask_secret(interrupt);
     let hand_out = |report: &Report| {
         streams.hand_out(report, cli.format()).map_err(|error| unwritable(&error, "; nothing was changed"))
     };
@@ -148,6 +149,7 @@ fn execute<E: Into<anyhow::Error>>(
             interrupt: interrupt.clone(),
             tell: tell.clone(),
             ask: &ask,
+            ask_secret: &ask_secret,
             hand_out: &hand_out,
         })
     };

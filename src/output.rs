@@ -2,6 +2,7 @@
 //! standard error.
 
 mod github;
+mod hidden;
 mod human;
 mod json;
 mod junit;
@@ -9,7 +10,7 @@ mod live;
 mod sarif;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,7 @@ use live::Screen;
 
 use crate::cli::{Format, LogFormat};
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::report::{Event, Report, RollbackReport};
 
 /// The target of what is written to standard error anyway, when that is a log.
@@ -54,7 +56,6 @@ pub struct Streams {
 impl Streams {
     /// Those of this process.
     pub fn standard() -> Streams {
-        use std::io::IsTerminal as _;
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|value| value == "dumb");
@@ -152,6 +153,23 @@ impl Streams {
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).ok()?;
         Some(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
+    }
+
+    /// Asks for a secret, which is not shown while it is typed; `None` if standard input is no
+    /// terminal.
+    pub fn ask_secret(&self, interrupt: &Interrupt) -> Result<Option<String>, Failure> {
+        if !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        self.nothing_goes_on();
+        let line = hidden::line(interrupt, || {
+            // Where nobody sees the question, it can be answered all the same.
+            let _ = write(&self.err, "JWT secret, base64, not shown here: ");
+        });
+        if line.is_err() {
+            let _ = write(&self.err, "\n");
+        }
+        line.map(Some)
     }
 
     /// Starts the log, on standard error. A process has one; later calls do nothing.

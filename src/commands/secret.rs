@@ -18,7 +18,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     // Read before connecting: what is no secret needs no database to be refused.
     let (secret, replace, print) = match &args.command {
         SecretCommand::Status => (None, false, false),
-        SecretCommand::Set { file, replace } => (Some(given(file.as_deref())?), *replace, false),
+        SecretCommand::Set { file, replace } => (Some(given(context, file.as_deref())?), *replace, false),
         SecretCommand::Generate { replace, print } => (Some(Secret::generate()?), *replace, *print),
     };
     let mut database = context.connect()?;
@@ -76,12 +76,15 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
 }
 
 /// The secret of the file, of the variable, or of standard input.
-fn given(file: Option<&std::path::Path>) -> Result<Secret, Failure> {
+fn given(context: &Context<'_>, file: Option<&std::path::Path>) -> Result<Secret, Failure> {
     if let Some(file) = file {
         return Secret::read_file(file, "--file");
     }
-    match Secret::from_variable()? {
-        Some(secret) => Ok(secret),
+    if let Some(secret) = Secret::from_variable()? {
+        return Ok(secret);
+    }
+    match (context.ask_secret)()? {
+        Some(line) => Secret::parse(&line, "that line"),
         None => Secret::read_standard_input(),
     }
 }

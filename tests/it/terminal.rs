@@ -1,9 +1,10 @@
 //! What a person sees on a terminal, and nobody sees in a pipe.
 
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use crate::support::TestDb;
 use crate::support::tools::tool;
+use crate::support::{JWT_SECRET, TestDb};
 
 /// Runs authmig on a terminal of `script`; all that it showed there.
 fn on_a_terminal(db: &TestDb, arguments: &str, environment: &[(&str, &str)]) -> Option<String> {
@@ -42,6 +43,45 @@ fn a_terminal_shows_how_long_it_has_waited() {
     let Some(shown) = on_a_terminal(&db, &arguments, &[]) else { return };
     assert!(shown.starts_with("\r\x1b[Kwaiting\r\r\x1b[Kwaiting: cannot connect to "), "{shown:?}");
     assert!(shown.contains("\r\x1b[Kwaiting 1 s\r"), "{shown:?}");
+}
+
+/// Runs `secret set` on a terminal and types this when it asks; all that is seen there, the
+/// state of the terminal afterwards included.
+fn typed(db: &TestDb, keys: &str) -> Option<String> {
+    let (script, authmig) = (tool("script")?, db.command(&[]));
+    let line =
+        format!("trap : INT; {} secret set; echo exit $?; stty -a", authmig.get_program().to_str().unwrap());
+    let mut command = Command::new(script);
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.env("DATABASE_URL", db.url()).env("TERM", "dumb").env("SHELL", "/bin/sh");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut seen, mut byte) = (Vec::new(), [0]);
+    while !seen.ends_with(b"not shown here: ") {
+        output.read_exact(&mut byte).unwrap();
+        seen.extend(byte);
+    }
+    input.write_all(keys.as_bytes()).unwrap();
+    output.read_to_end(&mut seen).unwrap();
+    child.wait().unwrap();
+    Some(String::from_utf8(seen).unwrap())
+}
+
+#[test]
+fn a_secret_is_asked_for_and_not_shown() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let Some(seen) = typed(&db, &format!("{JWT_SECRET}\n")) else { return };
+    assert!(seen.starts_with("JWT secret, base64, not shown here: \r\npostgres@"), "{seen}");
+    assert!(seen.contains("stored; PostgREST was told") && seen.contains("exit 0\r\n"), "{seen}");
+    assert!(seen.contains(" echo ") && seen.contains("quit = ^\\;") && !seen.contains(JWT_SECRET), "{seen}");
+    assert_eq!(db.ask("select jwt_secret from auth_private.config"), JWT_SECRET);
+    let seen = typed(&db, "hunter2\u{3}").unwrap();
+    assert!(
+        seen.contains(": \r\nerror: interrupted by SIGINT; nothing was changed\r\nexit 130\r\n"),
+        "{seen}"
+    );
+    assert!(seen.contains(" echo ") && !seen.contains("hunter2"), "{seen}");
 }
 
 #[test]
