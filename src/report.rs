@@ -126,7 +126,11 @@ impl Report {
 
     /// What lasts, also if nobody reads this.
     pub fn lasting(&self) -> Option<&'static str> {
-        let migrated = |report: &MigrateReport| report.outcome == MigrateOutcome::Applied;
+        let migrated = |report: &MigrateReport| match report.outcome {
+            MigrateOutcome::Applied => true,
+            MigrateOutcome::UpToDate => report.secret_stored,
+            MigrateOutcome::DryRun => false,
+        };
         let committed = match self {
             Report::Migrate(report) => migrated(report),
             Report::Install(report) => migrated(&report.migrate),
@@ -175,7 +179,7 @@ pub struct MigrateReport {
     /// The installation of the published SQL that was upgraded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopted: Option<Adopted>,
-    /// Whether the JWT secret that was given was stored.
+    /// Whether the JWT secret that was given was stored (after a dry run: would be).
     pub secret_stored: bool,
     /// How many migrations are applied now (after a dry run: would be).
     pub total: usize,
@@ -464,7 +468,7 @@ pub enum SecretOutcome {
 }
 
 /// One place that a secret comes from.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SecretSource {
     /// The table, or the setting and whose it is.
     pub source: String,

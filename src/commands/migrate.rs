@@ -1,20 +1,21 @@
 //! `authmig migrate`: applies what is pending, all or nothing.
 
-use super::Context;
+use super::{Context, secret};
 use crate::checks::Scope;
 use crate::cli::MigrateArgs;
-use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
+use crate::database::{AUTH_SCHEMA, Database, Lock, Locked, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::migration::Part;
-use crate::report::{Check, Exit, MigrateOutcome, MigrateReport, VERSION, Verdict};
+use crate::plan::Plan;
+use crate::report::{Check, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
 use crate::secret::Secret;
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, Failure> {
     // Read before connecting: what is no secret needs no database to be refused.
-    let secret = given(args)?;
-    migrate(context, args, secret, &mut context.connect()?)
+    let given = given(args)?;
+    migrate(context, args, given, &mut context.connect()?)
 }
 
 /// The secret of the file, or of the variable.
@@ -29,7 +30,7 @@ pub(super) fn given(args: &MigrateArgs) -> Result<Option<Secret>, Failure> {
 pub(super) fn migrate(
     context: &Context<'_>,
     args: &MigrateArgs,
-    secret: Option<Secret>,
+    given: Option<Secret>,
     database: &mut Database,
 ) -> Result<MigrateReport, Failure> {
     let wanted = |history: &History| {
@@ -58,24 +59,42 @@ pub(super) fn migrate(
         exit: Exit::Success,
     };
     let history = database.history()?;
-    let (mut locked, (plan, scope, scripts)) = match database.lock(history, wanted)? {
-        Lock::Taken(locked, about) => (locked, about),
-        Lock::NotWanted(history) => {
-            report.total = history.applied.len();
-            return Ok(report);
-        }
+    let history = match database.lock(history, wanted)? {
+        Lock::Taken(locked, done) => return finish(context, args, given, locked, done, report),
+        Lock::NotWanted(history) => history,
     };
+    report.total = history.applied.len();
+    if let Some(given) = given {
+        report.secret_stored = secret::keep(context, database, history, &given, args.dry_run)?;
+    }
+    if report.secret_stored && args.dry_run {
+        report.outcome = MigrateOutcome::DryRun;
+    }
+    Ok(report)
+}
 
+/// What was planned, what proves it, and the scripts, if they are to be shown.
+type Done<'a> = (Plan<'a>, Scope<'a>, Option<Vec<ShownScript>>);
+
+/// Judges what was done under the lock, and makes it permanent.
+fn finish(
+    context: &Context<'_>,
+    args: &MigrateArgs,
+    given: Option<Secret>,
+    mut locked: Locked<'_>,
+    (plan, scope, scripts): Done<'_>,
+    mut report: MigrateReport,
+) -> Result<MigrateReport, Failure> {
     report.applied = locked.steps(&plan.steps, Part::Up);
     refuse_unsound(scope.answered(locked.answers_mut())?)?;
     if args.adopt {
         report.adopted = locked.adopted()?;
     }
     report.total = plan.remaining.len();
-    if let Some(secret) =
-        secret.filter(|_| plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA))
-    {
-        report.secret_stored = locked.store_secret(&secret, false)? == Stored::Yes;
+    if let Some(given) = given {
+        let is_kept = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
+        let stored = if is_kept { Some(locked.store_secret(&given, false)?) } else { None };
+        report.secret_stored = secret::outcome(context, stored);
     }
     report.sql = scripts;
     let since = locked.since();

@@ -7,7 +7,7 @@ use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, PINNED, settings};
-use crate::report::{Exit, Report, SecretOutcome, SecretReport, SecretSource, VERSION};
+use crate::report::{Event, Exit, Report, SecretOutcome, SecretReport, SecretSource, VERSION};
 use crate::secret::{self, Secret};
 
 /// Runs the command. Returns what is to be written; nothing where the secret itself was to be:
@@ -44,8 +44,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
         return Ok(Some(report));
     };
 
-    let installed = |history: &History| Ok(is_installed(history).then(<(Work, ())>::default));
-    let Lock::Taken(mut locked, ()) = database.lock(history, installed)? else {
+    let Lock::Taken(mut locked, ()) = database.lock(history, if_installed)? else {
         return Err(not_installed());
     };
     report.outcome = match locked.store_secret(&secret, replace)? {
@@ -89,8 +88,60 @@ fn given(context: &Context<'_>, file: Option<&std::path::Path>) -> Result<Secret
     }
 }
 
+/// Stores the secret that was given to a run with nothing else to do, unless one is kept;
+/// whether it did, or would have.
+pub(super) fn keep(
+    context: &Context<'_>,
+    database: &mut Database,
+    history: History,
+    secret: &Secret,
+    dry_run: bool,
+) -> Result<bool, Failure> {
+    if !is_installed(&history) {
+        return Ok(outcome(context, None));
+    }
+    let new = secret.source();
+    // One question, and no lock, wherever one is kept.
+    if let Some(kept) = sources(database)?.into_iter().find(|kept| kept.source == new.source) {
+        let stored = if kept == new { Stored::WasThere } else { Stored::AnotherIsThere };
+        return Ok(outcome(context, Some(stored)));
+    }
+    let Lock::Taken(mut locked, ()) = database.lock(history, if_installed)? else {
+        return Ok(outcome(context, None));
+    };
+    let stored = locked.store_secret(secret, false)?;
+    if stored == Stored::Yes {
+        locked.journal("secret")?;
+        if dry_run { locked.rollback()? } else { locked.commit()? }
+    }
+    Ok(outcome(context, Some(stored)))
+}
+
+/// Whether a secret that was given is stored now; if not, says why. `None`: there was
+/// nowhere to keep it.
+pub(super) fn outcome(context: &Context<'_>, stored: Option<Stored>) -> bool {
+    let why = match stored {
+        Some(Stored::Yes) => return true,
+        Some(Stored::WasThere) => return false,
+        Some(Stored::AnotherIsThere) => {
+            "another JWT secret is kept, and the one that was given was not stored; `authmig secret set --replace` does that".to_owned()
+        }
+        None => {
+            format!("the JWT secret that was given was not stored: {AUTH_SCHEMA}, which keeps it, is not applied")
+        }
+    };
+    (context.tell)(Event::Notice("notice".to_owned(), why));
+    false
+}
+
 fn is_installed(history: &History) -> bool {
     history.applied.iter().any(|row| row.name == AUTH_SCHEMA)
+}
+
+/// Nothing but the lock, as long as there is a table for the secret.
+#[expect(clippy::unnecessary_wraps, reason = "what the lock asks for")]
+fn if_installed(history: &History) -> Result<Option<(Work, ())>, Failure> {
+    Ok(is_installed(history).then(<(Work, ())>::default))
 }
 
 fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {

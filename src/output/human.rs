@@ -161,15 +161,20 @@ fn migrate(report: &MigrateReport) -> String {
         );
     }
     if report.secret_stored {
-        text.push_str("  the JWT secret that was given is stored\n");
+        let is = if report.outcome == MigrateOutcome::DryRun { "would be" } else { "is" };
+        let _ = writeln!(text, "  the JWT secret that was given {is} stored");
     }
     let count = counted(report.applied.len(), "migration");
     let _ = match report.outcome {
         MigrateOutcome::UpToDate => {
-            writeln!(text, "nothing to do: {} applied", counted(report.total, "migration"))
+            let what = if report.secret_stored { "no migration was pending" } else { "nothing to do" };
+            writeln!(text, "{what}: {} applied", counted(report.total, "migration"))
         }
         MigrateOutcome::Applied => {
             writeln!(text, "{count} applied, verified and committed in {} ms", report.milliseconds)
+        }
+        MigrateOutcome::DryRun if report.applied.is_empty() => {
+            writeln!(text, "dry run: no migration is pending; nothing was changed")
         }
         MigrateOutcome::DryRun => {
             writeln!(

@@ -196,8 +196,75 @@ fn migrate_stores_the_secret_of_the_first_installation() {
     db.authmig(&["rollback", "--yes"]).exits(0);
     let run = db.authmig(&["migrate", "--format", "json"]).exits(0);
     assert_eq!(run.json()["secret_stored"], false);
+    assert_eq!(run.stderr, ANOTHER_IS_KEPT);
     assert_eq!(stored(&db), JWT_SECRET);
     TestDb::new().with("AUTHMIG_JWT_SECRET", "short").authmig(&["migrate"]).exits(2);
+}
+
+const ANOTHER_IS_KEPT: &str = "notice: another JWT secret is kept, and the one that was given was not stored; \
+    `authmig secret set --replace` does that\n";
+
+#[test]
+fn a_secret_that_comes_later_is_stored_if_none_is() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let db = db.with("AUTHMIG_JWT_SECRET", JWT_SECRET);
+    let run = db.authmig(&["migrate", "--dry-run"]).exits(0);
+    assert!(
+        run.stdout.ends_with(
+            "  the JWT secret that was given would be stored\ndry run: no migration is pending; nothing was changed\n"
+        ),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(db.authmig(&["migrate", "--dry-run", "--format", "json"]).json()["outcome"], "dry_run");
+    assert_eq!(stored(&db), "");
+
+    let run = db.authmig(&["migrate"]).exits(0);
+    assert!(
+        run.stdout.ends_with(
+            "  the JWT secret that was given is stored\nno migration was pending: 5 migrations applied\n"
+        ),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(stored(&db), JWT_SECRET);
+    assert_eq!(db.ask("select string_agg(action, ' ' order by id) from authmig.journal"), "migrate secret");
+    db.authmig(&["verify"]).exits(0);
+
+    // It is there: one question more than without one, and no lock.
+    let proxy = Proxy::to(db.port());
+    let url = format!("{}?sslmode=disable", db.url_at(proxy.port));
+    for command in [&["migrate"][..], &["migrate", "--dry-run"]] {
+        let run = db.authmig(&[command, &["--database-url", &url]].concat()).exits(0);
+        assert!(run.stdout.ends_with("nothing to do: 5 migrations applied\n"), "{}", run.stdout);
+        assert_eq!((run.stderr.as_str(), proxy.counts()), ("", (1, 3)));
+    }
+    let db = db.with("AUTHMIG_JWT_SECRET", OTHER_JWT_SECRET);
+    let run = db.authmig(&["migrate", "--format", "json"]).exits(0);
+    assert_eq!((&run.json()["secret_stored"], &*run.stderr), (&serde_json::json!(false), ANOTHER_IS_KEPT));
+    assert_eq!(db.authmig(&["install"]).exits(0).stderr, ANOTHER_IS_KEPT);
+    assert_eq!(stored(&db), JWT_SECRET);
+
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let db = db.with("AUTHMIG_JWT_SECRET", JWT_SECRET);
+    let run = db.authmig(&["install", "--format", "json"]).exits(0);
+    assert_eq!(run.json()["migrate"]["secret_stored"], true);
+    assert_eq!(stored(&db), JWT_SECRET);
+}
+
+#[test]
+fn a_secret_waits_for_the_table_that_keeps_it() {
+    let db = TestDb::new().with("AUTHMIG_JWT_SECRET", JWT_SECRET);
+    let notice =
+        "notice: the JWT secret that was given was not stored: auth_schema, which keeps it, is not applied\n";
+    for _ in 0..2 {
+        let run = db.authmig(&["migrate", "--to", "1"]).exits(0);
+        assert_eq!(run.stderr, notice);
+    }
+    db.authmig(&["migrate"]).exits(0);
+    assert_eq!(stored(&db), JWT_SECRET);
 }
 
 #[test]
