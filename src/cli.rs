@@ -513,9 +513,16 @@ fn log_filter(text: &str) -> Result<Targets, String> {
     text.parse().map_err(|_| "a filter looks like debug, or authmig::database=debug,info".to_owned())
 }
 
+/// As long as for ever, and not too long to be added to the time of day.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A duration that PostgreSQL can be told, too: it counts milliseconds, and takes none for
+/// "for ever".
 fn duration(text: &str) -> Result<Duration, String> {
     // A bare number would leave the unit to guess.
-    humantime::parse_duration(text).map_err(|_| "a duration looks like 500ms, 30s or 5m".to_owned())
+    let duration =
+        humantime::parse_duration(text).map_err(|_| "a duration looks like 500ms, 30s or 5m".to_owned())?;
+    Ok(if duration.is_zero() { duration } else { duration.clamp(Duration::from_millis(1), LONGEST) })
 }
 
 #[cfg(test)]
@@ -552,6 +559,10 @@ mod tests {
     fn a_duration_needs_its_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        assert_eq!(duration("500us"), Ok(Duration::from_millis(1)));
+        assert_eq!(duration("400000000000y"), Ok(LONGEST));
+        assert!(Instant::now().checked_add(LONGEST).is_some());
         assert!(duration("90").is_err());
         assert!(duration("").is_err());
         assert!(duration("-1s").is_err());
