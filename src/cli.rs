@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{BoolishValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
@@ -162,20 +162,20 @@ const TEXT_ONLY: &str = "{about-with-newline}\n{usage-heading} {usage}\n\nArgume
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct InstallArgs {
     /// Upgrade the auth schema of SuperStack's guide in place, as migrate --adopt does
-    #[arg(long, env = "AUTHMIG_ADOPT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "AUTHMIG_ADOPT", value_parser = BoolishValueParser::new())]
     pub adopt: bool,
     /// Read a JWT secret from this file, and keep it in the database if none is kept there
     /// yet; AUTHMIG_JWT_SECRET can hold the secret itself
     #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
     pub jwt_secret_file: Option<PathBuf>,
     /// Do not start the command if verify has advice
-    #[arg(long, env = "AUTHMIG_STRICT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "AUTHMIG_STRICT", value_parser = BoolishValueParser::new())]
     pub strict: bool,
     /// Give the command authmig's own variables as well
-    #[arg(long, env = "AUTHMIG_KEEP_ENV", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "AUTHMIG_KEEP_ENV", value_parser = BoolishValueParser::new())]
     pub keep_env: bool,
     /// Refused: what is started next counts on what is installed
-    #[arg(long, hide = true, env = "AUTHMIG_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, hide = true, env = "AUTHMIG_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
     /// What to run when the database is ready, and its arguments
     #[arg(last = true, value_name = "CMD")]
@@ -227,14 +227,14 @@ pub struct MigrateArgs {
     #[arg(long, value_name = "VERSION", env = "AUTHMIG_TO")]
     pub to: Option<Version>,
     /// Do it all for real, verification included, then roll it back
-    #[arg(long, env = "AUTHMIG_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "AUTHMIG_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
     /// With --dry-run, print the scripts that were run, without verification and journal
     #[arg(long, requires = "dry_run")]
     pub show_sql: bool,
     /// Upgrade the auth schema of SuperStack's guide in place, whoever installed it: sessions
     /// are kept, functions replaced. What is not as it was published is named and refused
-    #[arg(long, env = "AUTHMIG_ADOPT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "AUTHMIG_ADOPT", value_parser = BoolishValueParser::new())]
     pub adopt: bool,
     /// Read a JWT secret from this file, and keep it in the database if none is kept there
     /// yet; AUTHMIG_JWT_SECRET can hold the secret itself
@@ -246,7 +246,7 @@ pub struct MigrateArgs {
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Exit with 3 if migrations are pending, 4 on drift, 9 if the database is newer
-    #[arg(long, env = "AUTHMIG_CHECK", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "AUTHMIG_CHECK", value_parser = BoolishValueParser::new())]
     pub check: bool,
 }
 
@@ -264,7 +264,7 @@ pub struct RollbackArgs {
     #[arg(long, requires = "all")]
     pub purge: bool,
     /// Say what it would do, having tried it, and change nothing
-    #[arg(long, env = "AUTHMIG_DRY_RUN", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "AUTHMIG_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
     /// Do not ask
     #[arg(long, short = 'y')]
@@ -284,7 +284,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::ALL))]
     pub skip: Vec<String>,
     /// Let advice count as failure, too
-    #[arg(long, env = "AUTHMIG_STRICT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "AUTHMIG_STRICT", value_parser = BoolishValueParser::new())]
     pub strict: bool,
 }
 
@@ -344,8 +344,8 @@ pub struct Common {
     /// another run (exit code 3 if they do not come)
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, env = "AUTHMIG_WAIT")]
     pub wait: Option<Duration>,
-    /// With --wait, also for a database that does not exist yet
-    #[arg(long, global = true, requires = "wait", env = "AUTHMIG_WAIT_FOR_DATABASE", value_parser = clap::builder::FalseyValueParser::new())]
+    /// With --wait, or in install, also for a database that does not exist yet
+    #[arg(long, global = true, env = "AUTHMIG_WAIT_FOR_DATABASE", value_parser = BoolishValueParser::new())]
     pub wait_for_database: bool,
     /// How long to wait while another authmig is at work
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "60s", env = "AUTHMIG_LOCK_WAIT")]

@@ -1,12 +1,13 @@
 //! From a command line to a [`Cli`], or to a complaint that quotes no secret.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
+use clap::builder::{BoolishValueParser, Resettable, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _};
 
-use super::{Cli, Format};
+use super::{Cli, Command, Format};
 use crate::secret;
 
 impl Cli {
@@ -19,7 +20,7 @@ impl Cli {
     }
 
     fn taken_apart(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
-        let mut definition = Cli::command();
+        let mut definition = without_silent_variables(Cli::command());
         let mut matches = definition.try_get_matches_from_mut(arguments)?;
         let source = matches.subcommand().and_then(|(_, matches)| matches.value_source("format"));
         let mut cli =
@@ -27,8 +28,43 @@ impl Cli {
         if cli.command.prints_text() && source == Some(ValueSource::EnvVariable) {
             cli.common.format = Format::Human;
         }
-        Ok(cli)
+        match cli.objection() {
+            Some((kind, message)) => Err(definition.error(kind, message)),
+            None => Ok(cli),
+        }
     }
+
+    /// What is wrong with it beyond each option by itself.
+    fn objection(&self) -> Option<(ErrorKind, &'static str)> {
+        let waits = self.common.wait.is_some() || matches!(self.command, Command::Install(_));
+        if self.common.wait_for_database && !waits {
+            return Some((
+                ErrorKind::MissingRequiredArgument,
+                "--wait-for-database (AUTHMIG_WAIT_FOR_DATABASE) needs --wait DURATION",
+            ));
+        }
+        None
+    }
+}
+
+/// The definition, to which a variable that says nothing is an absent one: an empty one, as
+/// Compose makes of `${NAME:-}`, and a flag's that says no.
+fn without_silent_variables(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| {
+            let value = argument.get_env().and_then(std::env::var_os);
+            if value.is_some_and(|value| says_nothing(&argument, &value)) {
+                argument.env(Resettable::Reset)
+            } else {
+                argument
+            }
+        })
+        .mut_subcommands(without_silent_variables)
+}
+
+fn says_nothing(argument: &Arg, value: &OsStr) -> bool {
+    let no = || BoolishValueParser::new().parse_ref(&clap::Command::new("authmig"), None, value);
+    value.is_empty() || matches!(argument.get_action(), ArgAction::SetTrue) && no().is_ok_and(|yes| !yes)
 }
 
 /// The complaint without what may be a secret that was given in the wrong place. Of `secret`,

@@ -34,6 +34,7 @@ mod signals;
 mod tamper;
 mod terminal;
 mod unwritable;
+mod variables;
 mod walking;
 mod weather;
 mod wire;

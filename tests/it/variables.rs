@@ -1,0 +1,76 @@
+//! The variables of the options: what is empty is absent, and a flag's says yes or no.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory as _;
+
+use crate::support::{TestDb, finish};
+
+/// The variables of this command and of those below it: all, or those of flags.
+fn variables(command: &clap::Command, flags: bool) -> BTreeSet<String> {
+    let own = command.get_arguments().filter(|argument| !flags || !argument.get_action().takes_values());
+    let own = own.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()));
+    let below = command.get_subcommands().flat_map(|command| variables(command, flags));
+    own.chain(below).collect()
+}
+
+#[test]
+fn an_empty_variable_is_an_absent_one() {
+    let db = TestDb::new();
+    let all = variables(&authmig::cli::Cli::command(), false);
+    assert!(all.len() > 15, "{all:?}");
+    let run = |arguments: &[&str]| {
+        let mut command = db.command(arguments);
+        finish(command.envs(all.iter().map(|name| (name, ""))).spawn().unwrap()).exits(0)
+    };
+    assert!(run(&["install", "--", "true"]).stderr.contains("5 migrations applied"));
+    assert!(run(&["status"]).stdout.ends_with("5 applied, 0 pending\n"));
+    run(&["secret", "generate"]);
+    run(&["verify"]);
+    run(&["rollback", "--yes"]);
+    assert_eq!(db.history(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_flags_variable_says_yes_or_no_and_nothing_else() {
+    let db = TestDb::new();
+    let flags = variables(&authmig::cli::Cli::command(), true);
+    assert!(flags.contains("AUTHMIG_WAIT_FOR_DATABASE") && flags.contains("AUTHMIG_DRY_RUN"), "{flags:?}");
+    for command in [&["migrate"][..], &["status"], &["install"], &["verify"], &["rollback", "--yes"]] {
+        let mut run = db.command(command);
+        finish(run.envs(flags.iter().map(|name| (name, "false"))).spawn().unwrap()).exits(0);
+    }
+    assert_eq!(db.history(), [1, 2, 3, 4]);
+    for (command, flag) in [
+        ("migrate", "AUTHMIG_DRY_RUN"),
+        ("migrate", "AUTHMIG_ADOPT"),
+        ("status", "AUTHMIG_CHECK"),
+        ("verify", "AUTHMIG_STRICT"),
+        ("install", "AUTHMIG_KEEP_ENV"),
+        ("status", "AUTHMIG_WAIT_FOR_DATABASE"),
+    ] {
+        let run = finish(db.command(&[command]).env(flag, "maybe").spawn().unwrap()).exits(2);
+        assert!(run.stderr.starts_with("error: invalid value 'maybe' for '--"), "{}", run.stderr);
+    }
+    assert_eq!(db.history(), [1, 2, 3, 4]);
+    // What the flag is needed for is refused without it.
+    finish(db.command(&["migrate", "--show-sql"]).env("AUTHMIG_DRY_RUN", "no").spawn().unwrap()).exits(2);
+}
+
+#[test]
+fn install_waits_for_a_database_as_long_as_it_waits_for_the_server() {
+    let db = TestDb::new();
+    for said in ["true", "1", "YES"] {
+        let mut install = db.command(&["install"]);
+        finish(install.env("AUTHMIG_WAIT_FOR_DATABASE", said).spawn().unwrap()).exits(0);
+    }
+    db.authmig(&["install", "--wait-for-database"]).exits(0);
+    db.authmig(&["status", "--wait-for-database", "--wait", "1s"]).exits(0);
+    let run = db.authmig(&["status", "--wait-for-database"]).exits(2);
+    assert!(
+        run.stderr
+            .starts_with("error: --wait-for-database (AUTHMIG_WAIT_FOR_DATABASE) needs --wait DURATION\n"),
+        "{}",
+        run.stderr
+    );
+}
