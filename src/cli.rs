@@ -166,7 +166,7 @@ pub struct InstallArgs {
     pub adopt: bool,
     /// Read a JWT secret from this file, and keep it in the database if none is kept there
     /// yet; AUTHMIG_JWT_SECRET can hold the secret itself
-    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
+    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE", hide_env_values = true)]
     pub jwt_secret_file: Option<PathBuf>,
     /// Do not start the command if verify has advice
     #[arg(long, env = "AUTHMIG_STRICT", value_parser = BoolishValueParser::new())]
@@ -238,7 +238,7 @@ pub struct MigrateArgs {
     pub adopt: bool,
     /// Read a JWT secret from this file, and keep it in the database if none is kept there
     /// yet; AUTHMIG_JWT_SECRET can hold the secret itself
-    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
+    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE", hide_env_values = true)]
     pub jwt_secret_file: Option<PathBuf>,
 }
 
@@ -306,7 +306,7 @@ pub enum SecretCommand {
     /// not shown while it is typed.
     Set {
         /// Read it from this file
-        #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
+        #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE", hide_env_values = true)]
         file: Option<PathBuf>,
         /// Also if another one is stored already: access tokens signed with that end
         #[arg(long)]

@@ -77,6 +77,9 @@ fn a_secret_in_the_wrong_place_is_not_quoted() {
             format!("error: the file that --jwt-secret-file or AUTHMIG_JWT_SECRET_FILE names {missing}")
         );
     }
+    for command in [&["migrate"][..], &["install"], &["secret", "set"]] {
+        db.authmig(&[command, &["--help"]].concat()).exits(0);
+    }
     // What is refused is that, and not an absent variable.
     let mut command = db.command(&["migrate"]);
     command.env_remove("AUTHMIG_JWT_SECRET_FILE");
