@@ -472,6 +472,14 @@ impl Command {
     }
 }
 
+impl VerifyArgs {
+    /// Whether this check is among those that are asked for.
+    pub fn takes(&self, check: &str) -> bool {
+        let named = |names: &[String]| names.iter().any(|name| name == check);
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+}
+
 impl Common {
     /// How long to try to connect, from now on.
     pub fn patience(&self) -> Patience {

@@ -43,6 +43,11 @@ impl Cli {
                 "--wait-for-database (AUTHMIG_WAIT_FOR_DATABASE) needs --wait DURATION",
             ));
         }
+        if let Command::Verify(args) = &self.command
+            && !crate::checks::ALL.iter().any(|check| args.takes(check))
+        {
+            return Some((ErrorKind::ArgumentConflict, "--only and --skip leave no check to be made"));
+        }
         None
     }
 }
@@ -122,6 +127,15 @@ mod tests {
             let said = complaint(line);
             assert!(!said.contains("hunter2") && !said.contains("AAEC"), "{line}: {said}");
             assert!(said.contains('…') || said.contains("'--password'"), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_verification_of_nothing_is_refused() {
+        let all = crate::checks::ALL.join(",");
+        for line in ["verify --only grants --skip grants", &format!("verify --skip {all}")] {
+            let said = complaint(line);
+            assert!(said.starts_with("error: --only and --skip leave no check to be made\n"), "{said}");
         }
     }
 

@@ -109,6 +109,18 @@ fn a_dry_run_does_it_all_and_leaves_nothing() {
     db.authmig_with(&broken, &["migrate", "--dry-run"]).exits(8);
 }
 
+#[test]
+fn a_verification_in_part_says_that_it_was_one() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    for arguments in [["--only", "history"], ["--skip", "history"]] {
+        let run = db.authmig(&[&["verify"], &arguments[..]].concat()).exits(0);
+        assert!(run.stdout.ends_with("verified: nothing is wrong in what was checked\n"), "{}", run.stdout);
+    }
+    assert!(db.authmig(&["verify"]).exits(0).stdout.ends_with("verified: nothing is wrong\n"));
+    db.authmig(&["verify", "--only", "history", "--skip", "history"]).exits(2);
+}
+
 /// The names of the scripts that `--show-sql` has printed.
 fn shown(text: &str) -> Vec<&str> {
     let comments = text.lines().filter_map(|line| line.strip_prefix("-- "));
