@@ -137,7 +137,8 @@ fn execute<E: Into<anyhow::Error>>(
     let hand_out = |report: &Report| {
         streams.hand_out(report, cli.format()).map_err(|error| unwritable(&error, "; nothing was changed"))
     };
-    let tell: database::Tell = Arc::new(move |event| told.event(&event, verbose, log));
+    let format = cli.format();
+    let tell: database::Tell = Arc::new(move |event| told.event(&event, verbose, format, log));
     // Only for commands that need a database: the others need none to be named.
     let context = || -> Result<Context<'_>, Failure> {
         Ok(Context {

@@ -116,7 +116,7 @@ impl Streams {
     /// Writes an error: to standard error for people, and as the one JSON object.
     pub fn failure(&self, failure: &Failure, format: Format, log: LogFormat) -> io::Result<()> {
         self.nothing_goes_on();
-        let text = human::failure(failure);
+        let text = raw(human::failure(failure), format);
         match log {
             LogFormat::Text => write(&self.err, &self.paint(&text))?,
             LogFormat::Json => {
@@ -131,14 +131,14 @@ impl Streams {
     }
 
     /// Writes what happens, if it is of interest at this level of detail.
-    pub fn event(&self, event: &Event, verbose: bool, log: LogFormat) {
+    pub fn event(&self, event: &Event, verbose: bool, format: Format, log: LogFormat) {
         if let (Some(live), Some(doing)) = (&self.live, human::doing(event)) {
             live.show(doing);
         }
         let Some(line) = human::event(event, verbose) else { return };
         match log {
             // Progress that nobody can read stops nothing.
-            LogFormat::Text => drop(write(&self.err, &line)),
+            LogFormat::Text => drop(write(&self.err, &raw(line, format))),
             LogFormat::Json => tracing::info!(target: EVENTS, "{}", line.trim_end()),
         }
     }
@@ -263,6 +263,11 @@ impl Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
     }
+}
+
+/// Text for people, on a stream in which the runner of GitHub looks for commands.
+fn raw(text: String, format: Format) -> String {
+    if format == Format::Github { github::guarded(&text) } else { text }
 }
 
 /// Whether what is written there is thrown away. A Rust program has /dev/null for a stream

@@ -14,7 +14,7 @@ use crate::report::{
 const WIDTH: usize = 100;
 
 pub(super) fn report(report: &Report) -> String {
-    match report {
+    let text = match report {
         Report::Migrate(report) => migrate(report),
         Report::Status(report) => status(report),
         Report::Rollback(report) => rollback(report),
@@ -23,15 +23,16 @@ pub(super) fn report(report: &Report) -> String {
         Report::Grants(report) => grants(report),
         Report::Install(report) => format!("{}{}", migrate(&report.migrate), found(&report.verify)),
         Report::Export(report) => export(report),
-        Report::Text(text) => text.clone(),
-    }
+        Report::Text(text) => return text.clone(),
+    };
+    harmless(&text)
 }
 
 /// Why a command refused, for standard error.
 pub(super) fn refusal(report: &Report) -> Option<String> {
     match report {
         Report::Rollback(report) => {
-            Some(format!("error: refused: {}; nothing was changed\n", report.refusal.as_ref()?))
+            Some(harmless(&format!("error: refused: {}; nothing was changed\n", report.refusal.as_ref()?)))
         }
         _ => None,
     }
@@ -42,7 +43,7 @@ pub(super) fn event(event: &Event, verbose: bool) -> Option<String> {
         Event::Locked(holder) => format!("waiting: another authmig holds the lock: {holder}\n"),
         Event::Waiting(why) => format!("waiting: {why}\n"),
         Event::Script(file) => verbose.then(|| format!("running {file}\n"))?,
-        Event::Notice(severity, text) => format!("{severity}: {text}\n"),
+        Event::Notice(severity, text) => format!("{severity}: {}\n", below(text, "  ")),
     };
     Some(harmless(&line))
 }
@@ -52,18 +53,18 @@ pub(super) fn doing(event: &Event) -> Option<String> {
     match event {
         Event::Locked(_) => Some("waiting for the lock".to_owned()),
         Event::Waiting(_) => Some("waiting".to_owned()),
-        Event::Script(file) => Some(format!("running {file}")),
+        Event::Script(file) => Some(one_line(&harmless(&format!("running {file}")))),
         Event::Notice(..) => None,
     }
 }
 
 /// An error as the house shows it: the sentence, the place with a caret, what to do.
 pub(super) fn failure(failure: &Failure) -> String {
-    let mut text = format!("error: {}\n", failure.message.replace('\n', "\n       "));
+    let mut text = format!("error: {}\n", below(&failure.message, "       "));
     let said = failure
         .server
         .as_ref()
-        .map(|server| format!("{} ({})", server.message.replace('\n', "\n     "), server.sqlstate));
+        .map(|server| format!("{} ({})", below(&server.message, "     "), server.sqlstate));
     if let Some(place) = &failure.place {
         match &place.line {
             Some(line) => {
@@ -87,7 +88,7 @@ pub(super) fn failure(failure: &Failure) -> String {
         let _ = writeln!(text, "   = {said}");
     }
     for finding in &failure.findings {
-        let _ = writeln!(text, "  - {}", finding.replace('\n', "\n      "));
+        let _ = writeln!(text, "  - {}", below(finding, "      "));
     }
     for check in &failure.checks {
         text.push_str(&findings(check.name, &check.findings));
@@ -96,23 +97,29 @@ pub(super) fn failure(failure: &Failure) -> String {
         for (word, part) in [("detail", &server.detail), ("hint", &server.hint), ("context", &server.context)]
         {
             if let Some(part) = part {
-                let _ = writeln!(
-                    text,
-                    "{word}: {}",
-                    part.replace('\n', &format!("\n{}", " ".repeat(word.len() + 2)))
-                );
+                let _ = writeln!(text, "{word}: {}", below(part, &" ".repeat(word.len() + 2)));
             }
         }
     }
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(text, "hint: {hint}");
+        let _ = writeln!(text, "hint: {}", below(hint, "      "));
     }
     harmless(&text)
 }
 
 /// The text without what would command a terminal: servers and names can say anything.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// A text of several lines, all but the first one indented: none of them begins as ours do.
+fn below(text: &str, indent: &str) -> String {
+    text.replace('\n', &format!("\n{indent}"))
+}
+
+/// A name, which may have line breaks in it, on one line.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
 }
 
 fn server_message(failure: &Failure) -> String {
@@ -150,7 +157,7 @@ fn migrate(report: &MigrateReport) -> String {
             text.push('\n');
         }
     }
-    let _ = writeln!(text, "{}", report.database);
+    let _ = writeln!(text, "{}", one_line(&report.database));
     steps(&mut text, &report.applied);
     if let Some(adopted) = &report.adopted {
         let _ = writeln!(
@@ -196,7 +203,7 @@ fn steps(text: &mut String, steps: &[Step]) {
 }
 
 fn status(report: &StatusReport) -> String {
-    let mut text = format!("{}\n", report.database);
+    let mut text = format!("{}\n", one_line(&report.database));
     let rows: Vec<[String; 4]> = report
         .migrations
         .iter()
@@ -217,14 +224,14 @@ fn status(report: &StatusReport) -> String {
     } else {
         let _ = writeln!(text, ", {} wrong", report.drift.len());
         for finding in &report.drift {
-            let _ = writeln!(text, "  - {finding}");
+            let _ = writeln!(text, "  - {}", below(finding, "    "));
         }
     }
     text
 }
 
 fn rollback(report: &RollbackReport) -> String {
-    let mut text = format!("{}\n", report.database);
+    let mut text = format!("{}\n", one_line(&report.database));
     let count = counted(report.reverted.len(), "migration");
     match report.outcome {
         RollbackOutcome::NothingToDo => text.push_str("nothing to do: no migration is applied\n"),
@@ -258,7 +265,7 @@ fn plan(report: &RollbackReport) -> String {
     if !report.losses.is_empty() {
         text.push_str("would lose\n");
         for loss in &report.losses {
-            let _ = writeln!(text, "  - {loss}");
+            let _ = writeln!(text, "  - {}", below(loss, "    "));
         }
     }
     text
@@ -290,11 +297,11 @@ fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str)
 }
 
 pub(super) fn question(report: &RollbackReport) -> String {
-    format!("{}\n{}go on? [y/N] ", report.database, plan(report))
+    harmless(&format!("{}\n{}go on? [y/N] ", one_line(&report.database), plan(report)))
 }
 
 fn verify(report: &VerifyReport) -> String {
-    let mut text = format!("{}\n", report.database);
+    let mut text = format!("{}\n", one_line(&report.database));
     let rows: Vec<[String; 3]> = report
         .checks
         .iter()
@@ -340,8 +347,12 @@ fn findings(check: &str, findings: &[Finding]) -> String {
             Severity::Error => "",
             Severity::Advice => "advice: ",
         };
-        let subject = if finding.subject == check { String::new() } else { format!("{}: ", finding.subject) };
-        let _ = writeln!(text, "{check}: {word}{subject}{}", finding.message);
+        let subject = if finding.subject == check {
+            String::new()
+        } else {
+            format!("{}: ", one_line(&finding.subject))
+        };
+        let _ = writeln!(text, "{check}: {word}{subject}{}", below(&finding.message, "  "));
         for (word, part) in [
             ("expected", &finding.expected),
             ("found", &finding.found),
@@ -351,7 +362,7 @@ fn findings(check: &str, findings: &[Finding]) -> String {
         ] {
             match part {
                 Some(part) if part.contains('\n') => {
-                    let _ = writeln!(text, "  {word}:\n    {}", part.replace('\n', "\n    "));
+                    let _ = writeln!(text, "  {word}:\n    {}", below(part, "    "));
                 }
                 Some(part) => {
                     let _ = writeln!(text, "  {:<9} {part}", format!("{word}:"));
@@ -364,7 +375,7 @@ fn findings(check: &str, findings: &[Finding]) -> String {
 }
 
 fn grants(report: &GrantsReport) -> String {
-    let mut text = format!("{}\n", report.database);
+    let mut text = format!("{}\n", one_line(&report.database));
     let head = ["", "object"].into_iter().map(str::to_owned).chain(report.roles.iter().cloned()).collect();
     // Helpers that nobody may use would bury the rest.
     let shown = report.objects.iter().filter(|object| {
@@ -396,7 +407,7 @@ fn secret(report: &SecretReport) -> String {
         // Alone, so that a pipe gets the secret and nothing else.
         return format!("{secret}\n");
     }
-    let mut text = format!("{}\n", report.database);
+    let mut text = format!("{}\n", one_line(&report.database));
     let _ = match report.outcome {
         SecretOutcome::Stored => writeln!(text, "stored; PostgREST was told to reload its configuration"),
         SecretOutcome::Unchanged => writeln!(text, "nothing to do: this secret is stored already"),
@@ -435,7 +446,8 @@ fn export(report: &ExportReport) -> String {
 /// Rows with aligned columns, indented by two.
 fn table<R: AsRef<[String]>>(text: &mut String, rows: &[R]) {
     let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
-    let cell = |row: &R, column: usize| row.as_ref().get(column).cloned().unwrap_or_default();
+    let cell =
+        |row: &R, column: usize| row.as_ref().get(column).map_or_else(String::new, |cell| one_line(cell));
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().map(|row| cell(row, column).width()).max().unwrap_or(0))
         .collect();
@@ -503,6 +515,33 @@ mod tests {
         assert_eq!(
             failure(&Failure::new(Exit::Unreachable, said)),
             "error: cannot connect: \u{fffd}[2J\u{fffd}]0;owned\u{fffd}\n       error: forged\u{fffd}\n"
+        );
+    }
+
+    #[test]
+    fn what_a_database_holds_does_not_command_the_terminal_or_the_runner() {
+        let name = "evil\u{1b}[2J\n::error ::forged";
+        let grants = Report::Grants(GrantsReport {
+            schema: "authmig.grants/1",
+            database: format!("{name}@h/db"),
+            authmig: "",
+            roles: vec![name.to_owned()],
+            objects: Vec::new(),
+            exit: Exit::Success,
+        });
+        let shown = "evil\u{fffd}[2J\\n::error ::forged";
+        assert_eq!(
+            report(&grants),
+            format!(
+                "{shown}@h/db\n  object  {shown}\nand 0 functions of auth_private that only their owner may call\n"
+            )
+        );
+        let notice = Event::Notice("notice".to_owned(), name.to_owned());
+        assert_eq!(event(&notice, false).unwrap(), "notice: evil\u{fffd}[2J\n  ::error ::forged\n");
+        let finding = Finding::new(Severity::Error, name, name);
+        assert_eq!(
+            findings("grants", &[finding]),
+            "grants: evil\u{1b}[2J\\n::error ::forged: evil\u{1b}[2J\n  ::error ::forged\n"
         );
     }
 

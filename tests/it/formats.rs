@@ -1,6 +1,6 @@
 //! The formats for CI, each read by a parser of somebody else.
 
-use crate::support::{Files, TestDb};
+use crate::support::{Files, TestDb, unique};
 
 fn tampered() -> TestDb {
     let db = TestDb::new();
@@ -44,6 +44,25 @@ fn sarif_is_sarif() {
     // What would run the foreign function is not tried: three notes.
     assert_eq!((errors, results.len()), (2, 5), "{}", run.stdout);
     assert!(results.iter().all(|result| result.rule_id.is_some()));
+}
+
+#[test]
+fn a_name_is_no_command_to_the_terminal_or_the_runner() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let role = format!("{}\u{1b}[2J\n::error title=forged::", unique("r"));
+    db.sql(&format!("create role \"{role}\"; grant execute on function auth.logout() to \"{role}\""));
+    for format in ["github", "human"] {
+        let run = db.authmig(&["verify", "--only", "grants", "--format", format]).exits(4);
+        assert!(run.stdout.contains("[2J") && !run.stdout.contains('\u{1b}'), "{:?}", run.stdout);
+        let commands = run.stdout.lines().filter(|line| line.trim_start().starts_with("::"));
+        assert!(format == "human" || commands.clone().count() == 1, "{}", run.stdout);
+        assert!(
+            format == "human"
+                || commands.clone().all(|line| line.starts_with("::error title=authmig verify"))
+        );
+    }
+    db.sql(&format!("drop owned by \"{role}\"; drop role \"{role}\""));
 }
 
 #[test]
