@@ -276,6 +276,9 @@ pub struct RollbackReport {
     pub purge: bool,
     /// How many migrations stay applied.
     pub total: usize,
+    /// Whether all this was shown to a person, who then answered.
+    #[serde(skip)]
+    pub asked: bool,
     /// Why it was refused, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,

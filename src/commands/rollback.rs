@@ -49,6 +49,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         losses: Vec::new(),
         purge: args.purge,
         total: history.applied.len(),
+        asked: false,
         refusal: None,
         exit: Exit::Success,
     };
@@ -69,7 +70,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         report.outcome = RollbackOutcome::DryRun;
         return Ok(report);
     }
-    if let Some(refusal) = refusal(context, args, &report) {
+    if let Some(refusal) = refusal(context, args, &mut report) {
         report.outcome = RollbackOutcome::Refused;
         report.refusal = Some(refusal);
         report.exit = Exit::Refused;
@@ -159,14 +160,16 @@ fn count(database: &mut Database, tables: &[String], report: &mut RollbackReport
 }
 
 /// Why it does not go on: data would be lost, nobody can be asked, or the answer was no.
-fn refusal(context: &Context<'_>, args: &RollbackArgs, report: &RollbackReport) -> Option<String> {
+fn refusal(context: &Context<'_>, args: &RollbackArgs, report: &mut RollbackReport) -> Option<String> {
     if !report.losses.is_empty() && !args.discard_data {
         return Some("data would be lost; --discard-data goes on all the same".to_owned());
     }
     if args.yes {
         return None;
     }
-    match context.interrupt.blocked(|| (context.ask)(report)) {
+    let answer = context.interrupt.blocked(|| (context.ask)(report));
+    report.asked = answer.is_some();
+    match answer {
         Some(true) => None,
         Some(false) => Some("the answer was no".to_owned()),
         None => Some("there is no terminal to ask on; --yes goes on without asking".to_owned()),

@@ -234,7 +234,16 @@ fn rollback(report: &RollbackReport) -> String {
     let mut text = format!("{}\n", one_line(&report.database));
     let count = counted(report.reverted.len(), "migration");
     match report.outcome {
-        RollbackOutcome::NothingToDo => text.push_str("nothing to do: no migration is applied\n"),
+        RollbackOutcome::NothingToDo if report.total == 0 => {
+            text.push_str("nothing to do: no migration is applied\n");
+        }
+        RollbackOutcome::NothingToDo => {
+            let _ = writeln!(
+                text,
+                "nothing to do: {} applied, none of them newer",
+                counted(report.total, "migration")
+            );
+        }
         RollbackOutcome::Reverted => {
             steps(&mut text, &report.reverted);
             if !report.drops.is_empty() {
@@ -247,6 +256,8 @@ fn rollback(report: &RollbackReport) -> String {
             text.push_str(&plan(report));
             text.push_str("dry run: tried and rolled back; nothing was changed\n");
         }
+        // It stood in the question.
+        RollbackOutcome::Refused if report.asked => return String::new(),
         RollbackOutcome::Refused => text.push_str(&plan(report)),
     }
     text

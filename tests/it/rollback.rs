@@ -15,6 +15,12 @@ fn the_newest_one_goes_by_default() {
     assert_eq!(db.history(), [1, 2]);
     db.authmig_with(&files, &["rollback", "--yes", "--to", "1"]).exits(0);
     assert_eq!(db.history(), [1]);
+    let run = db.authmig_with(&files, &["rollback", "--yes", "--to", "1"]).exits(0);
+    assert!(
+        run.stdout.ends_with("nothing to do: 1 migration applied, none of them newer\n"),
+        "{}",
+        run.stdout
+    );
     db.authmig_with(&files, &["rollback", "--yes", "--all"]).exits(0);
     assert_eq!(db.history(), [0; 0]);
     let run = db.authmig_with(&files, &["rollback", "--yes"]).exits(0);

@@ -45,19 +45,19 @@ fn a_terminal_shows_how_long_it_has_waited() {
     assert!(shown.contains("\r\x1b[Kwaiting 1 s\r"), "{shown:?}");
 }
 
-/// Runs `secret set` on a terminal and types this when it asks; all that is seen there, the
-/// state of the terminal afterwards included.
-fn typed(db: &TestDb, keys: &str) -> Option<String> {
+/// Runs this on a terminal and types these keys behind that question; all that is seen there,
+/// the state of the terminal afterwards included.
+fn typed(db: &TestDb, arguments: &str, question: &str, keys: &str) -> Option<String> {
     let (script, authmig) = (tool("script")?, db.command(&[]));
     let line =
-        format!("trap : INT; {} secret set; echo exit $?; stty -a", authmig.get_program().to_str().unwrap());
+        format!("trap : INT; {} {arguments}; echo exit $?; stty -a", authmig.get_program().to_str().unwrap());
     let mut command = Command::new(script);
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
     command.env("DATABASE_URL", db.url()).env("TERM", "dumb").env("SHELL", "/bin/sh");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (mut seen, mut byte) = (Vec::new(), [0]);
-    while !seen.ends_with(b"not shown here: ") {
+    while !seen.ends_with(question.as_bytes()) {
         output.read_exact(&mut byte).unwrap();
         seen.extend(byte);
     }
@@ -71,17 +71,32 @@ fn typed(db: &TestDb, keys: &str) -> Option<String> {
 fn a_secret_is_asked_for_and_not_shown() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
-    let Some(seen) = typed(&db, &format!("{JWT_SECRET}\n")) else { return };
+    let question = "not shown here: ";
+    let Some(seen) = typed(&db, "secret set", question, &format!("{JWT_SECRET}\n")) else { return };
     assert!(seen.starts_with("JWT secret, base64, not shown here: \r\npostgres@"), "{seen}");
     assert!(seen.contains("stored; PostgREST was told") && seen.contains("exit 0\r\n"), "{seen}");
     assert!(seen.contains(" echo ") && seen.contains("quit = ^\\;") && !seen.contains(JWT_SECRET), "{seen}");
     assert_eq!(db.ask("select jwt_secret from auth_private.config"), JWT_SECRET);
-    let seen = typed(&db, "hunter2\u{3}").unwrap();
+    let seen = typed(&db, "secret set", question, "hunter2\u{3}").unwrap();
     assert!(
         seen.contains(": \r\nerror: interrupted by SIGINT; nothing was changed\r\nexit 130\r\n"),
         "{seen}"
     );
     assert!(seen.contains(" echo ") && !seen.contains("hunter2"), "{seen}");
+}
+
+#[test]
+fn a_rollback_that_was_answered_no_is_shown_once() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let Some(seen) = typed(&db, "rollback", "go on? [y/N] ", "n\n") else { return };
+    assert_eq!(seen.matches("would revert 1 migration").count(), 1, "{seen}");
+    let (_, end) = seen.split_once("go on? [y/N] ").unwrap();
+    assert!(
+        end.starts_with("n\r\nerror: refused: the answer was no; nothing was changed\r\nexit 7\r\n"),
+        "{seen}"
+    );
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
 }
 
 #[test]
