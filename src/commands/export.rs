@@ -51,15 +51,15 @@ fn refuse_used(folder: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes all files, or takes back those that were written.
+/// Writes all files, or takes back what was written, the folders that were made included.
 fn write(folder: &Path, files: &[ExportFile]) -> Result<(), (PathBuf, io::Error)> {
-    let mut written = Vec::new();
+    let mut made = Vec::new();
     for file in files {
         let path = folder.join(&file.path);
-        if let Err(error) = write_new(&path, &file.text, &mut written) {
-            for path in written {
+        if let Err(error) = write_new(&path, &file.text, &mut made) {
+            for path in made.iter().rev() {
                 // What cannot be removed stays; the error that is told comes first.
-                let _ = fs::remove_file(path);
+                let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
             }
             return Err((path, error));
         }
@@ -67,11 +67,34 @@ fn write(folder: &Path, files: &[ExportFile]) -> Result<(), (PathBuf, io::Error)
     Ok(())
 }
 
-fn write_new(path: &Path, text: &str, written: &mut Vec<PathBuf>) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
+/// Notes in `made` what was not there before.
+fn write_new(path: &Path, text: &str, made: &mut Vec<PathBuf>) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().skip(1).take_while(|folder| !folder.exists()).collect();
+    for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir(folder)?;
+        made.push(folder.to_owned());
     }
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    written.push(path.to_owned());
+    made.push(path.to_owned());
     file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_half_way_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |path: &str| ExportFile { path: path.to_owned(), text: String::new() };
+        let there = folder.path().join("there");
+        fs::create_dir(&there).unwrap();
+        let files = [file("new/deep/x.sql"), file("new/y.sql"), file("new/y.sql/z.sql")];
+        for target in [folder.path().join("a/b"), there.clone()] {
+            let (path, _) = write(&target, &files).unwrap_err();
+            assert_eq!(path, target.join("new/y.sql/z.sql"));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(there).unwrap().count(), 0);
+    }
 }
