@@ -134,7 +134,7 @@ struct Draft {
 
 impl Draft {
     fn complete(mut self, version: Version) -> Result<Migration, CatalogError> {
-        let label = crate::migration::label(version, &self.name);
+        let label = crate::migration::label(version.number(), &self.name);
         let mut take = |part: Part| {
             self.scripts
                 .remove(&part)

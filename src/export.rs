@@ -9,7 +9,7 @@
 use crate::catalog::Catalog;
 use crate::cli::Layout;
 use crate::message::{journal, parameter_settings, settings};
-use crate::migration::Migration;
+use crate::migration::{Migration, label};
 use crate::parameters::Values;
 
 /// A file of an export.
@@ -88,7 +88,7 @@ fn transaction(sql: &str) -> String {
 }
 
 fn ledger(parameters: &Values) -> Step {
-    let script = label_of(0, LEDGER);
+    let script = label(0, LEDGER);
     let open = |action: &str| {
         let own = [("authmig.step", "0"), ("authmig.action", action), ("authmig.script", script.as_str())];
         format!("-- {script}, exported by authmig.\n{}\n{}", settings(&own), OPEN)
@@ -166,10 +166,6 @@ fn ended(sql: &str) -> String {
     if sql.ends_with(';') { sql.to_owned() } else { format!("{sql}\n;") }
 }
 
-fn label_of(number: i32, name: &str) -> String {
-    format!("{number:02}-{name}")
-}
-
 /// Sqitch's plan: a line a change, each requiring the one before.
 fn sqitch_plan(steps: &[Step]) -> String {
     use std::fmt::Write as _;
@@ -182,7 +178,7 @@ fn sqitch_plan(steps: &[Step]) -> String {
             plan,
             "{}{requires} 2026-01-01T00:00:00Z authmig <authmig@localhost> # {}",
             step.name,
-            label_of(step.number, &step.name)
+            label(step.number, &step.name)
         );
         before = Some(&step.name);
     }

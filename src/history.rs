@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::message::column;
+
 /// Reads the history and the parameters: the last two of its three result sets. Nothing
 /// is created, and nobody who only reads or writes waits for it.
 pub const READ: &str = include_str!("sql/read.sql");
@@ -47,18 +49,16 @@ impl History {
 
     /// Builds the history from the rows of [`READ`]'s result sets.
     pub fn from_rows(applied: &[Vec<Option<String>>], parameters: &[Vec<Option<String>>]) -> History {
-        let text =
-            |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
         let mut applied: Vec<_> = applied
             .iter()
             .map(|row| Applied {
-                version: text(row, 0).parse().unwrap_or(0),
-                name: text(row, 1),
-                applied_on: text(row, 2),
-                checksum: text(row, 3),
-                sha256: text(row, 4),
-                applied_by: text(row, 5),
-                authmig_version: text(row, 6),
+                version: column(row, 0).parse().unwrap_or(0),
+                name: column(row, 1),
+                applied_on: column(row, 2),
+                checksum: column(row, 3),
+                sha256: column(row, 4),
+                applied_by: column(row, 5),
+                authmig_version: column(row, 6),
             })
             .collect();
         // A server that has just been asked for the first time sorts five rows as slowly as it reads them.
@@ -66,7 +66,7 @@ impl History {
         History {
             ledger: true,
             applied,
-            parameters: parameters.iter().map(|row| (text(row, 0), text(row, 1))).collect(),
+            parameters: parameters.iter().map(|row| (column(row, 0), column(row, 1))).collect(),
         }
     }
 

@@ -130,6 +130,11 @@ fn line(sql: &str, offset: usize) -> Line {
 /// The rows of one statement, each column as text.
 pub type Rows = Vec<Vec<Option<String>>>;
 
+/// A column of a row; empty if it is null, or not there.
+pub fn column(row: &[Option<String>], index: usize) -> String {
+    row.get(index).cloned().flatten().unwrap_or_default()
+}
+
 /// The rows of each statement that has any; `None` if something in them is not UTF-8,
 /// as can be in a database whose encoding is `SQL_ASCII`.
 pub fn rows(messages: Vec<SimpleQueryMessage>) -> Option<Vec<Rows>> {

@@ -54,10 +54,7 @@ impl Entry<'_> {
     /// `02-auth_schema`; the history's name where the two differ.
     pub fn label(&self) -> String {
         match (self.applied, self.migration) {
-            (Some(row), _) => match Version::new(row.version) {
-                Some(version) => label(version, &row.name),
-                None => format!("{}-{}", row.version, row.name),
-            },
+            (Some(row), _) => label(row.version, &row.name),
             (None, Some(migration)) => migration.to_string(),
             (None, None) => self.number.to_string(),
         }
@@ -163,7 +160,7 @@ impl<'a> Plan<'a> {
             if let Some(newest) = history.newest().filter(|row| row.version > to.number()) {
                 return Err(Obstacle::Target(format!(
                     "the database is at {}, above {to}; `authmig rollback --to {to}` goes back",
-                    label(Version::new(newest.version).unwrap_or(to), &newest.name)
+                    label(newest.version, &newest.name)
                 )));
             }
         }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::migration::label;
+
 /// This binary's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -152,6 +154,13 @@ pub struct Step {
     pub name: String,
     /// How long its script took, in milliseconds.
     pub milliseconds: u64,
+}
+
+impl Step {
+    /// `02-auth_schema`
+    pub fn label(&self) -> String {
+        label(self.version, &self.name)
+    }
 }
 
 /// A script with its text.

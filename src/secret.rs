@@ -10,7 +10,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::failure::Failure;
-use crate::message::Rows;
+use crate::message::{Rows, column};
 use crate::migration::sha256;
 use crate::report::{Exit, SecretSource};
 
@@ -31,12 +31,11 @@ pub const SOURCES: &str = include_str!("sql/secret_status.sql");
 
 /// Where a JWT secret comes from, first the one that is used.
 pub fn sources(rows: &Rows) -> Vec<SecretSource> {
-    let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     rows.iter()
         .map(|row| SecretSource {
-            source: text(row, 0),
-            bytes: text(row, 1).parse().unwrap_or_default(),
-            fingerprint: text(row, 2),
+            source: column(row, 0),
+            bytes: column(row, 1).parse().unwrap_or_default(),
+            fingerprint: column(row, 2),
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::human;
 use crate::failure::Failure;
-use crate::report::{Report, Severity};
+use crate::report::{Report, Severity, Step};
 
 pub(super) fn report(report: &Report) -> String {
     let mut text = guarded(&human::report(report));
@@ -35,8 +35,7 @@ pub(super) fn report(report: &Report) -> String {
         }
         Report::Migrate(report) => {
             if !report.applied.is_empty() {
-                let names: Vec<_> =
-                    report.applied.iter().map(|step| format!("{:02}-{}", step.version, step.name)).collect();
+                let names: Vec<_> = report.applied.iter().map(Step::label).collect();
                 command(&mut text, "notice", "authmig migrate", "", &names.join(", "));
             }
         }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::failure::Failure;
+use crate::migration::label;
 use crate::report::{
     Event, ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, Report, RollbackOutcome,
     RollbackReport, SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
@@ -195,7 +196,7 @@ fn migrate(report: &MigrateReport) -> String {
 }
 
 fn steps(text: &mut String, steps: &[Step]) {
-    let names: Vec<_> = steps.iter().map(|step| format!("{:02}-{}", step.version, step.name)).collect();
+    let names: Vec<_> = steps.iter().map(Step::label).collect();
     let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
     for (step, name) in steps.iter().zip(&names) {
         let _ = writeln!(text, "  {}  {:>5} ms", padded(name, width), step.milliseconds);
@@ -209,7 +210,7 @@ fn status(report: &StatusReport) -> String {
         .iter()
         .map(|migration| {
             [
-                format!("{:02}-{}", migration.version, migration.name),
+                label(migration.version, &migration.name),
                 migration.state.to_owned(),
                 migration.applied_on.as_deref().map_or_else(String::new, moment),
                 migration.applied_by.clone().unwrap_or_default(),
@@ -267,7 +268,7 @@ fn rollback(report: &RollbackReport) -> String {
 fn plan(report: &RollbackReport) -> String {
     let mut text = format!("would revert {}\n", counted(report.reverted.len(), "migration"));
     for step in &report.reverted {
-        let _ = writeln!(text, "  {:02}-{}", step.version, step.name);
+        let _ = writeln!(text, "  {}", step.label());
     }
     if report.purge {
         text.push_str("  and the ledger, with its journal\n");
@@ -389,11 +390,11 @@ fn grants(report: &GrantsReport) -> String {
     let mut text = format!("{}\n", one_line(&report.database));
     let head = ["", "object"].into_iter().map(str::to_owned).chain(report.roles.iter().cloned()).collect();
     // Helpers that nobody may use would bury the rest.
-    let shown = report.objects.iter().filter(|object| {
+    let (hidden, shown): (Vec<_>, Vec<_>) = report.objects.iter().partition(|object| {
         let is_helper = object.kind == "function" && object.name.starts_with("auth_private.");
-        !is_helper || object.privileges.len() > 1
+        is_helper && object.privileges.len() <= 1
     });
-    let rows = shown.map(|object| {
+    let rows = shown.into_iter().map(|object| {
         let cells = report.roles.iter().map(|role| match object.privileges.get(role) {
             Some(privileges) if object.kind == "table" && privileges.len() > 3 => "all".to_owned(),
             Some(privileges) => privileges.join(" "),
@@ -402,13 +403,10 @@ fn grants(report: &GrantsReport) -> String {
         [object.kind.clone(), object.name.clone()].into_iter().chain(cells).collect()
     });
     table(&mut text, &[head].into_iter().chain(rows).collect::<Vec<Vec<String>>>());
-    let hidden = report.objects.iter().filter(|object| {
-        object.kind == "function" && object.name.starts_with("auth_private.") && object.privileges.len() <= 1
-    });
     let _ = writeln!(
         text,
         "and {} of auth_private that only their owner may call",
-        counted(hidden.count(), "function")
+        counted(hidden.len(), "function")
     );
     text
 }

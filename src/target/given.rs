@@ -26,7 +26,7 @@ impl Given {
         self.0.get(keyword).map(|(_, origin)| origin)
     }
 
-    /// ` in DATABASE_URL`, ` from PGPORT`: where a wrong value has to be mended.
+    /// ` (DATABASE_URL)`, ` (PGPORT)`: where a wrong value has to be mended.
     pub(super) fn place(&self, keyword: &str) -> String {
         self.origin(keyword).map_or_else(String::new, |origin| format!(" ({origin})"))
     }
