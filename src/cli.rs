@@ -353,7 +353,7 @@ pub struct Common {
     /// How long a statement may wait for a lock on a table; 0s: for ever
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "10s", env = "AUTHMIG_LOCK_TIMEOUT")]
     pub lock_timeout: Duration,
-    /// How long all scripts together may take; 0s: for ever
+    /// How long each statement may take; 0s: for ever
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "0s", env = "AUTHMIG_STATEMENT_TIMEOUT")]
     pub statement_timeout: Duration,
 

@@ -156,10 +156,14 @@ impl Database {
     /// Refuses a server that is too old, and a ledger that has lost its history. For those who
     /// found no ledger; who finds one has this checked on the way.
     pub fn check_without_ledger(&mut self) -> Result<(), Failure> {
+        if self.is_marked()? { Err(no_history()) } else { Ok(()) }
+    }
+
+    /// Whether there is a schema for the ledger, on a server that is not too old.
+    fn is_marked(&mut self) -> Result<bool, Failure> {
         let answer = self.send(&Message::new(include_str!("sql/without_ledger.sql")))?;
         check_version(answer.first())?;
-        let there = answer.first().and_then(|rows| rows.first()?.get(1)?.as_deref()) == Some("t");
-        if there { Err(no_history()) } else { Ok(()) }
+        Ok(answer.first().and_then(|rows| rows.first()?.get(1)?.as_deref()) == Some("t"))
     }
 
     /// Takes the lock of a run that changes something, and does its work under it, in one
@@ -239,7 +243,7 @@ impl Database {
         self.rollback()?;
         if failure.sqlstate() == Some("42601") {
             // An old server does not understand the scripts, so lock.sql did not even start.
-            self.check_without_ledger()?;
+            self.is_marked()?;
         }
         match failure.sqlstate() {
             Some("AML01") if !locked => Ok(match self.holder()? {
@@ -412,7 +416,7 @@ impl Database {
         if failure.place.is_none() {
             match error.code().code() {
                 "42501" => {
-                    failure = failure.hint("authmig runs as the role that migrated, or as a superuser")
+                    failure = failure.hint("authmig runs as the role that migrated, or as a superuser");
                 }
                 "42P01" if error.message().contains("authmig.") => {
                     failure = failure.hint("`authmig verify` says what is lost, and how it is made again");

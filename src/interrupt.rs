@@ -173,6 +173,8 @@ impl Interrupt {
         limit: Option<Duration>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Option<T>> {
+        // It changes nothing, and may come after something that looked up.
+        self.state().phase = Phase::Blocked;
         let Some(limit) = limit else {
             self.listen();
             return Ok(Some(work()));

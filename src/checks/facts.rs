@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::mend::mend;
 use crate::manifest::{Facts, Object};
-use crate::message::Rows;
+use crate::message::{Rows, column};
 use crate::report::{Check, Finding, Severity};
 
 /// The question: [`live`] reads its result sets.
@@ -38,11 +38,10 @@ impl Live {
 pub fn live(answers: Vec<Rows>) -> Option<Live> {
     let mut answers = answers.into_iter();
     let (names, created) = (answers.next()?, answers.next()?);
-    let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     let mut live = Live {
-        names: names.iter().map(|row| (text(row, 0), text(row, 1), text(row, 2))).collect(),
-        created: created.iter().map(|row| text(row, 0)).chain(["authmig".to_owned()]).collect(),
-        stranger: created.iter().map(|row| text(row, 1)).find(|owner| !owner.is_empty()),
+        names: names.iter().map(|row| (column(row, 0), column(row, 1), column(row, 2))).collect(),
+        created: created.iter().map(|row| column(row, 0)).chain(["authmig".to_owned()]).collect(),
+        stranger: created.iter().map(|row| column(row, 1)).find(|owner| !owner.is_empty()),
         ..Live::default()
     };
     for row in answers.flatten() {

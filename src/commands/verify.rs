@@ -5,7 +5,7 @@ use crate::checks;
 use crate::cli::VerifyArgs;
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::report::{Check, Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
+use crate::report::{Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<VerifyReport, Failure> {
@@ -24,11 +24,10 @@ pub(super) fn verify(
     }
     let parameters = context.parameters(&history)?;
     let mut checks = checks::run(database, context.catalog, &history, &parameters, facts)?;
-    let named = |names: &[String], check: &Check| names.iter().any(|name| name == check.name);
-    checks.retain(|check| (args.only.is_empty() || named(&args.only, check)) && !named(&args.skip, check));
+    checks.retain(|check| args.takes(check.name));
     for check in checks.iter_mut().filter(|check| {
         // Whoever names a check wants it made.
-        check.verdict == Verdict::Skipped && named(&args.only, check)
+        check.verdict == Verdict::Skipped && args.only.iter().any(|name| name == check.name)
     }) {
         check.verdict = Verdict::Failed;
         if check.findings.is_empty() {
