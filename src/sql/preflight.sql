@@ -131,12 +131,11 @@ begin
         end if;
     end loop;
 
-    if auth_pending and auth_found and to_regclass('auth_private.config') is not null
-        -- The published table has no such column.
-        and exists (select from pg_attribute as a where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector')
-    then
-        lost := true;
-        if to_regclass('authmig.journal') is not null then
+    -- The published table has no such column.
+    if auth_pending and auth_found then
+        lost := to_regclass('auth_private.config') is not null and exists (
+            select from pg_attribute as a where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector');
+        if lost and to_regclass('authmig.journal') is not null then
             select coalesce(min(j.action) <> 'rollback', true) into lost
               from authmig.journal as j where j.id = (select max(l.id) from authmig.journal as l);
         end if;
