@@ -58,8 +58,9 @@ pub(super) fn failure(failure: &Failure) -> String {
         format!(",file={}{line}", property(&format!("migrations/{}", place.file)))
     });
     let said = failure.server.as_ref().map_or_else(String::new, |server| format!("\n{}", server.message));
+    let findings: String = failure.findings.iter().map(|finding| format!("\n{finding}")).collect();
     let mut text = String::new();
-    command(&mut text, "error", "authmig", &place, &format!("{}{said}", failure.message));
+    command(&mut text, "error", "authmig", &place, &format!("{}{findings}{said}", failure.message));
     text
 }
 

@@ -204,6 +204,7 @@ begin
                     case when exists (select from pg_attribute as a
                                        where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector')
                          then 'a rollback left it, since something else depends on it: drop that, then: drop table auth.refresh_token;'
+                         when to_regclass('auth.refresh_token') is null then 'rename it, move it to another schema, or drop it'
                          else '`authmig migrate --adopt` upgrades an installation of the published SQL in place' end));
             end if;
         end loop;

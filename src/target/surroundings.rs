@@ -79,6 +79,8 @@ impl Surroundings {
                         let message = format!("the file that {file} names{shown} cannot be read: {error}");
                         Failure::new(Exit::Usage, message)
                     })?;
+                    // Some editors mark a file as UTF-8.
+                    let text = text.trim_start_matches('\u{feff}');
                     if text.trim().is_empty() {
                         let message = format!("the file that {file} names{shown} is empty");
                         return Err(Failure::new(Exit::Usage, message));

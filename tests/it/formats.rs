@@ -93,6 +93,13 @@ fn github_annotates_what_is_wrong() {
     );
     let run = db.authmig_with(&files, &["migrate", "--format", "github"]).exits(0);
     assert!(run.stdout.ends_with("::notice title=authmig migrate::01-t1, 02-t2\n"), "{}", run.stdout);
+    let changed = files.append("01-t1.up.sql", "\nselect 1;");
+    let run = db.authmig_with(&changed, &["migrate", "--format", "github"]).exits(4);
+    assert!(
+        run.stdout.contains("; nothing was changed%0A01-t1 was applied from another script"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]

@@ -179,6 +179,8 @@ fn d12_neither_foreign_create_nor_a_foreign_function_is_taken_over() {
         let before = db.dump(&[]);
         let run = db.authmig(&["migrate"]).exits(1);
         assert!(run.stderr.contains("schema auth already holds auth."), "{}", run.stderr);
+        // What was published has the table.
+        assert_eq!(run.stderr.contains("--adopt"), there.contains("auth.refresh_token"), "{}", run.stderr);
         assert_eq!(db.dump(&[]), before);
     }
 }

@@ -9,7 +9,8 @@ fn a_file_can_hold_the_connection_string() {
     let db = TestDb::new();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("url");
-    std::fs::write(&file, format!("  {}\n", db.url())).unwrap();
+    // Some editors mark a file as UTF-8.
+    std::fs::write(&file, format!("\u{feff}  {}\n", db.url())).unwrap();
     let file = file.display().to_string();
     for variable in ["DATABASE_URL_FILE", "AUTHMIG_DATABASE_URL_FILE"] {
         let mut command = db.command(&["migrate"]);
