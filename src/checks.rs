@@ -6,6 +6,7 @@ mod mend;
 pub mod postgrest;
 pub mod scripts;
 pub mod self_test;
+mod words;
 
 use crate::catalog::Catalog;
 use crate::database::Database;

@@ -1,6 +1,7 @@
 //! The only place that writes: results to standard output, everything else to
 //! standard error.
 
+mod complaint;
 mod github;
 mod hidden;
 mod human;
@@ -8,6 +9,7 @@ mod json;
 mod junit;
 mod live;
 mod sarif;
+mod text;
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
@@ -116,7 +118,7 @@ impl Streams {
     /// Writes an error: to standard error for people, and as the one JSON object.
     pub fn failure(&self, failure: &Failure, format: Format, log: LogFormat) -> io::Result<()> {
         self.nothing_goes_on();
-        let text = raw(human::failure(failure), format);
+        let text = raw(complaint::failure(failure), format);
         match log {
             LogFormat::Text => write(&self.err, &self.paint(&text))?,
             LogFormat::Json => {
@@ -132,10 +134,10 @@ impl Streams {
 
     /// Writes what happens, if it is of interest at this level of detail.
     pub fn event(&self, event: &Event, verbose: bool, format: Format, log: LogFormat) {
-        if let (Some(live), Some(doing)) = (&self.live, human::doing(event)) {
+        if let (Some(live), Some(doing)) = (&self.live, complaint::doing(event)) {
             live.show(doing);
         }
-        let Some(line) = human::event(event, verbose) else { return };
+        let Some(line) = complaint::event(event, verbose) else { return };
         match log {
             // Progress that nobody can read stops nothing.
             LogFormat::Text => drop(write(&self.err, &raw(line, format))),

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::{reason, tls};
+use super::errors::reason;
+use super::tls;
 use crate::target::{Password, Roots, Target};
 
 /// Why an attempt did not end in a connection.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::human;
+use super::{human, text};
 use crate::failure::Failure;
 use crate::report::{Report, Severity, Step};
 
@@ -58,9 +58,10 @@ pub(super) fn failure(failure: &Failure) -> String {
         format!(",file={}{line}", property(&format!("migrations/{}", place.file)))
     });
     let said = failure.server.as_ref().map_or_else(String::new, |server| format!("\n{}", server.message));
-    let findings: String = failure.findings.iter().map(|finding| format!("\n{finding}")).collect();
+    let message: Vec<_> =
+        [&failure.message].into_iter().chain(&failure.findings).map(String::as_str).collect();
     let mut text = String::new();
-    command(&mut text, "error", "authmig", &place, &format!("{}{findings}{said}", failure.message));
+    command(&mut text, "error", "authmig", &place, &format!("{}{said}", message.join("\n")));
     text
 }
 
@@ -80,12 +81,8 @@ pub(super) fn guarded(text: &str) -> String {
 }
 
 fn command(text: &mut String, level: &str, title: &str, properties: &str, message: &str) {
-    let _ = writeln!(
-        text,
-        "::{level} title={}{properties}::{}",
-        property(title),
-        data(&human::harmless(message))
-    );
+    let _ =
+        writeln!(text, "::{level} title={}{properties}::{}", property(title), data(&text::harmless(message)));
 }
 
 fn data(text: &str) -> String {

@@ -1,0 +1,146 @@
+//! What a difference between manifest and catalog means: how bad it is, and why.
+
+use super::facts::Live;
+use crate::manifest::{Facts, Object};
+use crate::report::{Finding, Severity};
+
+pub(super) fn severity(object: &Object, property: &str, live: &Live) -> Severity {
+    let others = !live.names.iter().any(|(_, name, _)| *name == object.1);
+    match &*object.0 {
+        // It serves as well in another schema, to whoever looks for it there.
+        "extension" => Severity::Advice,
+        // An application may log in as another role and issue tokens. On some platforms, who
+        // created a role cannot be kept from joining it.
+        "role"
+            if property.starts_with("may join ")
+                || property.starts_with("creates ")
+                || others && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
+        {
+            Severity::Advice
+        }
+        _ => Severity::Error,
+    }
+}
+
+pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
+    if object.0 == "dependent" {
+        return dependent(object, live);
+    }
+    // What stood in a schema before authmig came is worth a look, and no error; what is part of
+    // one of authmig's tables, or converts its types, did not.
+    let schema = object.1.split('.').next().unwrap_or_default();
+    let part = ["schema", "column", "constraint", "index", "trigger", "policy", "rule", "cast"];
+    let foreign =
+        !missing && !part.contains(&&*object.0) && schema == "auth" && !live.created.contains(schema);
+    let (expected, found) = if missing { ("it", "nothing") } else { ("nothing", "it") };
+    let severity = if foreign { Severity::Advice } else { Severity::Error };
+    let message = if missing { "is missing" } else { "is not authmig's" };
+    Finding {
+        expected: Some(expected.to_owned()),
+        found: Some(found.to_owned()),
+        why: Some(
+            match (missing, &*object.0) {
+                (true, "index") => "requests that used it read the whole table",
+                (true, "constraint") => "rows that it kept out can be stored",
+                (true, "extension") => {
+                    "authmig created it for the rest of the stack, and itself needs nothing of it"
+                }
+                (true, "trigger") => "settings are not checked, and PostgREST is not told of a change",
+                (true, _) => "requests that need it fail",
+                (false, "function" | "procedure") if schema == "auth" => {
+                    "PostgREST makes an endpoint of every function in an exposed schema"
+                }
+                (false, "trigger" | "rule") => "it runs with every change of the table, as whoever makes it",
+                (false, _) => "it can stand in the way of what was installed, or read it",
+            }
+            .to_owned(),
+        ),
+        // Nothing that others made, and may need, is dropped.
+        mend: super::mend::whole(object, missing, all).filter(|_| !foreign),
+        ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
+    }
+}
+
+/// What is bound to the installation and no part of it.
+fn dependent(object: &Object, live: &Live) -> Finding {
+    let of = live.facts.get(object).and_then(|facts| facts.get("of")).map_or("", String::as_str);
+    // To look at the sessions can be meant; to look at the secret cannot.
+    let kinds = ["view ", "materialized view ", "function ", "procedure ", "publication relation "];
+    let looks = kinds.iter().any(|kind| object.1.starts_with(kind)) && of.starts_with("auth.");
+    let severity = if looks && !of.contains("auth_private.") { Severity::Advice } else { Severity::Error };
+    Finding {
+        why: Some(
+            "who may use it may do or see what nobody is granted, or it stops what is granted".to_owned(),
+        ),
+        hint: Some("look at what it is for, and drop it if it is not needed".to_owned()),
+        ..Finding::new(severity, object.1.clone(), format!("is bound to {of}, and not authmig's"))
+    }
+}
+
+pub(super) fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>) -> String {
+    match (property.strip_prefix("grant to "), property.strip_prefix("member of "), wanted, is) {
+        (Some(role), _, None, Some(is)) => format!("{role} may {is}"),
+        (Some(role), _, Some(wanted), None) => format!("{role} may not {wanted}"),
+        (Some(role), ..) => format!("{role} has other rights"),
+        (_, Some(role), None, _) => format!("is a member of {role}"),
+        (_, Some(role), Some(_), None) => format!("is not a member of {role}"),
+        (_, Some(role), ..) => format!("has the rights of {role} without becoming it"),
+        _ if property.starts_with("may join ") => {
+            format!("may make itself a member of {}", &property["may join ".len()..])
+        }
+        _ if property.starts_with("creates ") => format!("may create {}", &property["creates ".len()..]),
+        _ if property == "foreign owner" => "belongs to somebody else".to_owned(),
+        _ if property == "foreign makers" => "others may create in it".to_owned(),
+        _ if property == "exists" => "does not exist".to_owned(),
+        _ => format!("its {property} is another one"),
+    }
+}
+
+/// One line of a value, or the whole of a short one.
+pub(super) fn shown(property: &str, value: &str) -> String {
+    if property == "definition" && value.contains('\n') { value.to_owned() } else { value.replace('\n', " ") }
+}
+
+pub(super) fn why(kind: &str, property: &str, wanted: Option<&str>, is: Option<&str>) -> &'static str {
+    let missing = wanted.is_some();
+    if let Some(role) = property.strip_prefix("grant to ") {
+        return match role {
+            "public" if !missing => "anybody who can connect may do this",
+            _ if missing => "requests that need it are refused",
+            _ => "this role may do more than it needs",
+        };
+    }
+    match (kind, property) {
+        ("schema", "foreign owner" | "foreign makers") => {
+            "what is in it can be replaced, or something put in its way"
+        }
+        (_, "owner") => "whoever owns it can change it, and a security definer function runs as its owner",
+        ("function", "definition") => "what runs is not what was installed",
+        ("index", "definition") => "requests may read the whole table",
+        ("constraint", _) => "rows that it kept out can be stored",
+        (_, "row security") => "should somebody be granted this table by mistake, its rows are open",
+        (_, "options") => "refreshes find no room in the page and the table grows",
+        (_, "comment") => "nothing breaks; who reads it is told something else",
+        ("column", _) => "what is stored, or accepted, is not what the functions expect",
+        ("extension", _) => "who names its functions with the schema does not find them",
+        ("trigger", _) => "settings are not checked, and PostgREST is not told of a change",
+        ("role", "superuser" | "bypassrls" | "createrole" | "createdb" | "replication") => {
+            "a role of requests must not be able to do this"
+        }
+        ("role", "login") if missing => "PostgREST cannot log in",
+        ("role", "login") => "one can log in as a role that is only to be switched to",
+        ("role", "inherit") => "PostgREST's own role has the rights of every role of requests at once",
+        ("role", "exists") => "requests and grants need it",
+        ("role", _) if missing && is.is_some() => "it has them in every request, whatever role that runs as",
+        ("role", _) if missing => "PostgREST cannot switch to it",
+        ("role", _) if property.starts_with("creates ") => {
+            "PostgREST makes an endpoint of every function in an exposed schema"
+        }
+        ("role", _) if property.starts_with("may join ") => "then it has the rights of that role",
+        ("role", _) => "it has the rights of that role, and may become it",
+        ("table", "parent") => "who may use the other table may use the rows of this one",
+        (_, "member of extension" | "goes with extension") => "it goes when the extension is dropped",
+        ("default privileges", _) => "what is created there later is granted at once",
+        _ => "what needs it may fail, or do something else",
+    }
+}

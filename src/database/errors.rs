@@ -1,0 +1,123 @@
+//! What an error of the server means here, in words.
+
+use std::fmt::Write as _;
+
+use crate::failure::Failure;
+use crate::message::Rows;
+use crate::report::Exit;
+
+/// The first PostgreSQL that is supported, as `server_version_num`.
+const OLDEST: i32 = 140_000;
+
+pub(super) fn check_version(rows: Option<&Rows>) -> Result<(), Failure> {
+    let number =
+        rows.and_then(|rows| rows.first()?.first()?.as_ref()?.parse::<i32>().ok()).unwrap_or_default();
+    if number >= OLDEST {
+        return Ok(());
+    }
+    Err(too_old(&format!("{}.{}", number / 10_000, number % 10_000)))
+}
+
+pub(super) fn too_old(version: &str) -> Failure {
+    Failure::new(Exit::Failure, format!("this server is PostgreSQL {version}, and authmig needs 14 or newer"))
+        .hint("PostgreSQL 13 and older get no more fixes; upgrade the server first")
+}
+
+pub(super) fn no_ledger(failure: &Failure) -> bool {
+    let server = failure.server.as_ref().map(|server| (server.sqlstate.as_str(), server.message.as_str()));
+    failure.place.is_none()
+        && server.is_some_and(|(state, said)| state == "42P01" && said.contains("authmig.schema_history"))
+}
+
+pub(super) fn is_odd_ledger(failure: &Failure) -> bool {
+    failure.place.is_none()
+        && matches!(failure.sqlstate(), Some("42P01" | "42703" | "42501" | "42804" | "42809"))
+}
+
+pub(super) fn odd_ledger(failure: Failure) -> Failure {
+    let policy =
+        failure.server.as_ref().is_some_and(|server| server.routine.as_deref() == Some("check_enable_rls"));
+    if failure.sqlstate() == Some("42501") && !policy {
+        return Failure {
+            message: "the history of this database may not be read by this role".to_owned(),
+            ..failure
+        }
+        .hint(
+            "authmig runs as the role that migrated, or as one that was granted select on authmig's tables",
+        );
+    }
+    Failure {
+        exit: Exit::Drift,
+        message: "the tables in the schema authmig are not the tables that authmig made".to_owned(),
+        ..failure
+    }
+    .hint("look at what stands there; what is lost comes from a backup of the schema authmig")
+}
+
+/// The errors of `lock.sql` in words.
+pub(super) fn words(failure: Failure) -> Failure {
+    let said = failure.server.as_ref().map_or_else(String::new, |server| server.message.clone());
+    match failure.sqlstate() {
+        Some("AMV01") => too_old(&said),
+        Some("0A000") => Failure::new(
+            Exit::Failure,
+            "this server is in recovery, a read replica or a restore; nothing was changed",
+        )
+        .hint("migrate on the primary; the change reaches the replica by itself"),
+        Some("AMO01") => Failure::new(
+            Exit::Failure,
+            format!("the schema authmig belongs to {said}, who could run code as whoever writes there; nothing was changed"),
+        )
+        .hint(format!("run authmig as {said}, or look at what is in it and change its owner")),
+        Some("AMO03") => Failure::new(
+            Exit::Drift,
+            format!("there is a {said}, which would run with what authmig writes; nothing was changed"),
+        )
+        .hint(format!("look at what it does, then: drop {said};")),
+        Some("AMO02") => no_history(),
+        _ if is_odd_ledger(&failure) => odd_ledger(failure),
+        _ => failure,
+    }
+}
+
+pub(super) fn no_history() -> Failure {
+    Failure::new(Exit::Drift, "there is a schema authmig without a history; nothing was changed")
+        .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")
+}
+
+pub(super) fn holder(row: &[Option<String>]) -> String {
+    let text = |index: usize| row.get(index).and_then(Option::as_deref).filter(|text| !text.is_empty());
+    let mut holder = format!(
+        "process {} of {} from {}",
+        text(0).unwrap_or("?"),
+        text(1).unwrap_or("?"),
+        text(3).unwrap_or("?")
+    );
+    if let Some(application) = text(2) {
+        let _ = write!(holder, " ({application})");
+    }
+    if let Some(since) = text(4) {
+        let _ = write!(holder, ", since {since}");
+    }
+    holder
+}
+
+/// The innermost cause, without what the operating system adds in brackets.
+pub(super) fn reason(error: &postgres::Error) -> String {
+    if let Some(error) = error.as_db_error() {
+        return format!("{} ({})", error.message(), error.code().code());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let text = cause.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    match characters.next() {
+        // Not an abbreviation's.
+        Some(_) if characters.clone().next().is_some_and(char::is_uppercase) => text.to_owned(),
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => "no reason given".to_owned(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Pieces of text for people: aligned, and harmless whatever a name says.
+
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthStr as _;
+
+/// The text without what would command a terminal: servers and names can say anything.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// A text of several lines, all but the first one indented: none of them begins as ours do.
+pub(super) fn below(text: &str, indent: &str) -> String {
+    text.replace('\n', &format!("\n{indent}"))
+}
+
+/// A name, which may have line breaks in it, on one line.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
+}
+
+/// Rows with aligned columns, indented by two.
+pub(super) fn table<R: AsRef<[String]>>(text: &mut String, rows: &[R]) {
+    let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+    let cell =
+        |row: &R, column: usize| row.as_ref().get(column).map_or_else(String::new, |cell| one_line(cell));
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().map(|row| cell(row, column).width()).max().unwrap_or(0))
+        .collect();
+    for row in rows {
+        let mut line = String::from(" ");
+        for (column, width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
+            let _ = write!(line, " {} ", padded(&cell(row, column), *width));
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+pub(super) fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+pub(super) fn counted(number: usize, thing: &str) -> String {
+    counted_u64(number as u64, thing)
+}
+
+pub(super) fn counted_u64(number: u64, thing: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{s}")
+}
+
+/// An RFC 3339 time in UTC, to the second; anything else as it is.
+pub(super) fn moment(text: &str) -> String {
+    match text.split_once('T') {
+        Some((day, time)) if text.ends_with('Z') && text.is_ascii() && time.len() >= 8 => {
+            format!("{day} {} UTC", &time[..8])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_cut_to_seconds() {
+        assert_eq!(moment("2026-01-02T03:04:05.678901Z"), "2026-01-02 03:04:05 UTC");
+        assert_eq!(moment("yesterday"), "yesterday");
+        assert_eq!(moment("TüüüüüüüüZ"), "TüüüüüüüüZ");
+    }
+}
