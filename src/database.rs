@@ -8,6 +8,7 @@ mod tls;
 mod work;
 
 use std::collections::BTreeSet;
+use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,14 +19,16 @@ use tracing::debug;
 use crate::failure::Failure;
 use crate::history::{self, History};
 use crate::interrupt::{Cancel, Interrupt};
-use crate::message::{Message, Rows, Sections, mark, parameter_settings, rows, settings};
+use crate::message::{Message, Rows, Sections, copied_rows, mark, parameter_settings, rows, settings};
 use crate::parameters::Values;
 use crate::report::{Event, Exit, Step};
 use crate::target::Target;
 
 use connect::Connected;
 pub use connect::Patience;
-use errors::{check_version, holder, is_odd_ledger, no_history, no_ledger, odd_ledger, reason, words};
+use errors::{
+    check_version, holder, is_odd_ledger, no_history, no_ledger, not_utf8, odd_ledger, reason, words,
+};
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
@@ -131,8 +134,12 @@ impl Database {
             Ok(mut answer) => {
                 check_version(answer.first())?;
                 let rows = |index: usize| answer.get(index).map_or(&[][..], Vec::as_slice);
-                let history = History::from_rows(rows(1), rows(2));
-                Ok((history, Sections::new(answer.split_off(answer.len().min(3)))))
+                let history = History::from_rows(rows(2), rows(3));
+                Ok((history, Sections::new(answer.split_off(answer.len().min(4)))))
+            }
+            // It belongs to a stranger.
+            Err(failure) if failure.sqlstate() == Some("22012") => {
+                Ok((self.history_of_stranger()?, Sections::default()))
             }
             Err(failure) if no_ledger(&failure) => Ok((History::none(), Sections::default())),
             // 0A000: what is no table has no samples.
@@ -141,6 +148,48 @@ impl Database {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// The history in a ledger of somebody who could have had code run by whoever plans a query
+    /// on it: COPY plans none. It costs some round trips more.
+    fn history_of_stranger(&mut self) -> Result<History, Failure> {
+        let opening = format!(
+            "begin isolation level repeatable read, read only; set local row_security = off;\n{}",
+            self.limits()
+        );
+        self.send(&Message::new(&opening))?;
+        let tables = [
+            "schema_history (version, name, applied_on, checksum, sha256, applied_by, authmig_version)",
+            "parameter (name, value)",
+        ];
+        let copied = tables.map(|table| self.copy_out(&format!("copy authmig.{table} to stdout")));
+        let owner = self.send(&Message::new(concat!("rollback;", include_str!("sql/stranger.sql"))))?;
+        let [applied, parameters] = copied;
+        if applied.as_ref().is_err_and(no_ledger) {
+            return Ok(History::none());
+        }
+        let read = |copied: Result<String, Failure>| match copied {
+            Ok(text) => Ok(copied_rows(&text)),
+            Err(failure) if is_odd_ledger(&failure) => Err(odd_ledger(failure)),
+            Err(failure) => Err(failure),
+        };
+        let stranger = owner.first().and_then(|rows| rows.first()?.first()?.clone()).unwrap_or_default();
+        Ok(History { stranger: Some(stranger), ..History::from_rows(&read(applied)?, &read(parameters)?) })
+    }
+
+    /// What a `copy … to stdout` gives.
+    fn copy_out(&mut self, sql: &str) -> Result<String, Failure> {
+        let client = &mut self.client;
+        let copied = self.interrupt.running(self.cancel.clone(), || {
+            let mut text = Vec::new();
+            client.copy_out(sql).map_err(io::Error::other)?.read_to_end(&mut text)?;
+            Ok(text)
+        });
+        let text = copied.map_err(|error: io::Error| match error.downcast::<postgres::Error>() {
+            Ok(error) => self.failure(&error, &Message::default()),
+            Err(error) => Failure::new(Exit::Failure, format!("the ledger cannot be read: {error}")),
+        })?;
+        String::from_utf8(text).map_err(|_| not_utf8(&self.name))
     }
 
     /// The limits, as settings of a transaction: for how long anything in it may wait or take.
@@ -286,10 +335,7 @@ impl Database {
         let client = &mut self.client;
         let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
         let answer = answer.map_err(|error| self.failure(&error, message))?;
-        rows(answer).ok_or_else(|| {
-            let name = &self.name;
-            Failure::new(Exit::Failure, format!("{name} answered what is not UTF-8; nothing was changed"))
-        })
+        rows(answer).ok_or_else(|| not_utf8(&self.name))
     }
 
     /// Runs scripts that only read, each of them, in as few messages as they allow;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::failure::Failure;
 use crate::message::column;
+use crate::report::Exit;
 
-/// Reads the history and the parameters: the last two of its three result sets. Nothing
+/// Reads the history and the parameters: the last two of its four result sets. Nothing
 /// is created, and nobody who only reads or writes waits for it.
 pub const READ: &str = include_str!("sql/read.sql");
 
@@ -39,6 +41,9 @@ pub struct History {
     pub applied: Vec<Applied>,
     /// `authmig.parameter`: name and value.
     pub parameters: BTreeMap<String, String>,
+    /// Who owns the ledger, if that is neither who asks nor a superuser: no query is to be
+    /// planned on a table of it.
+    pub stranger: Option<String>,
 }
 
 impl History {
@@ -67,7 +72,18 @@ impl History {
             ledger: true,
             applied,
             parameters: parameters.iter().map(|row| (column(row, 0), column(row, 1))).collect(),
+            stranger: None,
         }
+    }
+
+    /// Refuses to look at more of an installation that belongs to somebody else: what `doing`
+    /// is, as in "verify".
+    pub fn refuse_stranger(&self, doing: &str) -> Result<(), Failure> {
+        let Some(owner) = &self.stranger else { return Ok(()) };
+        let message = format!(
+            "the ledger belongs to {owner}, who could run code as whoever looks; nothing was looked at"
+        );
+        Err(Failure::new(Exit::Failure, message).hint(format!("{doing} as {owner}")))
     }
 
     /// As JSON, in the form in which `sql/planned.sql` builds it.

@@ -155,6 +155,34 @@ pub fn rows(messages: Vec<SimpleQueryMessage>) -> Option<Vec<Rows>> {
     Some(answer)
 }
 
+/// The rows that COPY writes as text. PostgreSQL manual, "COPY", "Text Format".
+pub fn copied_rows(text: &str) -> Rows {
+    let field = |field: &str| {
+        if field == "\\N" {
+            return None;
+        }
+        let mut characters = field.chars();
+        let mut value = String::new();
+        while let Some(character) = characters.next() {
+            value.push(match character {
+                '\\' => match characters.next() {
+                    Some('b') => '\u{8}',
+                    Some('f') => '\u{c}',
+                    Some('n') => '\n',
+                    Some('r') => '\r',
+                    Some('t') => '\t',
+                    Some('v') => '\u{b}',
+                    Some(other) => other,
+                    None => '\\',
+                },
+                other => other,
+            });
+        }
+        Some(value)
+    };
+    text.split_terminator('\n').map(|row| row.split('\t').map(field).collect()).collect()
+}
+
 /// The answers to a message, by the section that asked for them.
 #[derive(Debug, Default)]
 pub struct Sections(BTreeMap<String, Vec<Rows>>);
@@ -236,6 +264,17 @@ pub fn mark(file: &str, sha256: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_copied_is_read_as_it_was() {
+        let text = "1\ta b\t\\N\n2\t\\\\N\\t\\n\\x\t\n";
+        let row = |fields: [Option<&str>; 3]| fields.map(|field| field.map(str::to_owned)).to_vec();
+        assert_eq!(
+            copied_rows(text),
+            [row([Some("1"), Some("a b"), None]), row([Some("2"), Some("\\N\t\nx"), Some("")])]
+        );
+        assert!(copied_rows("").is_empty());
+    }
 
     fn at(message: &Message, needle: &str) -> Option<(String, usize, usize)> {
         let bytes = message.text().find(needle).unwrap();

@@ -256,7 +256,7 @@ mod tests {
             applied_by: "postgres".to_owned(),
             authmig_version: "0.1.0".to_owned(),
         });
-        History { ledger: true, applied: rows.collect(), parameters: BTreeMap::new() }
+        History { ledger: true, applied: rows.collect(), parameters: BTreeMap::new(), stranger: None }
     }
 
     fn version(number: i32) -> Version {

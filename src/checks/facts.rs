@@ -24,8 +24,8 @@ pub struct Live {
     pub names: Names,
     /// The schemas and extensions that authmig created, as opposed to found.
     pub created: BTreeSet<String>,
-    /// Who owns the ledger, if that is neither who asks nor a superuser.
-    pub stranger: Option<String>,
+    /// Whether a superuser asks.
+    pub superuser: bool,
 }
 
 impl Live {
@@ -42,7 +42,7 @@ pub fn live(answers: Vec<Rows>) -> Option<Live> {
     let mut live = Live {
         names: names.iter().map(|row| (column(row, 0), column(row, 1), column(row, 2))).collect(),
         created: created.iter().map(|row| column(row, 0)).chain(["authmig".to_owned()]).collect(),
-        stranger: created.iter().map(|row| column(row, 1)).find(|owner| !owner.is_empty()),
+        superuser: names.iter().any(|row| column(row, 3) == "on"),
         ..Live::default()
     };
     for row in answers.flatten() {
@@ -71,8 +71,6 @@ pub struct Compared {
     /// Whether there is code that was not installed, and could run with what verifies; or
     /// somebody who could put it there between a look and the next.
     pub foreign_code: bool,
-    /// Who owns the ledger, if that is neither who asks nor a superuser: so could that one.
-    pub stranger: Option<String>,
 }
 
 /// Compares what there is with what the manifest says.
@@ -84,7 +82,6 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
     Compared {
         checks: [super::check(OBJECTS, OBJECTS_PROVES, objects), super::check(GRANTS, GRANTS_PROVES, grants)],
         foreign_code,
-        stranger: live.stranger.clone(),
     }
 }
 
@@ -202,11 +199,9 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
             {
                 continue;
             }
-            let severity = severity(object, property, live);
+            let severity = severity(object, property, is, live);
             let message = property_message(property, wanted, is);
-            *foreign_code |= is.is_some()
-                && (CODE.contains(&property)
-                    || property.strip_prefix("member of ") == Some(live.name("{owner_role}")));
+            *foreign_code |= is.is_some() && (CODE.contains(&property) || changes_code(property, live));
             findings.push(Finding {
                 expected: Some(wanted.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
                 found: Some(is.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
@@ -217,6 +212,13 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
         }
     }
     findings
+}
+
+/// Whether who has this grant can change what a superuser, or anybody, runs here.
+fn changes_code(property: &str, live: &Live) -> bool {
+    let owner = Some(live.name("{owner_role}"));
+    property.strip_prefix("member of ") == owner
+        || live.superuser && property.strip_prefix("may join ") == owner
 }
 
 /// A column of a table that is itself missing or extra says nothing new; nor does an index of

@@ -205,11 +205,13 @@ fn grant(kind: &str, name: &str, role: &str, wanted: Option<&str>, found: Option
 fn role(name: &str, property: &str, wanted: Option<&str>, found: Option<&str>) -> Option<String> {
     let no = if wanted.is_some() { "" } else { "no" };
     if let Some(group) = property.strip_prefix("may join ") {
-        return Some(format!("revoke admin option for {group} from {name};"));
+        return Some(format!("revoke {group} from {name};"));
     }
     Some(match (property.strip_prefix("member of "), property) {
         (Some(group), _) if wanted.is_some() && found.is_some() => {
-            format!("grant {group} to {name} with inherit false;")
+            let grantor = found.and_then(|found| found.split_once(" granted by "));
+            let by = grantor.map_or_else(String::new, |(_, grantor)| format!(" granted by {grantor}"));
+            format!("grant {group} to {name} with inherit false{by};")
         }
         (Some(group), _) if wanted.is_some() => format!("grant {group} to {name};"),
         (Some(group), _) => format!("revoke {group} from {name};"),

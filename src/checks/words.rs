@@ -4,7 +4,7 @@ use super::facts::Live;
 use crate::manifest::{Facts, Object};
 use crate::report::{Finding, Severity};
 
-pub(super) fn severity(object: &Object, property: &str, live: &Live) -> Severity {
+pub(super) fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> Severity {
     let others = !live.names.iter().any(|(_, name, _)| *name == object.1);
     match &*object.0 {
         // It serves as well in another schema, to whoever looks for it there.
@@ -12,9 +12,11 @@ pub(super) fn severity(object: &Object, property: &str, live: &Live) -> Severity
         // An application may log in as another role and issue tokens. On some platforms, who
         // created a role cannot be kept from joining it.
         "role"
-            if property.starts_with("may join ")
-                || property.starts_with("creates ")
-                || others && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
+            if property.starts_with("creates ")
+                || others && property.starts_with("may join ")
+                || others
+                    && is == Some("yes")
+                    && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
         {
             Severity::Advice
         }
@@ -29,7 +31,8 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) ->
     // What stood in a schema before authmig came is worth a look, and no error; what is part of
     // one of authmig's tables, or converts its types, did not.
     let schema = object.1.split('.').next().unwrap_or_default();
-    let part = ["schema", "column", "constraint", "index", "trigger", "policy", "rule", "cast"];
+    let part =
+        ["schema", "column", "constraint", "index", "trigger", "policy", "rule", "cast", "statistics object"];
     let foreign =
         !missing && !part.contains(&&*object.0) && schema == "auth" && !live.created.contains(schema);
     let (expected, found) = if missing { ("it", "nothing") } else { ("nothing", "it") };
@@ -66,7 +69,9 @@ fn dependent(object: &Object, live: &Live) -> Finding {
     let of = live.facts.get(object).and_then(|facts| facts.get("of")).map_or("", String::as_str);
     // To look at the sessions can be meant; to look at the secret cannot.
     let kinds = ["view ", "materialized view ", "function ", "procedure ", "publication relation "];
-    let looks = kinds.iter().any(|kind| object.1.starts_with(kind)) && of.starts_with("auth.");
+    let looks = kinds.iter().any(|kind| object.1.starts_with(kind)) && of.starts_with("auth.")
+        // Of all tables: that is meant for others as well.
+        || object.1.starts_with("publication ") && of == "all tables";
     let severity = if looks && !of.contains("auth_private.") { Severity::Advice } else { Severity::Error };
     Finding {
         why: Some(

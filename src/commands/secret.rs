@@ -30,6 +30,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     if !is_installed(&history) {
         return Err(not_installed());
     }
+    history.refuse_stranger("run authmig")?;
     context.parameters(&history)?;
     let mut report = SecretReport {
         schema: "authmig.secret/1",
@@ -100,6 +101,7 @@ pub(super) fn keep(
     if !is_installed(&history) {
         return Ok(outcome(context, None));
     }
+    history.refuse_stranger("run authmig")?;
     let new = secret.source();
     // One question, and no lock, wherever one is kept.
     if let Some(kept) = sources(database)?.into_iter().find(|kept| kept.source == new.source) {

@@ -22,6 +22,7 @@ pub(super) fn verify(
     if !history.ledger {
         database.check_without_ledger()?;
     }
+    history.refuse_stranger("verify")?;
     let parameters = context.parameters(&history)?;
     let mut checks = checks::run(database, context.catalog, &history, &parameters, facts)?;
     checks.retain(|check| args.takes(check.name));

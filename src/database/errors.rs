@@ -80,6 +80,10 @@ pub(super) fn words(failure: Failure) -> Failure {
     }
 }
 
+pub(super) fn not_utf8(name: &str) -> Failure {
+    Failure::new(Exit::Failure, format!("{name} answered what is not UTF-8; nothing was changed"))
+}
+
 pub(super) fn no_history() -> Failure {
     Failure::new(Exit::Drift, "there is a schema authmig without a history; nothing was changed")
         .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")

@@ -144,12 +144,16 @@ select 'dependent', o.type || ' ' || o.identity, 'of',
         or d.refclassid = 'pg_catalog.pg_type'::regclass and d.refobjid = any (current_setting('authmig.types')::oid[]))
    and d.classid <> 'pg_catalog.pg_cast'::regclass
    and coalesce(o.schema, '') not in ('auth', 'auth_private', 'authmig')
-   -- What is part of one of our tables is not elsewhere; to be published is.
-   and (d.classid = 'pg_catalog.pg_publication_rel'::regclass or d.deptype = 'n' and not exists (
+   -- What is part of one of our tables is not elsewhere; to be published is, and so are statistics,
+   -- whose expressions run with each query on the table.
+   and (d.classid in ('pg_catalog.pg_publication_rel'::regclass, 'pg_catalog.pg_statistic_ext'::regclass) or d.deptype = 'n' and not exists (
         select from pg_catalog.pg_depend as own
          where own.classid = d.classid and own.objid = d.objid and own.deptype in ('a', 'i')
            and own.refclassid = 'pg_catalog.pg_class'::regclass and own.refobjid = any (current_setting('authmig.relations')::oid[])))
  group by o.type, o.identity;
+select 'dependent', 'publication ' || quote_ident(p.pubname), 'of', 'all tables'
+  from pg_catalog.pg_publication as p
+ where p.puballtables;
 select case d.classid when 'pg_catalog.pg_class'::regclass then 'table' else 'function' end,
        case d.classid when 'pg_catalog.pg_class'::regclass then d.objid::regclass::text else d.objid::regprocedure::text end,
        case d.deptype when 'e' then 'member of extension' else 'goes with extension' end, quote_ident(e.extname)
@@ -228,16 +232,24 @@ with role (anon, authenticated, service, authenticator, owner) as (
     select current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
            current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'),
            current_setting('authmig.owner_role')
-), membership (member, role_name, inherits, sets, administers) as (
-    select a.member, g.rolname, coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true),
-           coalesce((to_jsonb(a) ->> 'set_option')::boolean, true), a.admin_option
+), membership (member, role_name, joins, inherits, administers) as (
+    -- Since 16 there is a row for each grantor.
+    select a.member, g.rolname, bool_or(o.inherits or o.sets),
+           string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor) filter (where o.inherits), bool_or(a.admin_option)
       from pg_catalog.pg_auth_members as a
       join pg_catalog.pg_roles as g on g.oid = a.roleid
+     cross join lateral (
+        select coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true), coalesce((to_jsonb(a) ->> 'set_option')::boolean, true)
+       ) as o (inherits, sets)
+     group by a.member, g.rolname
 )
 select 'role', quote_ident(m.rolname),
-       case when a.inherits or a.sets then 'member of ' else 'may join ' end || quote_ident(a.role_name),
-       case when m.rolname = role.authenticator and a.inherits and current_setting('server_version_num')::int4 >= 160000
-            then 'with its rights' else 'yes' end
+       case when a.joins then 'member of ' else 'may join ' end || quote_ident(a.role_name),
+       case when m.rolname = role.authenticator and a.inherits is not null and current_setting('server_version_num')::int4 >= 160000
+            then 'with its rights, granted by ' || a.inherits
+            when a.role_name = role.service and m.rolname <> role.authenticator
+                 and pg_has_role(to_regrole(quote_ident(role.authenticator)), m.oid, 'member') then 'in requests'
+            else 'yes' end
   from role
  cross join membership as a
   join pg_catalog.pg_roles as m on m.oid = a.member
@@ -255,4 +267,4 @@ select 'role', quote_ident(m.rolname),
                    and pg_has_role(g.oid, d.oid, 'member')))
     or g.rolname in (role.owner, role.authenticator, role.service) and not m.rolsuper
        and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
-       and (a.inherits or a.sets or a.administers);
+       and (a.joins or a.administers);

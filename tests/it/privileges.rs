@@ -319,6 +319,10 @@ fn what_stands_in_the_place_of_the_ledger_is_not_run() {
                     db.sql("alter table authmig.parameter enable row level security");
                     continue;
                 }
+                if planted.contains("create cast") {
+                    // What is copied is not cast: words of another type are no names of ours.
+                    continue;
+                }
                 assert_eq!(run.code, 4, "{planted}, {command:?}\n{}", run.stderr);
                 assert!(run.stderr.contains("not the tables that authmig made"), "{}", run.stderr);
             }

@@ -433,6 +433,18 @@ fn what_is_bound_to_it_from_elsewhere_is_found() {
             "drop function public.owned(); revoke create on schema public from {owner}",
             4,
         ),
+        (
+            "create statistics public.st on subject, role from auth.refresh_token",
+            "statistics object public.st",
+            "drop statistics public.st",
+            4,
+        ),
+        (
+            "create publication everything for all tables",
+            "publication everything",
+            "drop publication everything",
+            0,
+        ),
     ] {
         installed.db.sql(&installed.named(made));
         let run = installed.db.authmig(&["verify"]).exits(code);
@@ -585,16 +597,10 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
     let modern = crate::support::major() >= 16;
     let mut changes = vec![("grant {service} to {other}", "is a member of {service}")];
     if modern {
-        changes.extend([
-            (
-                "grant {owner} to {other} with admin true, inherit false, set false",
-                "may make itself a member of {owner}",
-            ),
-            (
-                "grant {authenticator} to {other} with admin true, inherit false, set false",
-                "may make itself a member of {authenticator}",
-            ),
-        ]);
+        changes.extend([(
+            "grant {authenticator} to {other} with admin true, inherit false, set false",
+            "may make itself a member of {authenticator}",
+        )]);
     }
     for (change, said) in changes {
         let other = crate::support::role(&installed.db, "");
@@ -610,12 +616,35 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
         installed.db.authmig(&["verify", "--strict"]).exits(0);
     }
     if modern {
-        installed.try_out((
-            "grant {service} to {authenticator} with inherit true",
-            "grants",
-            "role {authenticator}",
-        ));
+        for (change, subject) in [
+            ("grant {service} to {authenticator} with inherit true", "role {authenticator}"),
+            ("grant {service} to {anon} with admin true, inherit false, set false", "role {anon}"),
+            ("grant pg_read_all_data to {anon} with admin true, inherit false, set false", "role {anon}"),
+        ] {
+            installed.try_out((change, "grants", subject));
+        }
     }
+    installed.try_out((
+        "create role {anon}_4; grant {anon}_4 to {authenticator}; grant {service} to {anon}_4",
+        "grants",
+        "role {anon}_4",
+    ));
+}
+
+/// Since 16 the one who created a role may join it: before one looks, and after.
+#[test]
+fn a_superuser_runs_nothing_that_who_may_join_the_owner_could_change_meanwhile() {
+    if crate::support::major() < 16 {
+        return;
+    }
+    let installed = Installed::new();
+    let other = crate::support::role(&installed.db, "");
+    let grant = "grant {owner} to {other} with admin true, inherit false, set false";
+    installed.db.sql(&installed.named(grant).replace("{other}", &other));
+    let run = installed.db.authmig(&["verify"]).exits(0);
+    let said = installed.named(&format!("advice: role {other}: may make itself a member of {{owner}}"));
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+    assert!(run.stdout.contains("self-test: advice: not tried: "), "{}", run.stdout);
 }
 
 #[test]
@@ -676,12 +705,63 @@ fn what_somebody_else_could_change_meanwhile_is_not_run() {
     theirs.authmig(&with_options(&["migrate"], &own)).exits(0);
     theirs.authmig(&["verify"]).exits(0);
     let db = theirs.run_by("postgres");
-    let run = db.authmig(&["verify"]).exits(0);
-    let why = format!("not tried: {migrator} could change what would run; verify as {migrator}");
-    for check in ["scripts", "self-test", "postgrest"] {
-        assert!(run.stdout.contains(&format!("{check}: advice: {why}")), "{}", run.stdout);
-    }
+    let run = db.authmig(&["verify"]).exits(1);
+    assert_eq!(
+        run.stderr,
+        format!(
+            "error: the ledger belongs to {migrator}, who could run code as whoever looks; nothing was looked at\n\
+             hint: verify as {migrator}\n"
+        )
+    );
     db.run_by(&migrator).authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+}
+
+/// To plan a query is enough: it evaluates what indexes and statistics are made of.
+#[test]
+fn who_reads_a_ledger_of_somebody_else_runs_nothing_of_theirs() {
+    for planted in [
+        "create index on authmig.schema_history ((name || public.evil('x')))",
+        "create index on authmig.parameter (name) where name <> public.evil('x')",
+        "create statistics authmig.st on (name || public.evil('x')) from authmig.schema_history",
+        "alter table authmig.parameter add check (name <> public.evil('x'))",
+        "alter table authmig.schema_history add column seen text generated always as (public.evil('x')) stored",
+    ] {
+        // A ledger that is real, and one that is made up.
+        for real in [true, false] {
+            let (db, own) = (TestDb::new(), own_roles());
+            let migrator = crate::support::role(&db, "login createrole");
+            db.sql(&format!(
+                "alter database {} owner to {migrator}; alter database {} set constraint_exclusion = on; \
+                 grant create on schema public to {migrator}",
+                db.name, db.name
+            ));
+            let db = db.run_by(&migrator);
+            if real {
+                db.authmig(&with_options(&["migrate"], &own)).exits(0);
+            } else {
+                db.sql(&format!(
+                    "set role {migrator}; create schema authmig; create table authmig.schema_history (version int, name text, \
+                     applied_on text, checksum text, sha256 text, applied_by text, authmig_version text); \
+                     create table authmig.parameter (name text, value text)"
+                ));
+            }
+            let function = "create or replace function public.evil(t text) returns text immutable";
+            db.sql(&format!(
+                "set role {migrator}; {function} language sql as 'select t'; {planted}; \
+                 {function} language plpgsql as $$ begin raise exception 'ran as %', current_user; end $$"
+            ));
+            let db = db.run_by("postgres");
+            let run = db.authmig(&["status"]).exits(0);
+            let count = if real { "5 applied" } else { "0 applied" };
+            assert!(run.stdout.contains(count), "{planted}\n{}{}", run.stdout, run.stderr);
+            for command in
+                [&["verify"][..], &["secret", "status"], &["rollback", "--yes"], &["migrate"], &["grants"]]
+            {
+                let run = db.authmig(command);
+                assert!(!format!("{run:?}").contains("ran as"), "{planted} {command:?}\n{run:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -744,9 +824,9 @@ fn an_edited_history_row_is_found() {
 fn a_table_of_the_ledger_that_is_somebody_elses_is_found() {
     let installed = Installed::new();
     installed.db.sql(&installed.named("alter table authmig.created owner to {service}"));
-    let run = installed.db.authmig(&["verify"]).exits(4);
-    let said = "objects: table authmig.created: its owner is another one";
-    assert!(run.stdout.contains(said), "{}", run.stdout);
+    let run = installed.db.authmig(&["verify"]).exits(1);
+    let said = installed.named("the ledger belongs to {service}, who could run code as whoever looks");
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
 }
 
 #[test]
