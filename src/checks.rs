@@ -132,6 +132,25 @@ pub fn facts() -> Message {
     message
 }
 
+/// Refuses to go on where something that was not installed would run with what comes next, as
+/// whoever goes on. `answers` are those to [`facts`].
+pub fn refuse_foreign_code(
+    catalog: &Catalog,
+    history: &History,
+    answers: &mut Sections,
+) -> Result<(), Failure> {
+    let compared = Scope::new(catalog, &applied(catalog, history)).compared(answers)?;
+    if !compared.is_some_and(|compared| compared.foreign_code) {
+        return Ok(());
+    }
+    let message = "what was not installed would run with this, as whoever goes on; nothing was changed";
+    Err(Failure::new(Exit::Drift, message).hint("`authmig verify` names it, and what mends it"))
+}
+
+fn applied<'a>(catalog: &'a Catalog, history: &History) -> Vec<&'a Migration> {
+    history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect()
+}
+
 /// Makes all checks, with the answers to [`facts`] and the rest in one message, unless
 /// something in it fails. Where there is code that was not installed, nothing of it is run.
 pub fn run(
@@ -141,8 +160,7 @@ pub fn run(
     parameters: &Values,
     mut answers: Sections,
 ) -> Result<Vec<Check>, Failure> {
-    let applied: Vec<_> =
-        history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect();
+    let applied = applied(catalog, history);
     let scope = Scope::new(catalog, &applied);
     let mut checks = vec![history::run(catalog, history, parameters)];
 

@@ -76,6 +76,11 @@ impl History {
         }
     }
 
+    /// Whether this migration is applied.
+    pub fn has(&self, name: &str) -> bool {
+        self.applied.iter().any(|row| row.name == name)
+    }
+
     /// Refuses to look at more of an installation that belongs to somebody else: what `doing`
     /// is, as in "verify".
     pub fn refuse_stranger(&self, doing: &str) -> Result<(), Failure> {

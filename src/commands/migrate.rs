@@ -1,11 +1,12 @@
 //! `authmig migrate`: applies what is pending, all or nothing.
 
 use super::{Context, secret};
-use crate::checks::Scope;
+use crate::checks::{self, Scope};
 use crate::cli::MigrateArgs;
 use crate::database::{AUTH_SCHEMA, Database, Lock, Locked, Work};
 use crate::failure::Failure;
 use crate::history::History;
+use crate::message::Sections;
 use crate::migration::Part;
 use crate::plan::Plan;
 use crate::report::{Check, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
@@ -58,7 +59,19 @@ pub(super) fn migrate(
         sql: args.show_sql.then(Vec::new),
         exit: Exit::Success,
     };
-    let history = database.history()?;
+    let looks = given.is_some();
+    let (mut history, mut facts) = if looks {
+        database.history_and(&checks::facts())?
+    } else {
+        (database.history()?, Sections::default())
+    };
+    if history.has(AUTH_SCHEMA) && (looks || !context.up(&history, args.to)?.steps.is_empty()) {
+        // What comes runs functions that are there already.
+        if !looks {
+            (history, facts) = database.history_and(&checks::facts())?;
+        }
+        checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
+    }
     let history = match database.lock(history, wanted)? {
         Lock::Taken(locked, done) => return finish(context, args, given, locked, done, report),
         Lock::NotWanted(history) => history,

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::Context;
+use crate::checks;
 use crate::cli::RollbackArgs;
-use crate::database::{Database, Lock, Work};
+use crate::database::{AUTH_SCHEMA, Database, Lock, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, PINNED, Rows, settings};
@@ -34,9 +35,14 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     };
 
     let mut database = context.connect()?;
-    let history = database.history()?;
+    let (history, mut facts) = database.history_and(&checks::facts())?;
     if !history.ledger {
         database.check_without_ledger()?;
+    }
+    let plan = context.down(&history, until)?;
+    // Their verify scripts run its functions.
+    if !plan.steps.is_empty() && plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA) {
+        checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
     }
     let mut report = RollbackReport {
         schema: "authmig.rollback/1",

@@ -2,6 +2,7 @@
 //! ever being shown.
 
 use super::Context;
+use crate::checks;
 use crate::cli::{SecretArgs, SecretCommand};
 use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
 use crate::failure::Failure;
@@ -23,15 +24,16 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     };
     let mut database = context.connect()?;
     // Nothing else says whose the schema auth_private is.
-    let history = database.history()?;
+    let (history, mut facts) = database.history_and(&checks::facts())?;
     if !history.ledger {
         database.check_without_ledger()?;
     }
-    if !is_installed(&history) {
+    if !history.has(AUTH_SCHEMA) {
         return Err(not_installed());
     }
     history.refuse_stranger("run authmig")?;
     context.parameters(&history)?;
+    checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
     let mut report = SecretReport {
         schema: "authmig.secret/1",
         database: database.name().to_owned(),
@@ -98,7 +100,7 @@ pub(super) fn keep(
     secret: &Secret,
     dry_run: bool,
 ) -> Result<bool, Failure> {
-    if !is_installed(&history) {
+    if !history.has(AUTH_SCHEMA) {
         return Ok(outcome(context, None));
     }
     history.refuse_stranger("run authmig")?;
@@ -136,14 +138,10 @@ pub(super) fn outcome(context: &Context<'_>, stored: Option<Stored>) -> bool {
     false
 }
 
-fn is_installed(history: &History) -> bool {
-    history.applied.iter().any(|row| row.name == AUTH_SCHEMA)
-}
-
 /// Nothing but the lock, as long as there is a table for the secret.
 #[expect(clippy::unnecessary_wraps, reason = "what the lock asks for")]
 fn if_installed(history: &History) -> Result<Option<(Work, ())>, Failure> {
-    Ok(is_installed(history).then(<(Work, ())>::default))
+    Ok(history.has(AUTH_SCHEMA).then(<(Work, ())>::default))
 }
 
 fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {

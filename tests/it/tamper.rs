@@ -716,6 +716,51 @@ fn what_somebody_else_could_change_meanwhile_is_not_run() {
     db.run_by(&migrator).authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
 }
 
+#[test]
+fn what_was_put_there_does_not_run_with_what_changes_something() {
+    for (planted, commands) in [
+        (
+            "create or replace function auth_private.check_config() returns trigger language plpgsql as {evil}",
+            [&["secret", "generate"][..], &["migrate", "--jwt-secret-file", "{secret}"]],
+        ),
+        (
+            "create or replace function auth_private.hmac(algorithm text, key bytea, message bytea) returns bytea \
+             language plpgsql as {evil}",
+            [&["rollback", "--yes"], &["migrate"]],
+        ),
+        (
+            "create function public.evil(t text) returns text immutable language plpgsql as {evil}; \
+             create statistics public.st on (jwt_secret || public.evil('x')) from auth_private.config",
+            [&["secret", "status"], &["secret", "generate"]],
+        ),
+    ] {
+        let (db, own) = (TestDb::new(), own_roles());
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(secret.path(), crate::support::JWT_SECRET).unwrap();
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        if commands[1] == ["migrate"] {
+            // So that there is something to do.
+            db.authmig(&["rollback", "--yes"]).exits(0);
+        }
+        let evil = "$$ begin raise exception 'ran as %', current_user; end $$";
+        db.sql(&planted.replace("{evil}", evil));
+        for command in commands {
+            let command: Vec<_> = command
+                .iter()
+                .map(|word| word.replace("{secret}", secret.path().to_str().unwrap()))
+                .collect();
+            let command: Vec<_> = command.iter().map(String::as_str).collect();
+            let run = db.authmig(&command).exits(4);
+            let said = "error: what was not installed would run with this, as whoever goes on; nothing was changed\n";
+            assert!(
+                run.stderr.starts_with(said) && !run.stderr.contains("ran as"),
+                "{command:?}\n{}",
+                run.stderr
+            );
+        }
+    }
+}
+
 /// To plan a query is enough: it evaluates what indexes and statistics are made of.
 #[test]
 fn who_reads_a_ledger_of_somebody_else_runs_nothing_of_theirs() {
