@@ -291,6 +291,9 @@ pub struct VerifyArgs {
 /// Options of `secret`.
 #[derive(Debug, Args)]
 pub struct SecretArgs {
+    /// Refused where it would change something: there is nothing to try
+    #[arg(long, hide = true, global = true, env = "AUTHMIG_DRY_RUN", value_parser = BoolishValueParser::new())]
+    pub dry_run: bool,
     /// What to do with it.
     #[command(subcommand)]
     pub command: SecretCommand,

@@ -27,7 +27,8 @@ use crate::target::Target;
 use connect::Connected;
 pub use connect::Patience;
 use errors::{
-    check_version, holder, is_odd_ledger, no_history, no_ledger, not_utf8, odd_ledger, reason, words,
+    check_version, holder, is_odd_ledger, lost_ledger, no_history, no_ledger, not_utf8, odd_ledger, reason,
+    words,
 };
 pub use locked::{Locked, Stored};
 pub use work::Work;
@@ -200,17 +201,42 @@ impl Database {
         ])
     }
 
-    /// Refuses a server that is too old, and a ledger that has lost its history. For those who
-    /// found no ledger; who finds one has this checked on the way.
-    pub fn check_without_ledger(&mut self) -> Result<(), Failure> {
-        if self.is_marked()? { Err(no_history()) } else { Ok(()) }
+    /// Where nothing is applied, refuses a server that is too old, and an installation whose
+    /// history or ledger is lost. Who finds a history has this checked on the way.
+    pub fn check_without_history(&mut self, history: &History) -> Result<(), Failure> {
+        if !history.applied.is_empty() || history.stranger.is_some() {
+            return Ok(());
+        }
+        let (marked, installed) = self.left()?;
+        if marked && !history.ledger {
+            return Err(no_history());
+        }
+        // What a rollback had to leave is no installation.
+        if installed && !(marked && self.was_reverted()?) {
+            return Err(lost_ledger());
+        }
+        Ok(())
     }
 
-    /// Whether there is a schema for the ledger, on a server that is not too old.
-    fn is_marked(&mut self) -> Result<bool, Failure> {
-        let answer = self.send(&Message::new(include_str!("sql/without_ledger.sql")))?;
+    /// Whether there is a schema for the ledger, and whether authmig is installed, on a server
+    /// that is not too old.
+    fn left(&mut self) -> Result<(bool, bool), Failure> {
+        let answer = self.send(&Message::new(include_str!("sql/without_history.sql")))?;
         check_version(answer.first())?;
-        Ok(answer.first().and_then(|rows| rows.first()?.get(1)?.as_deref()) == Some("t"))
+        let is =
+            |index: usize| answer.first().and_then(|rows| rows.first()?.get(index)?.as_deref()) == Some("t");
+        Ok((is(1), is(2)))
+    }
+
+    fn was_reverted(&mut self) -> Result<bool, Failure> {
+        let question = Message::new("select j.action from authmig.journal as j order by j.id desc limit 1;");
+        match self.send(&question) {
+            Ok(answer) => {
+                Ok(answer.first().and_then(|rows| rows.first()?.first()?.as_deref()) == Some("rollback"))
+            }
+            Err(failure) if failure.sqlstate() == Some("42P01") => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Takes the lock of a run that changes something, and does its work under it, in one
@@ -290,7 +316,7 @@ impl Database {
         self.rollback()?;
         if failure.sqlstate() == Some("42601") {
             // An old server does not understand the scripts, so lock.sql did not even start.
-            self.is_marked()?;
+            self.left()?;
         }
         match failure.sqlstate() {
             Some("AML01") if !locked => Ok(match self.holder()? {

@@ -178,6 +178,10 @@ fn drop(kind: &str, name: &str) -> Option<String> {
         }
         // What is in it may be somebody's, so it is not dropped.
         "table" | "foreign table" => format!("alter {kind} {name} set schema public;"),
+        "publication namespace" => {
+            let (schema, publication) = name.split_once(" in publication ")?;
+            format!("alter publication {publication} drop tables in schema {schema};")
+        }
         "cast" => format!("drop cast ({name});"),
         "statistics object" => format!("drop statistics {name};"),
         "window function" => format!("drop function {name};"),

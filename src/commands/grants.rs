@@ -12,9 +12,7 @@ use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
 pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
     let mut database = context.connect()?;
     let history = database.history()?;
-    if !history.ledger {
-        database.check_without_ledger()?;
-    }
+    database.check_without_history(&history)?;
     let parameters = context.parameters(&history)?;
     let mut message = checks::begin("begin read only;", &database, &parameters);
     message.push_section("grants", include_str!("../sql/grants.sql"));

@@ -36,9 +36,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
 
     let mut database = context.connect()?;
     let (history, mut facts) = database.history_and(&checks::facts())?;
-    if !history.ledger {
-        database.check_without_ledger()?;
-    }
+    database.check_without_history(&history)?;
     let plan = context.down(&history, until)?;
     // Their verify scripts run its functions.
     if !plan.steps.is_empty() && plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA) {

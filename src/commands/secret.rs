@@ -14,6 +14,10 @@ use crate::secret::{self, Secret};
 /// Runs the command. Returns what is to be written; nothing where the secret itself was to be:
 /// that is written before it is stored, lest one that nobody has seen takes the place of another.
 pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretReport>, Failure> {
+    if args.dry_run && !matches!(args.command, SecretCommand::Status) {
+        let message = "secret has no dry run (AUTHMIG_DRY_RUN); nothing was changed";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     // Standard input may let one wait.
     context.interrupt.listen();
     // Read before connecting: what is no secret needs no database to be refused.
@@ -25,9 +29,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     let mut database = context.connect()?;
     // Nothing else says whose the schema auth_private is.
     let (history, mut facts) = database.history_and(&checks::facts())?;
-    if !history.ledger {
-        database.check_without_ledger()?;
-    }
+    database.check_without_history(&history)?;
     if !history.has(AUTH_SCHEMA) {
         return Err(not_installed());
     }
@@ -68,6 +70,8 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     }
     locked.journal("secret")?;
     if print {
+        // What is written cannot be taken back, so that hardly anything is left to fail.
+        locked.check_constraints()?;
         report.secret = Some(secret.reveal().to_owned());
         (context.hand_out)(&Report::Secret(report))?;
         locked.commit()?;

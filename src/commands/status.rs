@@ -44,9 +44,7 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
 fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
     let mut database = context.connect()?;
     let history = database.history()?;
-    if !history.ledger {
-        database.check_without_ledger()?;
-    }
+    database.check_without_history(&history)?;
     // Another name than that of the database is a mistake here, too.
     context.parameters(&history)?;
     let entries = plan::entries(context.catalog, &history);

@@ -19,9 +19,7 @@ pub(super) fn verify(
     database: &mut Database,
 ) -> Result<VerifyReport, Failure> {
     let (history, facts) = database.history_and(&checks::facts())?;
-    if !history.ledger {
-        database.check_without_ledger()?;
-    }
+    database.check_without_history(&history)?;
     history.refuse_stranger("verify")?;
     let parameters = context.parameters(&history)?;
     let mut checks = checks::run(database, context.catalog, &history, &parameters, facts)?;
@@ -38,6 +36,10 @@ pub(super) fn verify(
                 "there is nothing that it could look at",
             ));
         }
+    }
+    if checks.iter().all(|check| check.verdict == Verdict::Skipped) {
+        let message = format!("nothing of {} could be checked, so nothing is proven", database.name());
+        return Err(Failure::new(Exit::Drift, message).hint("`authmig status` tells what is applied"));
     }
     if args.strict {
         for check in checks.iter_mut().filter(|check| !check.findings.is_empty()) {

@@ -84,6 +84,13 @@ pub(super) fn not_utf8(name: &str) -> Failure {
     Failure::new(Exit::Failure, format!("{name} answered what is not UTF-8; nothing was changed"))
 }
 
+pub(super) fn lost_ledger() -> Failure {
+    let message = "authmig is installed here, and the ledger that says so is lost; nothing was changed";
+    Failure::new(Exit::Drift, message).hint(
+        "restore the schema authmig from a backup; drop nothing, for auth.refresh_token has the sessions",
+    )
+}
+
 pub(super) fn no_history() -> Failure {
     Failure::new(Exit::Drift, "there is a schema authmig without a history; nothing was changed")
         .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")

@@ -85,7 +85,12 @@ impl<'a> Locked<'a> {
         message.push(include_str!("../sql/secret_store.sql"));
         let answer = self.send(&message)?;
         let stored = answer.first().is_some_and(|rows| !rows.is_empty());
-        let same = answer.get(1).and_then(|rows| rows.first()?.first()?.as_deref()) == Some("same");
+        let Some(kept) = answer.get(1).and_then(|rows| rows.first()?.first()?.as_deref()) else {
+            let message = "auth_private.config has no row to keep a secret in; nothing was changed";
+            return Err(Failure::new(Exit::Drift, message)
+                .hint("`authmig verify` shows the statement that puts it there"));
+        };
+        let same = kept == "same";
         Ok(match (stored, same) {
             (true, _) => Stored::Yes,
             (false, true) => Stored::WasThere,
@@ -111,6 +116,11 @@ impl<'a> Locked<'a> {
         let mut message = Message::new(&settings(&[("authmig.version", VERSION)]));
         message.push(&journal(action, &[]));
         self.send(&message).map(drop)
+    }
+
+    /// Has everything checked that would be checked at the commit.
+    pub fn check_constraints(&mut self) -> Result<(), Failure> {
+        self.send(&Message::new("set constraints all immediate;")).map(drop)
     }
 
     /// Sends one message inside the transaction.

@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn what_a_server_says_does_not_command_the_terminal() {
-        let said = "cannot connect: \u{1b}[2J\u{1b}]0;owned\u{7}\nerror: forged\r";
+        let said = "cannot connect: \u{1b}[2J\u{1b}]0;owned\u{7}\nerror: forged\r\u{202e}";
         assert_eq!(
             failure(&Failure::new(Exit::Unreachable, said)),
-            "error: cannot connect: \u{fffd}[2J\u{fffd}]0;owned\u{fffd}\n       error: forged\u{fffd}\n"
+            "error: cannot connect: \u{fffd}[2J\u{fffd}]0;owned\u{fffd}\n       error: forged\u{fffd}\u{fffd}\n"
         );
     }
 

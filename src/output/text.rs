@@ -4,9 +4,16 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// The text without what would command a terminal: servers and names can say anything.
+/// The text without what would command a terminal, or show it in another order than it has:
+/// servers and names can say anything.
 pub(super) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+    let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || is_bidirectional(c);
+    text.chars().map(|c| if odd(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The marks, embeddings, overrides and isolates. UAX #9, section 2.
+fn is_bidirectional(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text of several lines, all but the first one indented: none of them begins as ours do.

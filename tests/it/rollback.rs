@@ -82,6 +82,20 @@ fn a_lost_ledger_is_told_from_what_a_rollback_left() {
             );
             assert_eq!(run.stderr.matches("\n  - ").count(), 1, "{}", run.stderr);
         }
+        let before = db.dump(&[]);
+        for command in [
+            &["status"][..],
+            &["verify"],
+            &["grants"],
+            &["secret", "status"],
+            &["rollback", "--yes"],
+            &["rollback", "--all", "--purge", "--yes"],
+        ] {
+            let run = db.authmig(command).exits(4);
+            let said = "error: authmig is installed here, and the ledger that says so is lost; nothing was changed\n";
+            assert!(run.stderr.starts_with(said), "{lost} {command:?}\n{}", run.stderr);
+        }
+        assert_eq!(db.dump(&[]), before);
     }
 }
 

@@ -260,6 +260,32 @@ fn a_secret_that_comes_later_is_stored_if_none_is() {
 }
 
 #[test]
+fn where_there_is_no_row_of_settings_no_secret_is_said_to_be_kept() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.sql("delete from auth_private.config");
+    let run = db.authmig(&["secret", "generate", "--replace"]).exits(4);
+    assert_eq!(
+        run.stderr,
+        "error: auth_private.config has no row to keep a secret in; nothing was changed\n\
+         hint: `authmig verify` shows the statement that puts it there\n"
+    );
+    let db = db.with("AUTHMIG_JWT_SECRET", JWT_SECRET);
+    db.authmig(&["migrate"]).exits(4);
+}
+
+#[test]
+fn a_variable_that_keeps_runs_from_changing_anything_keeps_this_one_too() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let db = db.with("AUTHMIG_DRY_RUN", "1");
+    let run = db.authmig(&["secret", "generate"]).exits(2);
+    assert_eq!(run.stderr, "error: secret has no dry run (AUTHMIG_DRY_RUN); nothing was changed\n");
+    assert_eq!(stored(&db), "");
+    db.authmig(&["secret", "status"]).exits(0);
+}
+
+#[test]
 fn a_secret_waits_for_the_table_that_keeps_it() {
     let db = TestDb::new().with("AUTHMIG_JWT_SECRET", JWT_SECRET);
     let notice =

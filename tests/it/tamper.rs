@@ -672,6 +672,18 @@ fn what_a_role_of_requests_may_create_and_who_is_sent_the_tables_is_told() {
 }
 
 #[test]
+fn a_schema_that_is_published_is_found_and_mended() {
+    if crate::support::major() < 15 {
+        return;
+    }
+    Installed::new().try_out((
+        "create publication private for tables in schema auth_private",
+        "objects",
+        "publication namespace auth_private in publication private",
+    ));
+}
+
+#[test]
 fn settings_that_their_trigger_would_not_let_pass_are_found() {
     let installed = Installed::new();
     for (change, back, said) in [
@@ -994,6 +1006,13 @@ fn what_postgrest_is_told_wrongly_is_found() {
     let advice = db.authmig(&["verify", "--only", "postgrest"]).exits(0).stdout;
     assert!(advice.contains("advice: JWT secret: none is set"), "{advice}");
     db.authmig(&["verify", "--only", "postgrest", "--strict"]).exits(4);
+}
+
+#[test]
+fn a_verification_that_looks_at_nothing_proves_nothing() {
+    let db = TestDb::new();
+    let run = db.authmig(&["verify", "--skip", "history"]).exits(4);
+    assert!(run.stderr.contains("could be checked, so nothing is proven"), "{}", run.stderr);
 }
 
 #[test]
