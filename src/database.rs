@@ -129,17 +129,23 @@ impl Database {
     /// The history, and what the server answers to these questions in the same message. It
     /// answers none where there is no ledger.
     pub fn history_and(&mut self, questions: &Message) -> Result<(History, Sections), Failure> {
-        let mut message = Message::new(&history::READ.replace("{limits}", &self.limits()));
+        let mut more = self.limits();
+        if !questions.text().is_empty() {
+            more.push_str(include_str!("sql/strangers.sql"));
+        }
+        let mut message = Message::new(&history::READ.replace("{more}", &more));
         message.push_message(questions);
         match self.send(&message) {
             Ok(mut answer) => {
                 check_version(answer.first())?;
+                // Version, strangers, and those of tables if they were asked for.
+                let first = if questions.text().is_empty() { 2 } else { 3 };
                 let rows = |index: usize| answer.get(index).map_or(&[][..], Vec::as_slice);
-                let history = History::from_rows(rows(2), rows(3));
-                Ok((history, Sections::new(answer.split_off(answer.len().min(4)))))
+                let history = History::from_rows(rows(first), rows(first + 1));
+                Ok((history, Sections::new(answer.split_off(answer.len().min(first + 2)))))
             }
             // It belongs to a stranger.
-            Err(failure) if failure.sqlstate() == Some("22012") => {
+            Err(failure) if failure.sqlstate() == Some("22P02") => {
                 Ok((self.history_of_stranger()?, Sections::default()))
             }
             Err(failure) if no_ledger(&failure) => Ok((History::none(), Sections::default())),

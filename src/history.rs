@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::message::column;
 use crate::report::Exit;
 
-/// Reads the history and the parameters: the last two of its four result sets. Nothing
+/// Reads the history and the parameters: the last two of its result sets. Nothing
 /// is created, and nobody who only reads or writes waits for it.
 pub const READ: &str = include_str!("sql/read.sql");
 
