@@ -31,7 +31,9 @@ fn break_everywhere(name: &str, command: &[&str], mut site: Site, again: impl Fn
     }
     let some = often(12, 50);
     for index in 0..some {
-        let message = 1 + dice.below(server);
+        // The last ones are about the commit.
+        let message =
+            server.checked_sub(index).filter(|_| index < 3).unwrap_or_else(|| 1 + dice.below(server));
         for fault in [Fault::Cut, Fault::Halve, Fault::Garble(dice.below(1000))] {
             plans.push(Plan { from: From::Server, message, fault });
         }
