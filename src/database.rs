@@ -131,7 +131,7 @@ impl Database {
     pub fn history_and(&mut self, questions: &Message) -> Result<(History, Sections), Failure> {
         let mut more = self.limits();
         if !questions.text().is_empty() {
-            more.push_str(include_str!("sql/strangers.sql"));
+            more.push_str(include_str!("sql/tables_of_strangers.sql"));
         }
         let mut message = Message::new(&history::READ.replace("{more}", &more));
         message.push_message(questions);

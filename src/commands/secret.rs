@@ -156,12 +156,8 @@ fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
         secret::SOURCES
     ));
     let answer = database.send(&message).map_err(|failure| match failure.sqlstate() {
-        Some("42P01" | "3F000") => not_installed(),
-        // As of the ledger: no table, or one that is not ours.
-        Some("0A000" | "42804") => {
-            Failure::new(Exit::Drift, "auth_private.config is not the table that was installed")
-                .hint("`authmig verify` says what is wrong")
-        }
+        Some("42P01") => Failure::new(Exit::Failure, "the table auth_private.config is missing")
+            .hint("`authmig verify` shows the statement that makes it again"),
         _ => failure,
     })?;
     Ok(answer.first().map(secret::sources).unwrap_or_default())
