@@ -11,6 +11,8 @@ use clap::builder::{BoolishValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
+pub use parse::Complaint;
+
 use crate::database::{Limits, Patience};
 use crate::migration::Version;
 

@@ -38,12 +38,12 @@ use std::io;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::cli::{Cli, Command, Format, LogFormat};
+use crate::cli::{Cli, Command, Complaint, Format, LogFormat};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Streams;
-use crate::report::{Exit, Report};
+use crate::report::{Event, Exit, Report};
 use crate::target::{Surroundings, Target};
 
 /// Takes the command line, does what it says, writes the result, and returns the
@@ -56,7 +56,7 @@ pub fn run<E: Into<anyhow::Error>>(
 ) -> Exit {
     let cli = match Cli::parse(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, streams),
+        Err(complaint) => return usage(&complaint, streams),
     };
     let format = cli.format();
     let log = cli.common.log_format;
@@ -89,14 +89,16 @@ pub fn run<E: Into<anyhow::Error>>(
             failure.exit
         }
     };
-    match &cli.command {
-        Command::Install(args) if exit == Exit::Success && cli.command.hands_over() => {
-            let failure = commands::install::hand_over(args, interrupt);
-            let _ = streams.failure(&failure, format, log);
-            failure.exit
-        }
-        _ => exit,
+    let Command::Install(args) = &cli.command else { return exit };
+    let Some(program) = args.command.first() else { return exit };
+    if exit != Exit::Success {
+        let text = format!("{} was not started", program.to_string_lossy());
+        streams.event(&Event::Notice("notice".to_owned(), text), false, format, log);
+        return exit;
     }
+    let failure = commands::install::hand_over(args, interrupt);
+    let _ = streams.failure(&failure, format, log);
+    failure.exit
 }
 
 /// What a run ends with when its result was written, or was not: then standard error says so,
@@ -124,7 +126,7 @@ fn execute<E: Into<anyhow::Error>>(
     interrupt: &Interrupt,
 ) -> anyhow::Result<Option<Report>> {
     let log = cli.common.log_format;
-    streams.log(cli.common.verbose, cli.common.log.clone(), log);
+    streams.log(cli.common.verbose, cli.common.log.clone(), log, cli.format());
     let verbose = cli.common.verbose > 0;
     if !cli.command.takes(cli.format()) {
         let message = "this command has no such --format: json is for all that work with a database, github for migrate, status and verify, junit and sarif for verify";
@@ -170,7 +172,7 @@ fn execute<E: Into<anyhow::Error>>(
 }
 
 /// Help and version go to standard output, complaints to standard error.
-fn usage(error: &clap::Error, streams: &Streams) -> Exit {
+fn usage(Complaint { error, format }: &Complaint, streams: &Streams) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayVersion {
         let result = output::write(&streams.out, &version());
         return written(result, Exit::Success, "", streams, LogFormat::Text);
@@ -178,7 +180,11 @@ fn usage(error: &clap::Error, streams: &Streams) -> Exit {
     let colour = if error.use_stderr() { streams.colour } else { streams.colour_out };
     let text = if colour { error.render().ansi().to_string() } else { error.render().to_string() };
     if error.use_stderr() {
+        let said = error.render().to_string();
+        let said = said.strip_prefix("error: ").unwrap_or(&said).trim_end();
+        // If this cannot be written, there is nowhere to say so.
         let _ = output::write(&streams.err, &text);
+        let _ = streams.failure_for_programs(&Failure::new(Exit::Usage, said), *format);
         return Exit::Usage;
     }
     written(output::write(&streams.out, &text), Exit::Success, "", streams, LogFormat::Text)

@@ -125,6 +125,11 @@ impl Streams {
                 tracing::error!(target: EVENTS, exit = failure.exit.code(), "{}", text.trim_end());
             }
         }
+        self.failure_for_programs(failure, format)
+    }
+
+    /// Writes an error as the one result, where a program reads it.
+    pub fn failure_for_programs(&self, failure: &Failure, format: Format) -> io::Result<()> {
         match format {
             Format::Human | Format::Files(_) | Format::Junit | Format::Sarif => Ok(()),
             Format::Json => write(&self.out, &json::failure(failure)?),
@@ -178,8 +183,8 @@ impl Streams {
     ///
     /// What the driver logs does not come here, and what refinery does is capped, whatever the
     /// filter says: debug lines hold whole statements, and a statement can hold a secret.
-    pub fn log(&self, verbosity: u8, filter: Option<Targets>, format: LogFormat) {
-        if verbosity == 0 && filter.is_none() && matches!(format, LogFormat::Text) {
+    pub fn log(&self, verbosity: u8, filter: Option<Targets>, log: LogFormat, format: Format) {
+        if verbosity == 0 && filter.is_none() && matches!(log, LogFormat::Text) {
             // Nothing that authmig logs is a warning.
             return;
         }
@@ -195,9 +200,9 @@ impl Streams {
             *metadata.level() <= tracing::Level::INFO || !metadata.target().starts_with("refinery")
         });
         let sink = self.err.clone();
-        let layer = tracing_subscriber::fmt::layer().with_writer(move || Log(sink.clone()));
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || Log(sink.clone(), format));
         let registry = tracing_subscriber::registry().with(filter).with(cap);
-        let _ = match format {
+        let _ = match log {
             LogFormat::Text => registry.with(layer).try_init(),
             LogFormat::Json => registry.with(layer.json()).try_init(),
         };
@@ -255,15 +260,17 @@ impl Streams {
 }
 
 /// A sink as the log wants it.
-struct Log(Sink);
+struct Log(Sink, Format);
 
 impl Write for Log {
+    /// `bytes` are a whole entry.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        write(&self.0, &raw(String::from_utf8_lossy(bytes).into_owned(), self.1))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::builder::{BoolishValueParser, Resettable, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 
 use super::{Cli, Command, Format};
 use crate::secret;
@@ -13,13 +13,12 @@ use crate::secret;
 impl Cli {
     /// Takes a command line apart. `AUTHMIG_FORMAT` speaks of results, so it means nothing to
     /// a command that prints text for a shell or a reader; the option does, and is refused.
-    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Complaint> {
         let arguments: Vec<_> = arguments.into_iter().collect();
-        let about_secret = arguments.iter().any(|argument| argument == "secret");
-        Cli::taken_apart(arguments).map_err(|error| without_secrets(error, about_secret))
+        Cli::taken_apart(&arguments).map_err(|error| Complaint::new(error, &arguments))
     }
 
-    fn taken_apart(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    fn taken_apart(arguments: &[OsString]) -> Result<Cli, clap::Error> {
         let mut definition = without_silent_variables(Cli::command());
         let mut matches = definition.try_get_matches_from_mut(arguments)?;
         let source = matches.subcommand().and_then(|(_, matches)| matches.value_source("format"));
@@ -50,6 +49,65 @@ impl Cli {
         }
         None
     }
+}
+
+/// Why a command line cannot be taken apart, or what it asks to be told of itself.
+pub struct Complaint {
+    /// What is said. It quotes no secret.
+    pub error: clap::Error,
+    /// How results were to be written, as far as that can be told.
+    pub format: Format,
+}
+
+impl Complaint {
+    fn new(error: clap::Error, arguments: &[OsString]) -> Complaint {
+        let about_secret = arguments.iter().any(|argument| argument == "secret");
+        let mut error = without_secrets(error, about_secret);
+        if let Some(variable) = variable_of(&error, arguments) {
+            let tip = format!("it comes from the variable {variable}");
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        Complaint { error, format: format_of(arguments) }
+    }
+}
+
+/// How results were to be written, in a command line that cannot be taken apart.
+fn format_of(arguments: &[OsString]) -> Format {
+    let words = arguments.iter().map(|argument| argument.to_string_lossy());
+    let words: Vec<_> = words.take_while(|word| word != "--").collect();
+    let has = |word: &&str| words.iter().any(|other| other == word);
+    // Its standard output may be that of another program.
+    if has(&"install") {
+        return Format::Human;
+    }
+    let prints_text = ["completions", "man", "exit-codes"].iter().any(has);
+    let mut format = std::env::var("AUTHMIG_FORMAT").ok().filter(|_| !prints_text).unwrap_or_default();
+    for (index, word) in words.iter().enumerate() {
+        match word.strip_prefix("--format") {
+            Some("") => format = words.get(index + 1).map(ToString::to_string).unwrap_or_default(),
+            Some(value) => value.trim_start_matches('=').clone_into(&mut format),
+            None if word == "--json" => "json".clone_into(&mut format),
+            None => {}
+        }
+    }
+    Format::from_str(&format, false).unwrap_or(Format::Human)
+}
+
+/// The variable that a bad value comes from, if it was not given on the command line.
+fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
+        return None;
+    }
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
+    let name = option.split(' ').next()?;
+    let definition = Cli::command();
+    let mut all =
+        definition.get_subcommands().flat_map(clap::Command::get_arguments).chain(definition.get_arguments());
+    let argument =
+        all.find(|argument| argument.get_long() == name.strip_prefix("--") && argument.get_env().is_some())?;
+    let is_given = arguments.iter().any(|argument| argument.to_string_lossy().starts_with(name));
+    let variable = argument.get_env().filter(|name| !is_given && std::env::var_os(name).is_some())?;
+    Some(variable.to_string_lossy().into_owned())
 }
 
 /// The definition, to which a variable that says nothing is an absent one: an empty one, as
@@ -100,7 +158,7 @@ mod tests {
 
     fn complaint(line: &str) -> String {
         let arguments = ["authmig"].into_iter().chain(line.split(' ')).map(OsString::from);
-        Cli::parse(arguments).unwrap_err().render().to_string()
+        Cli::parse(arguments).unwrap_err().error.render().to_string()
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::report::Exit;
 
+/// What is typed behind these is lost. Linux, termios(3), "Canonical and noncanonical mode".
+const LONGEST: usize = 4095;
+
 /// How often the main thread looks whether the line has come.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -31,6 +34,12 @@ pub(super) fn line(interrupt: &Interrupt, ask: impl FnOnce()) -> Result<String, 
     });
     loop {
         match receiver.try_recv() {
+            Ok(Ok(line)) if line.trim_end_matches('\n').len() >= LONGEST => {
+                let message = format!(
+                    "what was typed may be cut: a terminal hands over {LONGEST} characters of a line; nothing was changed"
+                );
+                return Err(Failure::new(Exit::Usage, message).hint("give it in a file, or by a pipe"));
+            }
             Ok(result) => return result.map_err(unreadable),
             Err(TryRecvError::Empty) => interrupt.sleep(LOOK_EVERY)?,
             Err(TryRecvError::Disconnected) => return Ok(String::new()),

@@ -1,6 +1,6 @@
 //! The formats for CI, each read by a parser of somebody else.
 
-use crate::support::{Files, TestDb, unique};
+use crate::support::{Files, TestDb, finish, unique};
 
 fn tampered() -> TestDb {
     let db = TestDb::new();
@@ -63,6 +63,9 @@ fn a_name_is_no_command_to_the_terminal_or_the_runner() {
         );
     }
     db.sql(&format!("drop owned by \"{role}\"; drop role \"{role}\""));
+    let url = format!("{}?application_name=a%0A::error::forged", db.url());
+    let run = db.authmig(&["status", "-v", "--format", "github", "--database-url", &url]).exits(0);
+    assert!(run.stderr.contains("forged") && !run.stderr.contains("\n::"), "{}", run.stderr);
 }
 
 #[test]
@@ -113,4 +116,33 @@ fn a_format_that_a_command_does_not_have_is_refused() {
         db.authmig(arguments).exits(2);
     }
     assert_eq!(db.history(), [0; 0]);
+}
+
+#[test]
+fn wrong_usage_is_an_object_too() {
+    let db = TestDb::new();
+    for arguments in [
+        &["status", "--chek", "--format", "json"][..],
+        &["--format=json", "status", "--wait", "90"],
+        &["statu", "--format", "json"],
+        &["export", "--json"],
+    ] {
+        let run = db.authmig(arguments).exits(2);
+        let report = run.json();
+        assert_eq!((&report["schema"], &report["exit"]), (&"authmig.error/1".into(), &2.into()), "{report}");
+        let said = report["error"]["message"].as_str().unwrap();
+        assert!(run.stderr.starts_with(&format!("error: {said}")), "{}{}", run.stdout, run.stderr);
+    }
+    let run = db.authmig(&["status", "--chek", "--format", "github"]).exits(2);
+    assert!(
+        run.stdout.starts_with("::error title=authmig::unexpected argument '--chek' found%0A"),
+        "{}",
+        run.stdout
+    );
+    // Standard output is another program's, or is for a reader.
+    for arguments in [&["install", "--chek", "--", "true"][..], &["man", "--chek"]] {
+        let mut command = db.command(arguments);
+        let run = finish(command.env("AUTHMIG_FORMAT", "json").spawn().unwrap()).exits(2);
+        assert_eq!(run.stdout, "");
+    }
 }

@@ -115,14 +115,18 @@ fn a_command_that_cannot_be_run_is_126_or_127_as_in_a_shell() {
 fn the_command_is_not_started_if_something_fails() {
     let db = TestDb::new();
     db.sql("create schema auth; create table auth.refresh_token (id int)");
-    assert_eq!(db.authmig(&["install", "--", "echo", "started"]).exits(1).stdout, "");
+    let run = db.authmig(&["install", "--", "echo", "started"]).exits(1);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.ends_with("notice: echo was not started\n"), "{}", run.stderr);
     let db = ready();
     db.sql("drop index auth.refresh_token_subject");
     let run = db.authmig(&["install", "--", "echo", "started"]).exits(4);
     assert_eq!(run.stdout, "");
     assert!(run.stderr.contains("CREATE INDEX refresh_token_subject"), "{}", run.stderr);
     let db = TestDb::new();
-    assert_eq!(db.authmig(&["install", "--strict", "--", "echo", "started"]).exits(4).stdout, "");
+    let run = db.authmig(&["install", "--strict", "--", "echo", "started"]).exits(4);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.ends_with("1 check failed\nnotice: echo was not started\n"), "{}", run.stderr);
     let nowhere = nowhere(&db);
     let arguments = ["install", "--wait", "0s", "--database-url", &nowhere, "--", "echo", "started"];
     assert_eq!(db.authmig(&arguments).exits(5).stdout, "");

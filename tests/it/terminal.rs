@@ -83,6 +83,10 @@ fn a_secret_is_asked_for_and_not_shown() {
         "{seen}"
     );
     assert!(seen.contains(" echo ") && !seen.contains("hunter2"), "{seen}");
+    // The terminal cuts it, and what is left is a secret as well.
+    let seen = typed(&db, "secret set --replace", question, &format!("{}\n", "A".repeat(5000))).unwrap();
+    assert!(seen.contains("error: what was typed may be cut") && seen.contains("exit 2\r\n"), "{seen}");
+    assert_eq!(db.ask("select jwt_secret from auth_private.config"), JWT_SECRET);
 }
 
 #[test]

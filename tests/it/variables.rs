@@ -74,3 +74,25 @@ fn install_waits_for_a_database_as_long_as_it_waits_for_the_server() {
         run.stderr
     );
 }
+
+#[test]
+fn a_complaint_names_the_variable_that_a_value_comes_from() {
+    let db = TestDb::new();
+    let run = |arguments: &[&str], variable: &str| {
+        let mut command = db.command(arguments);
+        finish(command.env(variable, "bad").spawn().unwrap()).exits(2).stderr
+    };
+    for (arguments, variable) in [
+        (&["status"][..], "AUTHMIG_WAIT"),
+        (&["status"], "AUTHMIG_FORMAT"),
+        (&["migrate"], "AUTHMIG_ADOPT"),
+        (&["secret", "status"], "AUTHMIG_LOG_FORMAT"),
+    ] {
+        let said = run(arguments, variable);
+        assert!(said.contains(&format!("tip: it comes from the variable {variable}\n")), "{said}");
+    }
+    for given in [&["status", "--wait", "worse"][..], &["status", "--wait=worse"]] {
+        let said = run(given, "AUTHMIG_WAIT");
+        assert!(said.contains("'worse'") && !said.contains("AUTHMIG_WAIT"), "{said}");
+    }
+}
