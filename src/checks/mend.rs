@@ -197,8 +197,10 @@ fn grant(kind: &str, name: &str, role: &str, wanted: Option<&str>, found: Option
         _ => (String::new(), sql_kind(kind), name),
     };
     let mut statements = Vec::new();
-    if found.is_some() {
-        statements.push(format!("revoke all{columns} on {kind} {name} from {role};"));
+    if let Some(found) = found {
+        // Else PostgreSQL refuses, if it was passed on.
+        let cascade = if found.contains("with grant option") { " cascade" } else { "" };
+        statements.push(format!("revoke all{columns} on {kind} {name} from {role}{cascade};"));
     }
     if let Some(wanted) = wanted {
         statements.push(format!("grant {wanted}{columns} on {kind} {name} to {role};"));
@@ -208,26 +210,40 @@ fn grant(kind: &str, name: &str, role: &str, wanted: Option<&str>, found: Option
 
 fn role(name: &str, property: &str, wanted: Option<&str>, found: Option<&str>) -> Option<String> {
     let no = if wanted.is_some() { "" } else { "no" };
-    if let Some(group) = property.strip_prefix("may join ") {
-        return Some(format!("revoke {group} from {name};"));
+    let membership = property.strip_prefix("member of ").or_else(|| property.strip_prefix("may join "));
+    if let Some(group) = membership {
+        // Since PostgreSQL 16 each of these is a membership of its own.
+        let grantors = found.and_then(|found| Some(names(found.split_once("granted by ")?.1)));
+        let by: Vec<_> = match grantors {
+            Some(grantors) => grantors.iter().map(|grantor| format!(" granted by {grantor}")).collect(),
+            None => vec![String::new()],
+        };
+        // Else PostgreSQL refuses, if it was passed on.
+        let cascade = found.filter(|found| found.contains("with admin option")).map_or("", |_| " cascade");
+        let statement = |by: &String| match (wanted, found) {
+            (Some(_), Some(_)) => format!("grant {group} to {name} with inherit false{by};"),
+            (Some(_), None) => format!("grant {group} to {name};"),
+            (None, _) => format!("revoke {group} from {name}{by}{cascade};"),
+        };
+        return Some(by.iter().map(statement).collect::<Vec<_>>().join("\n"));
     }
-    Some(match (property.strip_prefix("member of "), property) {
-        (Some(group), _) if wanted.is_some() && found.is_some() => {
-            let grantor = found.and_then(|found| found.split_once(" granted by "));
-            let by = grantor.map_or_else(String::new, |(_, grantor)| format!(" granted by {grantor}"));
-            format!("grant {group} to {name} with inherit false{by};")
-        }
-        (Some(group), _) if wanted.is_some() => format!("grant {group} to {name};"),
-        (Some(group), _) => format!("revoke {group} from {name};"),
-        (None, "exists") => format!("create role {name} nologin;"),
-        (
-            None,
-            "superuser" | "bypassrls" | "createrole" | "createdb" | "replication" | "login" | "inherit",
-        ) => {
+    Some(match property {
+        "exists" => format!("create role {name} nologin;"),
+        "superuser" | "bypassrls" | "createrole" | "createdb" | "replication" | "login" | "inherit" => {
             format!("alter role {name} {no}{property};")
         }
         _ => return None,
     })
+}
+
+/// The names in a list of them, each quoted if it has to be.
+fn names(list: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let apart = |character: char| {
+        quoted ^= character == '"';
+        character == ',' && !quoted
+    };
+    list.split(apart).map(str::trim_start).collect()
 }
 
 fn column(name: &str, property: &str, wanted: Option<&str>) -> Option<String> {

@@ -15,7 +15,7 @@ pub(super) fn severity(object: &Object, property: &str, is: Option<&str>, live: 
             if property.starts_with("creates ")
                 || others && property.starts_with("may join ")
                 || others
-                    && is == Some("yes")
+                    && is.is_some_and(|is| !is.starts_with("in requests"))
                     && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
         {
             Severity::Advice

@@ -232,10 +232,11 @@ with role (anon, authenticated, service, authenticator, owner) as (
     select current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
            current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'),
            current_setting('authmig.owner_role')
-), membership (member, role_name, joins, inherits, administers) as (
-    -- Since 16 there is a row for each grantor.
+), membership (member, role_name, joins, inherits, administers, grantors) as (
+    -- Since 16 there is a row for each grantor, and to revoke one takes its name.
     select a.member, g.rolname, bool_or(o.inherits or o.sets),
-           string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor) filter (where o.inherits), bool_or(a.admin_option)
+           string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor) filter (where o.inherits), bool_or(a.admin_option),
+           string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor)
       from pg_catalog.pg_auth_members as a
       join pg_catalog.pg_roles as g on g.oid = a.roleid
      cross join lateral (
@@ -245,12 +246,14 @@ with role (anon, authenticated, service, authenticator, owner) as (
 )
 select 'role', quote_ident(m.rolname),
        case when a.joins then 'member of ' else 'may join ' end || quote_ident(a.role_name),
-       case when m.rolname = role.authenticator and a.inherits is not null and current_setting('server_version_num')::int4 >= 160000
-            then 'with its rights, granted by ' || a.inherits
-            when a.role_name = role.service and m.rolname <> role.authenticator
-                 and pg_has_role(to_regrole(quote_ident(role.authenticator)), m.oid, 'member') then 'in requests'
-            else 'yes' end
+       case when m.rolname = role.authenticator and a.role_name in (role.anon, role.authenticated, role.service)
+            then case when modern and a.inherits is not null then 'with its rights, granted by ' || a.inherits else 'yes' end
+            else concat_ws(', ', case when a.role_name = role.service and pg_has_role(to_regrole(quote_ident(role.authenticator)), m.oid, 'member')
+                                      then 'in requests' end,
+                                 case when modern and a.administers then 'with admin option' end,
+                                 case when modern then 'granted by ' || a.grantors else 'yes' end) end
   from role
+ cross join (select current_setting('server_version_num')::int4 >= 160000) as server (modern)
  cross join membership as a
   join pg_catalog.pg_roles as m on m.oid = a.member
   join pg_catalog.pg_roles as g on g.rolname = a.role_name

@@ -270,6 +270,12 @@ const GRANTS: &[Change] = &[
         "function auth_private.postgrest_config()",
     ),
     ("grant select on auth.refresh_token to {anon}", "grants", "table auth.refresh_token"),
+    (
+        "grant select on auth.refresh_token to {anon} with grant option; set role {anon}; \
+         grant select on auth.refresh_token to {service}; reset role",
+        "grants",
+        "table auth.refresh_token",
+    ),
     ("grant select (subject) on auth.refresh_token to {anon}", "grants", "column auth.refresh_token.subject"),
     ("grant all on auth_private.config to {service}", "grants", "table auth_private.config"),
     ("grant truncate on auth.refresh_token to public", "grants", "table auth.refresh_token"),
@@ -299,6 +305,15 @@ const GRANTS: &[Change] = &[
     ("grant {service} to {authenticated}", "grants", "role {authenticated}"),
     ("create role {anon}_more; grant {owner} to {anon}_more", "grants", "role {anon}_more"),
     ("create role {anon}_3; grant {authenticator} to {anon}_3", "grants", "role {anon}_3"),
+    // By somebody else than whoever mends it, and once more by him.
+    (
+        "create role \"{anon}_G, \" createrole; grant {owner} to \"{anon}_G, \" with admin option; create role {anon}_4; \
+         set role \"{anon}_G, \"; grant {owner} to {anon}_4; reset role; grant {owner} to {anon}_4; \
+         grant {service} to \"{anon}_G, \" with admin option; set role \"{anon}_G, \"; \
+         grant {service} to {anon}; reset role",
+        "grants",
+        "role {anon}_4",
+    ),
     // Over another role.
     ("create role {anon}_1; grant postgres to {anon}_1; grant {anon}_1 to {anon}", "grants", "role {anon}"),
     (
