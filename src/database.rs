@@ -138,7 +138,7 @@ impl Database {
         match self.send(&message) {
             Ok(mut answer) => {
                 check_version(answer.first())?;
-                // Version, strangers, and those of tables if they were asked for.
+                // Version, owner, and strangers if they were asked for.
                 let first = if questions.text().is_empty() { 2 } else { 3 };
                 let rows = |index: usize| answer.get(index).map_or(&[][..], Vec::as_slice);
                 let history = History::from_rows(rows(first), rows(first + 1));
@@ -148,7 +148,9 @@ impl Database {
             Err(failure) if failure.sqlstate() == Some("22P02") => {
                 Ok((self.history_of_stranger()?, Sections::default()))
             }
-            Err(failure) if no_ledger(&failure) => Ok((History::none(), Sections::default())),
+            Err(failure) if no_ledger(&failure) || failure.sqlstate() == Some("22003") => {
+                Ok((History::none(), Sections::default()))
+            }
             // 0A000: what is no table has no samples.
             Err(failure) if is_odd_ledger(&failure) || failure.sqlstate() == Some("0A000") => {
                 Err(odd_ledger(failure))
@@ -235,11 +237,9 @@ impl Database {
     }
 
     fn was_reverted(&mut self) -> Result<bool, Failure> {
-        let question = Message::new("select j.action from authmig.journal as j order by j.id desc limit 1;");
+        let question = Message::new(concat!("select ", include_str!("sql/was_reverted.sql"), ";"));
         match self.send(&question) {
-            Ok(answer) => {
-                Ok(answer.first().and_then(|rows| rows.first()?.first()?.as_deref()) == Some("rollback"))
-            }
+            Ok(answer) => Ok(answer.first().and_then(|rows| rows.first()?.first()?.as_deref()) == Some("t")),
             Err(failure) if failure.sqlstate() == Some("42P01") => Ok(false),
             Err(failure) => Err(failure),
         }
@@ -332,6 +332,7 @@ impl Database {
             Some("AMH01") if !locked => Ok(Attempt::Stale),
             _ if !locked && no_ledger(&failure) => Ok(Attempt::Stale),
             Some("AMP01") if failure.place.is_none() => Err(self.obstacles(failure)),
+            Some("AMP02") if failure.place.is_none() => Err(lost_ledger()),
             _ if !locked => Err(words(failure)),
             _ => Err(failure),
         }

@@ -156,7 +156,7 @@ fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
         secret::SOURCES
     ));
     let answer = database.send(&message).map_err(|failure| match failure.sqlstate() {
-        Some("42P01") => Failure::new(Exit::Failure, "the table auth_private.config is missing")
+        Some("42P01") => Failure::new(Exit::Drift, "the table auth_private.config is missing")
             .hint("`authmig verify` shows the statement that makes it again"),
         _ => failure,
     })?;

@@ -200,7 +200,8 @@ impl Transaction for Apply<'_> {
             &include_str!("../sql/preflight.sql")
                 // The names of files are plain: no `$$` can be in one.
                 .replace("{pending}", &literal(&format!("{{{}}}", names.join(","))))
-                .replace("{adopt}", if self.adopt { "true" } else { "false" }),
+                .replace("{adopt}", if self.adopt { "true" } else { "false" })
+                .replace("{was_reverted}", include_str!("../sql/was_reverted.sql")),
         );
         if self.adopt {
             message.push(&settings(&[("authmig.adopted", "")]));

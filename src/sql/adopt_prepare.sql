@@ -57,7 +57,11 @@ begin
               from pg_class as c
               join pg_namespace as n on n.oid = c.relnamespace
               join pg_roles as r on r.oid = c.relowner
+              join pg_roles as s on s.oid = n.nspowner
              cross join lateral (values
+                -- Seen before, but for what came since: a schema of ours stays.
+                (not s.rolsuper and s.rolname not in (current_user, current_setting('authmig.owner_role')),
+                    format('schema auth belongs to %I', s.rolname)),
                 (c.relkind <> 'r', 'auth.refresh_token is no plain table'),
                 (c.relrowsecurity, 'row level security of auth.refresh_token'),
                 (exists (select from pg_inherits as i where c.oid in (i.inhrelid, i.inhparent)),

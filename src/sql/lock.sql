@@ -50,13 +50,12 @@ begin
     if to_regnamespace('authmig') is null then
         return;
     end if;
-    select r.rolname into stranger
+    -- As in stranger.sql.
+    select pg_get_userbyid(o.owner) into stranger
       from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
-            union all
-            select c.relowner from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-             where n.nspname = 'authmig' and c.relkind in ('r', 'p', 'v')) as o (owner)
-      join pg_roles as r on r.oid = o.owner
-     where r.rolname <> current_user and not r.rolsuper
+             union all
+            select c.relowner from pg_class as c where c.relnamespace = to_regnamespace('authmig')) as o (owner)
+     where pg_get_userbyid(o.owner) <> current_user and not pg_has_role(o.owner, 10::oid, 'member')
      limit 1;
     if stranger is not null then
         raise exception using errcode = 'AMO01', message = quote_ident(stranger);

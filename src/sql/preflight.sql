@@ -1,8 +1,9 @@
 -- Fails with AMP01 if anything would stop the pending migrations, and tells all of it at
 -- once: the detail is JSON, for each obstacle its rank, what it is, and the statement or
--- the option that helps. The scripts check the same again, one by one.
+-- the option that helps. The scripts check the same again, one by one. With AMP02 if authmig is
+-- installed, and nothing says so.
 -- The parameters are settings; {pending} are the names of what is to be applied, {adopt} is
--- whether the published SQL may be there.
+-- whether the published SQL may be there, and was_reverted.sql comes into its place as an expression.
 do $$
 declare
     pending constant text[] := {pending};
@@ -26,8 +27,7 @@ declare
     names text;
     excess text;
     logs_in boolean;
-    -- Whether this is an installation, and nothing says so.
-    lost boolean := false;
+    lost boolean;
     found jsonb := '[]';
 begin
     if not super then
@@ -131,19 +131,20 @@ begin
         end if;
     end loop;
 
-    -- The published table has no such column.
     if auth_pending and auth_found then
-        lost := to_regclass('auth_private.config') is not null and exists (
-            select from pg_attribute as a where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector');
-        if lost and to_regclass('authmig.journal') is not null then
-            select coalesce(min(j.action) <> 'rollback', true) into lost
-              from authmig.journal as j where j.id = (select max(l.id) from authmig.journal as l);
+        -- The published table has no such column.
+        if to_regclass('auth_private.config') is not null and exists (
+            select from pg_attribute as a where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector')
+        then
+            -- Without a ledger of ours, what is called authmig now can be anybody's: see planned.sql.
+            lost := current_setting('authmig.planned') = 'null' or to_regclass('authmig.journal') is null;
+            if not lost then
+                lost := not {was_reverted};
+            end if;
+            if lost then
+                raise exception using errcode = 'AMP02', message = 'the ledger of authmig is lost';
+            end if;
         end if;
-    end if;
-    if lost then
-        found := found || jsonb_build_array(jsonb_build_array(6, 'authmig is installed here, and the ledger that says so is lost',
-            'restore the schema authmig from a backup; drop nothing, for auth.refresh_token has the sessions'));
-    elsif auth_pending and auth_found then
         for there in
             select n.oid, n.nspname, quote_ident(n.nspname) as name, n.nspowner, n.nspacl, o.rolname, o.rolsuper
               from pg_namespace as n

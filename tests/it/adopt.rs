@@ -2,12 +2,12 @@
 
 use crate::support::{Run, TestDb};
 
-const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
+pub(crate) const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
 pub(crate) const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
 const GRANTS: &str = include_str!("published/05-grants.sql");
 
 /// The published SQL, its two bugs repaired as people did by hand.
-fn repaired() -> String {
+pub(crate) fn repaired() -> String {
     let broken =
         "select subject into subject\nfrom refresh_token\nwhere token = refresh_cookie\nand created_at";
     assert!(AUTH_SCHEMA.contains(broken));

@@ -25,6 +25,7 @@ mod manifest;
 mod manual;
 mod privileges;
 mod quiet;
+mod races;
 mod readme;
 mod release;
 mod rollback;
