@@ -21,8 +21,9 @@ fn commit() -> Option<String> {
     if std::env::var("PROFILE").ok()? != "release" || !Path::new(".git").exists() {
         return None;
     }
-    // With these it may be dirty, or no longer. A change elsewhere does not go into the binary.
-    for path in ["src", "Cargo.toml", "Cargo.lock"] {
+    // What goes into the binary: with a change there it is dirty, or no longer.
+    let sources = ["src", "migrations", "build.rs", "Cargo.toml", "Cargo.lock"];
+    for path in sources {
         println!("cargo::rerun-if-changed={path}");
     }
     for file in ["HEAD", "logs/HEAD", "index"] {
@@ -33,7 +34,8 @@ fn commit() -> Option<String> {
     }
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     // `describe --dirty` would write the index, and have cargo build once more for that.
-    let changes = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])?;
+    let status = ["--no-optional-locks", "status", "--porcelain", "--"];
+    let changes = git(&[&status[..], &sources].concat())?;
     Some(if changes.is_empty() { commit } else { commit + "-dirty" })
 }
 

@@ -26,7 +26,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 const CANCEL_EVERY: Duration = Duration::from_millis(500);
 
 /// What to do if nobody knows whether a commit was done.
-pub const COMMIT_HINT: &str = "`authmig status` tells; running the same command again is safe";
+pub const COMMIT_HINT: &str = "`authmig status` tells what is applied; look there before another run";
 
 /// How often a thread that waits looks for signals while nobody listens.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
@@ -53,6 +54,8 @@ pub struct Streams {
     pub nowhere: bool,
     /// What goes on, where standard error is a terminal.
     pub live: Option<Live>,
+    /// Whether a result is written: a program reads one.
+    answered: Arc<AtomicBool>,
 }
 
 impl Streams {
@@ -82,12 +85,22 @@ impl Streams {
 
     /// Two that are no terminal.
     pub fn plain(out: Sink, err: Sink) -> Streams {
-        Streams { out, err, interactive: false, colour: false, colour_out: false, nowhere: false, live: None }
+        Streams {
+            out,
+            err,
+            interactive: false,
+            colour: false,
+            colour_out: false,
+            nowhere: false,
+            live: None,
+            answered: Arc::default(),
+        }
     }
 
     /// Writes a result.
     pub fn report(&self, report: &Report, format: Format) -> io::Result<()> {
         self.nothing_goes_on();
+        self.answered.store(true, Ordering::SeqCst);
         match format {
             Format::Human | Format::Files(_) => {
                 write(&self.out, &self.paint_table(&human::report(report)))?;
@@ -128,8 +141,11 @@ impl Streams {
         self.failure_for_programs(failure, format)
     }
 
-    /// Writes an error as the one result, where a program reads it.
+    /// Writes an error as the one result, where a program reads it and there is none yet.
     pub fn failure_for_programs(&self, failure: &Failure, format: Format) -> io::Result<()> {
+        if self.answered.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         match format {
             Format::Human | Format::Files(_) | Format::Junit | Format::Sarif => Ok(()),
             Format::Json => write(&self.out, &json::failure(failure)?),

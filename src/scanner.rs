@@ -125,7 +125,8 @@ impl<'a> Statement<'a> {
     }
 
     fn finding(&self) -> Option<Finding> {
-        let first = self.words.first()?.to_ascii_lowercase();
+        // A query may stand in parentheses, which are no words.
+        let first = self.words.iter().find(|word| !word.is_empty()).unwrap_or(&"").to_ascii_lowercase();
         let what = match &*first {
             "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
                 format!("{first} is transaction control, and the transaction is authmig's")
@@ -159,6 +160,7 @@ impl<'a> Statement<'a> {
                 "a temporary table outlives the transaction; use create temporary table … on commit drop"
                     .to_owned()
             }
+            "explain" => "explain answers to nobody here, and does what it explains".to_owned(),
             "copy" if self.contains("from", "stdin") || self.contains("to", "stdout") => {
                 "copy with the client is not possible here; use insert".to_owned()
             }
@@ -428,6 +430,9 @@ mod tests {
         refused("select 1 as b into temp a;", "select", "a temporary table");
         refused("with b as (select 1) select * INTO TEMPORARY TABLE a from b;", "with", "a temporary table");
         refused("select 1 into pg_temp.a", "select", "a temporary table");
+        refused("(select 1 as b into temp a);", "(select", "a temporary table");
+        refused("( (with b as (select 1) select * into temp a from b))", "(", "a temporary table");
+        refused("explain analyze create temp table a as select 1;", "explain", "answers to nobody");
     }
 
     #[test]

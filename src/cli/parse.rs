@@ -11,8 +11,9 @@ use super::{Cli, Command, Format};
 use crate::secret;
 
 impl Cli {
-    /// Takes a command line apart. `AUTHMIG_FORMAT` speaks of results, so it means nothing to
-    /// a command that prints text for a shell or a reader; the option does, and is refused.
+    /// Takes a command line apart. A variable that stands for all commands means nothing to one
+    /// that has no use for it, where the option is refused: `AUTHMIG_FORMAT` to what prints text
+    /// for a shell or a reader, `AUTHMIG_WAIT_FOR_DATABASE` to what does not wait.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Complaint> {
         let arguments: Vec<_> = arguments.into_iter().collect();
         Cli::taken_apart(&arguments).map_err(|error| Complaint::new(error, &arguments))
@@ -20,12 +21,24 @@ impl Cli {
 
     fn taken_apart(arguments: &[OsString]) -> Result<Cli, clap::Error> {
         let mut definition = without_silent_variables(Cli::command());
-        let mut matches = definition.try_get_matches_from_mut(arguments)?;
-        let source = matches.subcommand().and_then(|(_, matches)| matches.value_source("format"));
+        let matches = definition.try_get_matches_from_mut(arguments);
+        let mut matches = matches.map_err(|error| match error.kind() {
+            // Help names every variable, whatever it says.
+            ErrorKind::DisplayHelp => Cli::command().try_get_matches_from(arguments).err().unwrap_or(error),
+            _ => error,
+        })?;
+        let is_variable = |option: &str| {
+            let source = matches.subcommand().and_then(|(_, matches)| matches.value_source(option));
+            source == Some(ValueSource::EnvVariable)
+        };
+        let (format, wait_for_database) = (is_variable("format"), is_variable("wait_for_database"));
         let mut cli =
             Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition))?;
-        if cli.command.prints_text() && source == Some(ValueSource::EnvVariable) {
+        if cli.command.prints_text() && format {
             cli.common.format = Format::Human;
+        }
+        if !cli.waits() && wait_for_database {
+            cli.common.wait_for_database = false;
         }
         match cli.objection() {
             Some((kind, message)) => Err(definition.error(kind, message)),
@@ -33,10 +46,13 @@ impl Cli {
         }
     }
 
+    fn waits(&self) -> bool {
+        self.common.wait.is_some() || matches!(self.command, Command::Install(_))
+    }
+
     /// What is wrong with it beyond each option by itself.
     fn objection(&self) -> Option<(ErrorKind, &'static str)> {
-        let waits = self.common.wait.is_some() || matches!(self.command, Command::Install(_));
-        if self.common.wait_for_database && !waits {
+        if self.common.wait_for_database && !self.waits() {
             return Some((
                 ErrorKind::MissingRequiredArgument,
                 "--wait-for-database (AUTHMIG_WAIT_FOR_DATABASE) needs --wait DURATION",

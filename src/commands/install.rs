@@ -64,7 +64,8 @@ pub fn hand_over(args: &InstallArgs, interrupt: &Interrupt) -> Failure {
     let error = command.exec();
     let (exit, reason) = match error.kind() {
         io::ErrorKind::NotFound if program.is_empty() => (Exit::NotFound, "it has no name".to_owned()),
-        io::ErrorKind::NotFound if Path::new(program).exists() => {
+        // A name without a slash is looked for on PATH, not here.
+        io::ErrorKind::NotFound if name.contains('/') && Path::new(program).exists() => {
             (Exit::NotFound, "the program that its first line names is missing".to_owned())
         }
         io::ErrorKind::NotFound => (Exit::NotFound, error.to_string()),

@@ -58,10 +58,17 @@ pub(super) fn failure(failure: &Failure) -> String {
         format!(",file={}{line}", property(&format!("migrations/{}", place.file)))
     });
     let said = failure.server.as_ref().map_or_else(String::new, |server| format!("\n{}", server.message));
-    let message: Vec<_> =
-        [&failure.message].into_iter().chain(&failure.findings).map(String::as_str).collect();
+    let mut message = failure.message.clone();
+    for finding in &failure.findings {
+        let _ = write!(message, "\n{finding}");
+    }
+    for check in &failure.checks {
+        for finding in check.findings.iter().filter(|finding| finding.severity == Severity::Error) {
+            let _ = write!(message, "\n{}: {}: {}", check.name, finding.subject, finding.message);
+        }
+    }
     let mut text = String::new();
-    command(&mut text, "error", "authmig", &place, &format!("{}{said}", message.join("\n")));
+    command(&mut text, "error", "authmig", &place, &(message + &said));
     text
 }
 

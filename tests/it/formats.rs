@@ -1,6 +1,7 @@
 //! The formats for CI, each read by a parser of somebody else.
 
-use crate::support::{Files, TestDb, finish, unique};
+use crate::support::proxy::Proxy;
+use crate::support::{Files, TestDb, finish, own_roles, unique, with_options};
 
 fn tampered() -> TestDb {
     let db = TestDb::new();
@@ -145,4 +146,38 @@ fn wrong_usage_is_an_object_too() {
         let run = finish(command.env("AUTHMIG_FORMAT", "json").spawn().unwrap()).exits(2);
         assert_eq!(run.stdout, "");
     }
+}
+
+#[test]
+fn a_verification_that_fails_in_migrate_is_an_annotation() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let files = Files::embedded().append("02-auth_schema.up.sql", "create table auth.more (id int);");
+    let run = db.authmig_with(&files, &with_options(&["migrate", "--format", "github"], &own)).exits(8);
+    assert!(run.stdout.contains("%0Aobjects: table auth.more: is not authmig's"), "{}", run.stdout);
+}
+
+#[test]
+fn there_is_one_object_also_if_what_was_written_did_not_come_true() {
+    let made = || {
+        let db = TestDb::new();
+        db.authmig(&["migrate"]).exits(0);
+        db
+    };
+    let generate = |db: &TestDb, proxy: &Proxy| {
+        let url = format!("{}?sslmode=disable", db.url_at(proxy.port));
+        db.authmig(&["secret", "generate", "--print", "--format", "json", "--database-url", &url])
+    };
+    let (db, proxy) = (made(), Proxy::to(made().port()));
+    generate(&db, &proxy).exits(0);
+    let (_, turns) = proxy.counts();
+    let (db, proxy) = (made(), Proxy::to(db.port()));
+    let name = db.name.clone();
+    let mut killer = db.client();
+    proxy.before(turns, move || {
+        let kill = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()";
+        killer.execute(kill, &[&name]).unwrap();
+    });
+    let run = generate(&db, &proxy).exits(5);
+    assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
+    assert!(run.json()["secret"].is_string() && run.stderr.contains("was lost during the commit"), "{run:?}");
 }

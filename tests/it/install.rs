@@ -101,6 +101,12 @@ fn a_command_that_cannot_be_run_is_126_or_127_as_in_a_shell() {
     let run = db.authmig(&["install", "--", file.path().to_str().unwrap()]).exits(126);
     assert!(last(&run).contains("Permission denied"), "{}", run.stderr);
     db.authmig(&["install", "--", "/"]).exits(126);
+    // Beside it stands one of that name, which nobody asked for.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("no-such-program"), "#!/bin/sh\n").unwrap();
+    let mut command = db.command(&["install", "--", "no-such-program"]);
+    let run = finish(command.current_dir(folder.path()).spawn().unwrap()).exits(127);
+    assert!(last(&run).contains(": No such file or directory"), "{}", run.stderr);
     let run = db.authmig(&["install", "--", ""]).exits(127);
     assert_eq!(last(&run), "error: the command cannot be run: it has no name; the migrations are applied");
     let folder = tempfile::tempdir().unwrap();

@@ -165,7 +165,7 @@ fn who_ends_during_a_commit_does_not_say_that_nothing_was_changed() {
         assert_eq!(
             run.stderr,
             "error: interrupted by SIGTERM; whether the commit was done is not known\n\
-             hint: `authmig status` tells; running the same command again is safe\n"
+             hint: `authmig status` tells what is applied; look there before another run\n"
         );
         db.sql(
             "select pg_terminate_backend(pid, 60000) from pg_stat_activity \

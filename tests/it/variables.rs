@@ -66,6 +66,11 @@ fn install_waits_for_a_database_as_long_as_it_waits_for_the_server() {
     }
     db.authmig(&["install", "--wait-for-database"]).exits(0);
     db.authmig(&["status", "--wait-for-database", "--wait", "1s"]).exits(0);
+    // One environment for all of a stack: what does not wait has no use for it.
+    for command in [&["migrate"][..], &["status"], &["secret", "status"], &["exit-codes"]] {
+        let mut run = db.command(command);
+        finish(run.env("AUTHMIG_WAIT_FOR_DATABASE", "1").spawn().unwrap()).exits(0);
+    }
     let run = db.authmig(&["status", "--wait-for-database"]).exits(2);
     assert!(
         run.stderr
@@ -94,5 +99,20 @@ fn a_complaint_names_the_variable_that_a_value_comes_from() {
     for given in [&["status", "--wait", "worse"][..], &["status", "--wait=worse"]] {
         let said = run(given, "AUTHMIG_WAIT");
         assert!(said.contains("'worse'") && !said.contains("AUTHMIG_WAIT"), "{said}");
+    }
+}
+
+#[test]
+fn help_names_every_variable_whatever_it_says() {
+    let db = TestDb::new();
+    let help = |value: &str| {
+        let mut command = db.command(&["migrate", "--help"]);
+        finish(command.env("AUTHMIG_DRY_RUN", value).env("AUTHMIG_TO", value).spawn().unwrap())
+            .exits(0)
+            .stdout
+    };
+    for value in ["", "no"] {
+        let said = help(value);
+        assert!(said.contains("[env: AUTHMIG_DRY_RUN=") && said.contains("[env: AUTHMIG_TO="), "{said}");
     }
 }
