@@ -15,6 +15,7 @@ use crate::history::History;
 use crate::message::{Message, PINNED, Sections, mark, parameter_settings, settings};
 use crate::migration::{Migration, Script, Version};
 use crate::parameters::Values;
+use crate::plan::{State, entries};
 use crate::report::{Check, Exit, Finding, Severity, Verdict};
 use crate::secret;
 
@@ -38,7 +39,10 @@ pub struct Scope<'a> {
     scripts: Vec<&'a Script>,
     /// The newest version, if the manifest describes it. It is read when the answers are there.
     described: Option<Version>,
-    opened: bool,
+    /// Whether to ask what PostgREST is told.
+    told: bool,
+    /// Whether to make the self-test.
+    tried: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -46,12 +50,24 @@ impl<'a> Scope<'a> {
     pub fn new(catalog: &'a Catalog, applied: &[&'a Migration]) -> Scope<'a> {
         let newest = applied.last().map(|migration| migration.version);
         let described = newest.filter(|version| catalog.describes(*version));
+        let opened = described.is_some() && applied.iter().any(|migration| migration.name == OPENED);
         Scope {
             catalog,
             scripts: applied.iter().map(|migration| &migration.verify).collect(),
             described,
-            opened: described.is_some() && applied.iter().any(|migration| migration.name == OPENED),
+            told: opened,
+            tried: opened,
         }
+    }
+
+    /// Leaves out what runs something and is not wanted. What there is, is always asked: it says
+    /// whether anything may be run.
+    fn limit(&mut self, wanted: impl Fn(&str) -> bool) {
+        if !wanted(scripts::NAME) {
+            self.scripts.clear();
+        }
+        self.told &= wanted(postgrest::NAME);
+        self.tried &= wanted(self_test::NAME);
     }
 
     /// What there is. It reads only.
@@ -62,9 +78,9 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What PostgREST is told, if it may come in. It reads only, but with our functions.
+    /// What PostgREST is told, if it may come in. It reads only.
     fn push_told(&self, message: &mut Message) {
-        if self.opened {
+        if self.told {
             message.push_section("settings", postgrest::SQL);
             message.push_section("secrets", secret::SOURCES);
             message.push_section("end", "");
@@ -73,7 +89,7 @@ impl<'a> Scope<'a> {
 
     /// The self-test, if there is something to test. It writes: roll it back.
     fn push_self_test(&self, message: &mut Message) {
-        if self.opened {
+        if self.tried {
             message.push_section("self-test", "");
             message.push(&mark(self_test::FILE, None));
             message.push_script(self_test::FILE, self_test::SQL);
@@ -151,18 +167,28 @@ fn applied<'a>(catalog: &'a Catalog, history: &History) -> Vec<&'a Migration> {
     history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect()
 }
 
-/// Makes all checks, with the answers to [`facts`] and the rest in one message, unless
-/// something in it fails. Where there is code that was not installed, nothing of it is run.
+/// Makes the checks that are wanted, and some more, with the answers to [`facts`] and the rest in
+/// one message, unless something in it fails. Where there is code that was not installed, nothing
+/// of it is run; where the history is not that of this binary, nothing is compared with it.
 pub fn run(
     database: &mut Database,
     catalog: &Catalog,
     history: &History,
     parameters: &Values,
     mut answers: Sections,
+    wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Check>, Failure> {
-    let applied = applied(catalog, history);
-    let scope = Scope::new(catalog, &applied);
     let mut checks = vec![history::run(catalog, history, parameters)];
+    let foreign = [State::Changed, State::Missing, State::Newer];
+    if entries(catalog, history).iter().any(|entry| foreign.contains(&entry.state)) {
+        let why = "not tried: what is applied is not this binary's, see history";
+        checks.push(skipped(scripts::NAME, scripts::PROVES, why));
+        checks.extend(PROVES.map(|(name, proves)| skipped(name, proves, why)));
+        return Ok(in_order(checks));
+    }
+    let applied = applied(catalog, history);
+    let mut scope = Scope::new(catalog, &applied);
+    scope.limit(&wanted);
 
     let known = |(name, value): &(&'static str, String)| history.parameters.get(*name) == Some(value);
     if scope.described.is_some() && !parameters.iter().all(known) {
@@ -182,12 +208,16 @@ pub fn run(
     if foreign_code {
         let why = "not tried: it would run what was not installed, see objects and grants";
         checks.push(skipped(scripts::NAME, scripts::PROVES, why));
-        if scope.opened {
+        if scope.told {
             checks.push(skipped(postgrest::NAME, postgrest::PROVES, why));
+        }
+        if scope.tried {
             checks.push(skipped(self_test::NAME, self_test::PROVES, why));
         }
     } else {
-        try_all(&mut checks, database, &scope, applied.len(), parameters)?;
+        let mut tried = try_all(database, &scope, applied.len(), parameters)?;
+        tried.retain(|check| wanted(check.name));
+        checks.extend(tried);
     }
     for (name, proves) in PROVES {
         // What is not there cannot be looked at.
@@ -195,20 +225,24 @@ pub fn run(
             checks.push(Check { verdict: Verdict::Skipped, ..check(name, proves, Vec::new()) });
         }
     }
+    Ok(in_order(checks))
+}
+
+fn in_order(mut checks: Vec<Check>) -> Vec<Check> {
     let take = |name: &&str| {
         checks.iter().position(|check| check.name == *name).map(|index| checks.swap_remove(index))
     };
-    Ok(ALL.iter().filter_map(take).collect())
+    ALL.iter().filter_map(take).collect()
 }
 
 /// The checks that run functions of the installation.
 fn try_all(
-    checks: &mut Vec<Check>,
     database: &mut Database,
     scope: &Scope<'_>,
     applied: usize,
     parameters: &Values,
-) -> Result<(), Failure> {
+) -> Result<Vec<Check>, Failure> {
+    let mut checks = Vec::new();
     let mut message = look(scope, database, parameters);
     for script in &scope.scripts {
         message.push(&mark(&script.file, None));
@@ -244,7 +278,7 @@ fn try_all(
         }
         Err(failure) => return Err(failure),
     }
-    Ok(())
+    Ok(checks)
 }
 
 /// Opens a transaction that reads only, and asks what PostgREST is told.

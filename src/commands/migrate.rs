@@ -65,7 +65,8 @@ pub(super) fn migrate(
     } else {
         (database.history()?, Sections::default())
     };
-    if history.has(AUTH_SCHEMA) && (looks || !context.up(&history, args.to)?.steps.is_empty()) {
+    let is_pending = !context.up(&history, args.to)?.steps.is_empty();
+    if history.has(AUTH_SCHEMA) && (looks || is_pending) {
         // What comes runs functions that are there already.
         if !looks {
             (history, facts) = database.history_and(&checks::facts())?;

@@ -35,6 +35,8 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     }
     history.refuse_stranger("run authmig")?;
     context.parameters(&history)?;
+    // What is there can only be compared if this binary knows all of it.
+    context.up(&history, None)?;
     checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
     let mut report = SecretReport {
         schema: "authmig.secret/1",

@@ -22,7 +22,8 @@ pub(super) fn verify(
     database.check_without_history(&history)?;
     history.refuse_stranger("verify")?;
     let parameters = context.parameters(&history)?;
-    let mut checks = checks::run(database, context.catalog, &history, &parameters, facts)?;
+    let takes = |name: &str| args.takes(name);
+    let mut checks = checks::run(database, context.catalog, &history, &parameters, facts, takes)?;
     checks.retain(|check| args.takes(check.name));
     for check in checks.iter_mut().filter(|check| {
         // Whoever names a check wants it made.

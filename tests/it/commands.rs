@@ -121,6 +121,44 @@ fn a_verification_in_part_says_that_it_was_one() {
     db.authmig(&["verify", "--only", "history", "--skip", "history"]).exits(2);
 }
 
+#[test]
+fn what_is_left_out_of_a_verification_is_not_done() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let mut other = db.client();
+    let mut holding = other.transaction().unwrap();
+    holding.batch_execute("lock table auth_private.config, auth.refresh_token in share mode").unwrap();
+    let verify =
+        |options: [&str; 2]| db.authmig(&[&["verify", "--lock-timeout", "200ms"], &options[..]].concat());
+    verify(["--only", "self-test"]).exits(6);
+    verify(["--only", "history,scripts"]).exits(0);
+    verify(["--skip", "self-test"]).exits(0);
+}
+
+#[test]
+fn what_a_newer_authmig_made_is_not_to_be_dropped() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.sql(
+        "insert into authmig.schema_history select 6, 'newer', applied_on, checksum, sha256, applied_by, '9.9.9' \
+           from authmig.schema_history where version = 5; \
+         alter table auth.refresh_token add column seen timestamptz",
+    );
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(
+        run.stdout.contains("history: 06-newer: was applied by a newer authmig than this one"),
+        "{}",
+        run.stdout
+    );
+    assert!(!run.stdout.contains("mend:") && run.stdout.contains("see history"), "{}", run.stdout);
+    for command in [&["secret", "generate"][..], &["secret", "status"], &["migrate"]] {
+        assert!(db.authmig(command).exits(9).stderr.contains("is newer than this binary"));
+    }
+    // A secret that is given does not change what is said.
+    let given = db.with("AUTHMIG_JWT_SECRET", crate::support::JWT_SECRET);
+    given.authmig(&["migrate"]).exits(9);
+}
+
 /// The names of the scripts that `--show-sql` has printed.
 fn shown(text: &str) -> Vec<&str> {
     let comments = text.lines().filter_map(|line| line.strip_prefix("-- "));
