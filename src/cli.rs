@@ -95,8 +95,8 @@ pub enum Command {
     ///              should be, in a transaction that is rolled back
     ///   postgrest  what PostgREST is told in the database fits
     ///
-    /// What is wrong is shown with the statement that mends it, if one does. Exit code 4 if a
-    /// check fails; advice alone does not fail one.
+    /// What is wrong is shown with the statement that mends it, if one does. Exit
+    /// code 4 if a check fails; advice alone does not fail one.
     #[command(verbatim_doc_comment)]
     Verify(VerifyArgs),
     /// Wait for the server, migrate, verify, then become another command

@@ -147,7 +147,9 @@ impl Streams {
             return Ok(());
         }
         match format {
-            Format::Human | Format::Files(_) | Format::Junit | Format::Sarif => Ok(()),
+            Format::Human | Format::Files(_) => Ok(()),
+            Format::Junit => write(&self.out, &junit::failure(failure)),
+            Format::Sarif => write(&self.out, &sarif::failure(failure)?),
             Format::Json => write(&self.out, &json::failure(failure)?),
             Format::Github => write(&self.out, &github::failure(failure)),
         }

@@ -12,8 +12,8 @@ use crate::secret;
 
 impl Cli {
     /// Takes a command line apart. A variable that stands for all commands means nothing to one
-    /// that has no use for it, where the option is refused: `AUTHMIG_FORMAT` to what prints text
-    /// for a shell or a reader, `AUTHMIG_WAIT_FOR_DATABASE` to what does not wait.
+    /// that has no use for it, where the option is refused: `AUTHMIG_FORMAT` to what has no such
+    /// format, `AUTHMIG_WAIT_FOR_DATABASE` to what does not wait.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Complaint> {
         let arguments: Vec<_> = arguments.into_iter().collect();
         Cli::taken_apart(&arguments).map_err(|error| Complaint::new(error, &arguments))
@@ -34,7 +34,7 @@ impl Cli {
         let (format, wait_for_database) = (is_variable("format"), is_variable("wait_for_database"));
         let mut cli =
             Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition))?;
-        if cli.command.prints_text() && format {
+        if format && !cli.command.takes(cli.common.format) {
             cli.common.format = Format::Human;
         }
         if !cli.waits() && wait_for_database {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::failure::Failure;
 use crate::report::{Finding, Severity, Verdict, VerifyReport};
 
 pub(super) fn verify(report: &VerifyReport) -> String {
@@ -41,6 +42,17 @@ pub(super) fn verify(report: &VerifyReport) -> String {
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text
+}
+
+/// What is written if nothing could be checked.
+pub(super) fn failure(failure: &Failure) -> String {
+    let totals = "tests=\"1\" failures=\"0\" skipped=\"0\" errors=\"1\"";
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"authmig\" {totals}>\n  \
+         <testsuite name=\"authmig\" {totals}>\n    <testcase classname=\"authmig\" name=\"run\">\n      \
+         <error message=\"{}\"/>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
+        escaped(&failure.message)
+    )
 }
 
 fn sentence(finding: &Finding) -> String {

@@ -5,6 +5,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
 use crate::report::{Check, Finding, Severity, VERSION, VerifyReport};
 
 pub(super) fn verify(report: &VerifyReport) -> io::Result<String> {
@@ -18,13 +19,30 @@ pub(super) fn verify(report: &VerifyReport) -> io::Result<String> {
         .iter()
         .flat_map(|check| check.findings.iter().map(move |finding| result(report, check, finding)))
         .collect();
+    log(&json!({
+        "tool": {"driver": {"name": "authmig", "version": VERSION, "rules": rules}},
+        "results": results,
+    }))
+}
+
+/// What is written if nothing could be checked.
+pub(super) fn failure(failure: &Failure) -> io::Result<String> {
+    log(&json!({
+        "tool": {"driver": {"name": "authmig", "version": VERSION}},
+        "invocations": [{
+            "executionSuccessful": false,
+            "exitCode": failure.exit.code(),
+            "toolExecutionNotifications": [{"level": "error", "message": {"text": failure.message}}],
+        }],
+        "results": [],
+    }))
+}
+
+fn log(run: &Value) -> io::Result<String> {
     let log = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {"name": "authmig", "version": VERSION, "rules": rules}},
-            "results": results,
-        }],
+        "runs": [run],
     });
     Ok(serde_json::to_string(&log)? + "\n")
 }

@@ -120,6 +120,27 @@ fn a_format_that_a_command_does_not_have_is_refused() {
 }
 
 #[test]
+fn a_report_for_ci_is_there_also_if_nothing_could_be_checked() {
+    let db = TestDb::new();
+    let nowhere = db.url_at(crate::support::server::free_port());
+    let verify = |format: &str| {
+        db.authmig(&["verify", "--format", format, "--database-url", &nowhere]).exits(5).stdout
+    };
+    let junit = verify("junit");
+    let document = roxmltree::Document::parse(&junit).unwrap();
+    let error = document.descendants().find(|node| node.has_tag_name("error")).unwrap();
+    assert!(error.attribute("message").unwrap().starts_with("cannot connect to "), "{junit}");
+    let log: serde_sarif::sarif::Sarif = serde_json::from_str(&verify("sarif")).unwrap();
+    let invocation = &log.runs[0].invocations.as_ref().unwrap()[0];
+    assert_eq!((invocation.execution_successful, invocation.exit_code), (false, Some(5)));
+    // One format for all of a job: what has none like that writes for people.
+    for command in [&["install"][..], &["rollback", "--dry-run"], &["grants"], &["exit-codes"]] {
+        let mut run = db.command(command);
+        finish(run.env("AUTHMIG_FORMAT", "github").spawn().unwrap()).exits(0);
+    }
+}
+
+#[test]
 fn wrong_usage_is_an_object_too() {
     let db = TestDb::new();
     for arguments in [
