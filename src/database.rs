@@ -493,7 +493,7 @@ impl Database {
         if failure.place.is_none() {
             match error.code().code() {
                 "42501" => {
-                    failure = failure.hint("authmig runs as the role that migrated, or as a superuser");
+                    failure = failure.hint("run authmig as the role that migrated; it is a member of the role that owns what was installed");
                 }
                 "42P01" if error.message().contains("authmig.") => {
                     failure = failure.hint("`authmig verify` says what is lost, and how it is made again");

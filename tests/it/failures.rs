@@ -175,7 +175,7 @@ fn what_only_looks_keeps_the_limits_too() {
                  hint: --lock-timeout 30s waits longer for each lock\n",
                 "{table} {command:?}"
             );
-            let limits = ["--lock-timeout", "0s", "--statement-timeout", "100ms"];
+            let limits = ["--lock-timeout", "0s", "--statement-timeout", "2s"];
             let run = db.authmig(&[command, &limits[..]].concat()).exits(1);
             assert!(
                 run.stderr.contains("canceling statement due to statement timeout; nothing was changed")

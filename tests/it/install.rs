@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use snapbox::{assert_data_eq, str};
 
+use crate::signals::kill;
 use crate::support::server::{Server, free_port};
 use crate::support::tools::tool;
 use crate::support::{Run, TestDb, finish, first_line, unique};
@@ -21,10 +22,6 @@ fn ready() -> TestDb {
 
 fn shell(script: &str) -> [&str; 5] {
     ["install", "--", "sh", "-c", script]
-}
-
-fn kill(signal: &str, pid: u32) {
-    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
 /// A port at which nobody listens.

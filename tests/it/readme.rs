@@ -156,6 +156,9 @@ fn every_file_that_is_linked_to_is_there() {
         "docs/operations.md",
         "docs/sql-api.md",
         "docs/migrations.md",
+        "docs/architecture.md",
+        "docs/performance.md",
+        "docs/reliability.md",
         "examples/README.md",
     ] {
         let text = std::fs::read_to_string(root.join(page)).unwrap();

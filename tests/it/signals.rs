@@ -3,9 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{TestDb, finish, first_line, role, unique};
+use crate::support::{TestDb, finish, first_line, unique};
 
-/// Waits until some session of this database waits for a lock of this type.
+/// Waits until authmig waits for a lock in this database.
 fn until_blocked(db: &TestDb) {
     while db.ask(
         "select count(*) from pg_stat_activity where datname = current_database() \
@@ -78,7 +78,6 @@ fn a_signal_ends_the_wait_for_the_lock() {
 #[test]
 fn a_signal_ends_status_wait() {
     let db = TestDb::new();
-    let _ = role(&db, "");
     let mut child = db.command(&["status", "--wait", "60s"]).spawn().unwrap();
     assert_eq!(first_line(&mut child), "waiting: 5 of 5 migrations are pending\n");
     kill("-INT", child.id());

@@ -180,7 +180,7 @@ impl TestDb {
         let mut command = Command::new(env!("CARGO_BIN_EXE_authmig"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("PG") || name.starts_with("AUTHMIG_") || name == "DATABASE_URL" {
+            if name.starts_with("PG") || name.starts_with("AUTHMIG_") || name.starts_with("DATABASE_URL") {
                 command.env_remove(name);
             }
         }
@@ -358,7 +358,6 @@ pub(crate) fn with_options<'a>(arguments: &[&'a str], options: &'a [String]) -> 
 }
 
 /// Writes to a child's standard input and closes it.
-#[allow(dead_code)]
 pub(crate) fn feed(child: &mut Child, text: &str) {
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
 }
