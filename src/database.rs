@@ -2,13 +2,13 @@
 
 mod connect;
 mod errors;
+mod ledger;
 mod locked;
 mod refusal;
 mod tls;
 mod work;
 
 use std::collections::BTreeSet;
-use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,19 +17,16 @@ use postgres::{Client, Config};
 use tracing::debug;
 
 use crate::failure::Failure;
-use crate::history::{self, History};
+use crate::history::History;
 use crate::interrupt::{Cancel, Interrupt};
-use crate::message::{Message, Rows, Sections, copied_rows, mark, parameter_settings, rows, settings};
+use crate::message::{Message, Rows, Sections, mark, parameter_settings, rows, settings};
 use crate::parameters::Values;
 use crate::report::{Event, Exit, Step};
 use crate::target::Target;
 
 use connect::Connected;
 pub use connect::Patience;
-use errors::{
-    check_version, holder, is_odd_ledger, lost_ledger, no_history, no_ledger, not_utf8, odd_ledger, reason,
-    words,
-};
+use errors::{holder, lost_ledger, no_ledger, not_utf8, odd_ledger, reason, words};
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
@@ -89,18 +86,15 @@ impl Database {
             move |notice| {
                 // A rehearsal and the real thing say the same: once is enough.
                 let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                let mark = |script: String| {
+                    marks.lock().unwrap_or_else(PoisonError::into_inner).push((script, Instant::now()));
+                };
                 if notice.code().code() == "AMS02" {
                     // The lock is taken, and no script runs yet, or none any more.
-                    marks
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((String::new(), Instant::now()));
+                    mark(String::new());
                 } else if notice.code().code() == "AMS01" {
                     let script = notice.message().to_owned();
-                    marks
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((script.clone(), Instant::now()));
+                    mark(script.clone());
                     tell(Event::Script(script));
                 } else if !["42P06", "42P07", "42710", "25P01"].contains(&notice.code().code())
                     && said.insert(notice.message().to_owned())
@@ -121,128 +115,12 @@ impl Database {
         &self.name
     }
 
-    /// Reads the history, in one round trip. A database without ledger has none.
-    pub fn history(&mut self) -> Result<History, Failure> {
-        Ok(self.history_and(&Message::default())?.0)
-    }
-
-    /// The history, and what the server answers to these questions in the same message. It
-    /// answers none where there is no ledger.
-    pub fn history_and(&mut self, questions: &Message) -> Result<(History, Sections), Failure> {
-        let mut more = self.limits();
-        if !questions.text().is_empty() {
-            more.push_str(include_str!("sql/tables_of_strangers.sql"));
-        }
-        let mut message = Message::new(&history::READ.replace("{more}", &more));
-        message.push_message(questions);
-        match self.send(&message) {
-            Ok(mut answer) => {
-                check_version(answer.first())?;
-                // Version, owner, and strangers if they were asked for.
-                let first = if questions.text().is_empty() { 2 } else { 3 };
-                let rows = |index: usize| answer.get(index).map_or(&[][..], Vec::as_slice);
-                let history = History::from_rows(rows(first), rows(first + 1));
-                Ok((history, Sections::new(answer.split_off(answer.len().min(first + 2)))))
-            }
-            // It belongs to a stranger.
-            Err(failure) if failure.sqlstate() == Some("22P02") => {
-                Ok((self.history_of_stranger()?, Sections::default()))
-            }
-            Err(failure) if no_ledger(&failure) || failure.sqlstate() == Some("22003") => {
-                Ok((History::none(), Sections::default()))
-            }
-            // 0A000: what is no table has no samples.
-            Err(failure) if is_odd_ledger(&failure) || failure.sqlstate() == Some("0A000") => {
-                Err(odd_ledger(failure))
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// The history in a ledger of somebody who could have had code run by whoever plans a query
-    /// on it: COPY plans none. It costs some round trips more.
-    fn history_of_stranger(&mut self) -> Result<History, Failure> {
-        let opening = format!(
-            "begin isolation level repeatable read, read only; set local row_security = off;\n{}",
-            self.limits()
-        );
-        self.send(&Message::new(&opening))?;
-        let tables = [
-            "schema_history (version, name, applied_on, checksum, sha256, applied_by, authmig_version)",
-            "parameter (name, value)",
-        ];
-        let copied = tables.map(|table| self.copy_out(&format!("copy authmig.{table} to stdout")));
-        let owner = self.send(&Message::new(concat!("rollback;", include_str!("sql/stranger.sql"))))?;
-        let [applied, parameters] = copied;
-        if applied.as_ref().is_err_and(no_ledger) {
-            return Ok(History::none());
-        }
-        let read = |copied: Result<String, Failure>| match copied {
-            Ok(text) => Ok(copied_rows(&text)),
-            Err(failure) if is_odd_ledger(&failure) => Err(odd_ledger(failure)),
-            Err(failure) => Err(failure),
-        };
-        let stranger = owner.first().and_then(|rows| rows.first()?.first()?.clone()).unwrap_or_default();
-        Ok(History { stranger: Some(stranger), ..History::from_rows(&read(applied)?, &read(parameters)?) })
-    }
-
-    /// What a `copy … to stdout` gives.
-    fn copy_out(&mut self, sql: &str) -> Result<String, Failure> {
-        let client = &mut self.client;
-        let copied = self.interrupt.running(self.cancel.clone(), || {
-            let mut text = Vec::new();
-            client.copy_out(sql).map_err(io::Error::other)?.read_to_end(&mut text)?;
-            Ok(text)
-        });
-        let text = copied.map_err(|error: io::Error| match error.downcast::<postgres::Error>() {
-            Ok(error) => self.failure(&error, &Message::default()),
-            Err(error) => Failure::new(Exit::Failure, format!("the ledger cannot be read: {error}")),
-        })?;
-        String::from_utf8(text).map_err(|_| not_utf8(&self.name))
-    }
-
     /// The limits, as settings of a transaction: for how long anything in it may wait or take.
     pub fn limits(&self) -> String {
         settings(&[
             ("lock_timeout", &milliseconds(self.limits.lock_timeout)),
             ("statement_timeout", &milliseconds(self.limits.statement_timeout)),
         ])
-    }
-
-    /// Where nothing is applied, refuses a server that is too old, and an installation whose
-    /// history or ledger is lost. Who finds a history has this checked on the way.
-    pub fn check_without_history(&mut self, history: &History) -> Result<(), Failure> {
-        if !history.applied.is_empty() || history.stranger.is_some() {
-            return Ok(());
-        }
-        let (marked, installed) = self.left()?;
-        if marked && !history.ledger {
-            return Err(no_history());
-        }
-        // What a rollback had to leave is no installation.
-        if installed && !(marked && self.was_reverted()?) {
-            return Err(lost_ledger());
-        }
-        Ok(())
-    }
-
-    /// Whether there is a schema for the ledger, and whether authmig is installed, on a server
-    /// that is not too old.
-    fn left(&mut self) -> Result<(bool, bool), Failure> {
-        let answer = self.send(&Message::new(include_str!("sql/without_history.sql")))?;
-        check_version(answer.first())?;
-        let is =
-            |index: usize| answer.first().and_then(|rows| rows.first()?.get(index)?.as_deref()) == Some("t");
-        Ok((is(1), is(2)))
-    }
-
-    fn was_reverted(&mut self) -> Result<bool, Failure> {
-        let question = Message::new(concat!("select ", include_str!("sql/was_reverted.sql"), ";"));
-        match self.send(&question) {
-            Ok(answer) => Ok(answer.first().and_then(|rows| rows.first()?.first()?.as_deref()) == Some("t")),
-            Err(failure) if failure.sqlstate() == Some("42P01") => Ok(false),
-            Err(failure) => Err(failure),
-        }
     }
 
     /// Takes the lock of a run that changes something, and does its work under it, in one
@@ -268,7 +146,7 @@ impl Database {
             let open = !work.ends;
             let mut holder = match self.try_lock(&history, work)? {
                 Attempt::Done(answers) => {
-                    let since = self.lock_marks().first().map_or(start, |(_, at)| *at);
+                    let since = self.marks().first().map_or(start, |(_, at)| *at);
                     return Ok(Lock::Taken(Locked::new(self, answers, since, open), about));
                 }
                 Attempt::Stale => None,
@@ -318,7 +196,7 @@ impl Database {
             return Err(failure);
         }
         // planned.sql marks that the lock is held; an error with a place is a script's.
-        let locked = failure.place.is_some() || !self.lock_marks().is_empty();
+        let locked = failure.place.is_some() || !self.marks().is_empty();
         self.rollback()?;
         if failure.sqlstate() == Some("42601") {
             // An old server does not understand the scripts, so lock.sql did not even start.
@@ -363,7 +241,7 @@ impl Database {
     /// Sends one message, and returns the rows of each statement that has any.
     pub fn send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
         self.interrupt.check()?;
-        self.lock_marks().clear();
+        self.marks().clear();
         debug!(characters = message.text().len(), "message to the server");
         let client = &mut self.client;
         let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
@@ -414,7 +292,7 @@ impl Database {
 
     /// How long each of these scripts took in the last message.
     fn durations(&self) -> Vec<(String, u64)> {
-        let marks = self.lock_marks();
+        let marks = self.marks();
         let ends = marks.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
         marks
             .iter()
@@ -448,7 +326,7 @@ impl Database {
         self.client.batch_execute("rollback").map_err(|error| self.failure(&error, &Message::default()))
     }
 
-    fn lock_marks(&self) -> std::sync::MutexGuard<'_, Vec<(String, Instant)>> {
+    fn marks(&self) -> std::sync::MutexGuard<'_, Vec<(String, Instant)>> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -468,7 +346,7 @@ impl Database {
             let message = format!("the connection to {} was lost: {reason}; {changed}", self.name);
             return Failure { heals: true, ..Failure::new(Exit::Unreachable, message) };
         };
-        let running = self.lock_marks().last().map(|(file, _)| file.clone()).filter(|file| !file.is_empty());
+        let running = self.marks().last().map(|(file, _)| file.clone()).filter(|file| !file.is_empty());
         let place = message.place_of(error, running.as_deref());
         let mut failure = match &place {
             Some(place) => {
