@@ -654,21 +654,34 @@ exception
 end $$;
 
 -- What somebody else has set in response.headers in this transaction, but for these
--- cookies: objects, each with a comma behind it.
+-- cookies: objects, each with a comma behind it. PostgREST wants one name and a string
+-- in each. It would answer 500 for anything else, after the commit: so that is left out.
 create function auth_private.kept_headers(prefix text) returns text
 language plpgsql stable
 as $$
+declare
+    kept text;
+    left_out bigint;
 begin
-    return string_agg(header::text || ',', '' order by position)
+    select string_agg(present.header::text || ',', '' order by present.position)
+               filter (where lower(field.key) <> 'cache-control'
+                   and not (lower(field.key) = 'set-cookie'
+                       and (starts_with(field.value, prefix || 'access_token=')
+                            or starts_with(field.value, prefix || 'refresh_token=')))),
+           count(*) filter (where field.key is null)
+      into kept, left_out
       from json_array_elements(current_setting('response.headers')::json)
            with ordinality as present (header, position)
-     cross join json_each_text(header) as field
-     where lower(field.key) <> 'cache-control'
-       and not (lower(field.key) = 'set-cookie'
-            and (starts_with(field.value, prefix || 'access_token=')
-                 or starts_with(field.value, prefix || 'refresh_token=')));
+      left join lateral (
+            select min(pair.key) as key, min(pair.value #>> '{}') as value
+              from json_each(case json_typeof(present.header) when 'object' then present.header end) as pair
+            having count(*) = 1 and min(json_typeof(pair.value)) = 'string'
+           ) as field on true;
+    if left_out > 0 then
+        raise warning 'response.headers held what is no header: that is left out';
+    end if;
+    return kept;
 exception
-    -- PostgREST would answer 500 for it, after the commit.
     when others then
         raise warning 'response.headers was not an array of objects and is replaced';
         return null;
