@@ -599,6 +599,15 @@ begin
             raise exception 'subject must be 1 to 255 characters, no control characters among them'
                 using errcode = 'invalid_parameter_value';
         end if;
+        -- No hint where that leads to PostgREST's own role or to the owner: who followed
+        -- it would let every request read the secret, and would still be refused.
+        if (case when role = role::name and role <> '' and to_regrole(quote_ident(role)) is not null
+            then pg_has_role(role::name, config.authenticator_role, 'member')
+                or pg_has_role(role::name, current_user, 'member') end)
+        then
+            raise exception 'this role cannot be given to a token'
+                using errcode = 'invalid_parameter_value';
+        end if;
         raise exception 'this role cannot be given to a token'
             using errcode = 'invalid_parameter_value',
                 hint = 'The authenticator must be a member of it.';

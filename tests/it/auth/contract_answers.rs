@@ -267,6 +267,30 @@ fn line_23_a_role_that_the_authenticator_may_not_become_is_never_minted() {
 }
 
 #[test]
+fn that_the_authenticator_must_be_a_member_is_said_only_where_that_would_help_and_be_safe() {
+    let roles = super::Roles::own();
+    let stack = Stack::ours_with(crate::support::TestDb::new(), roles.clone());
+    let hint = |role: &str| {
+        let answer = stack.login("u1", role);
+        assert_eq!(answer.error(), (400, "22023", "this role cannot be given to a token"), "{role}");
+        answer.hint
+    };
+    let stranger = crate::support::role(&stack.db, "nologin");
+    let admin = crate::support::role(&stack.db, "superuser nologin");
+    let friend = crate::support::role(&stack.db, "nologin");
+    stack.db.sql(&format!("grant {} to {friend}", roles.owner));
+    assert_eq!(hint(&stranger), "The authenticator must be a member of it.");
+    assert_eq!(hint("no such role"), "The authenticator must be a member of it.");
+    // A member of these would read the secret.
+    for role in [&roles.owner, &roles.authenticator, &friend, &admin] {
+        assert_eq!(hint(role), "", "{role}");
+    }
+    // Nor one that leads to them from where the authenticator is a member already.
+    stack.db.sql(&format!("grant {friend} to {}", roles.authenticator));
+    assert_eq!(hint(&friend), "");
+}
+
+#[test]
 fn line_25_of_the_schema_anon_may_use_two_functions_and_nothing_else() {
     let stack = Stack::ours();
     let usable = |role: &str| {
