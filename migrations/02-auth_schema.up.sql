@@ -978,24 +978,27 @@ begin
         raise exception 'subject must not be null'
             using errcode = 'invalid_parameter_value';
     end if;
-    -- In one order, so that two of these do not deadlock.
-    with live as materialized (
+    -- In one order, so that two of these do not deadlock. What has expired is ended as
+    -- well, should a clock be set back, and not counted.
+    with session as materialized (
         select t.selector
           from auth.refresh_token as t
          where t.subject = revoke_subject.subject
            and t.revoked_at is null
          order by t.selector
            for no key update
+    ), revoked as (
+        update auth.refresh_token as t
+           set revoked_at = clock_timestamp(), revoked_why = 'revoked'
+          from session
+         where t.selector = session.selector
+        returning t.expires_at > t.revoked_at as lived
     )
-    update auth.refresh_token as t
-       set revoked_at = clock_timestamp(), revoked_why = 'revoked'
-      from live
-     where t.selector = live.selector;
-    get diagnostics ended = row_count;
+    select count(*) into ended from revoked where lived;
     return ended;
 end $$;
 comment on function auth.revoke_subject(text) is
-    'Ends all sessions of a subject and says how many; access tokens still run out by themselves';
+    'Ends all sessions of a subject and says how many lived; access tokens still run out by themselves';
 
 create function auth.purge_expired(batch int default 1000) returns bigint
 language plpgsql volatile security definer

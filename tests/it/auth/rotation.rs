@@ -243,6 +243,30 @@ fn revoke_subject_ends_all_sessions_of_one_subject() {
 }
 
 #[test]
+fn revoke_subject_counts_the_sessions_that_lived_and_ends_the_others_as_well() {
+    let stack = Stack::ours();
+    let [expired, live] = ["u1", "u1"].map(|subject| stack.login(subject, "authenticated").refresh_cookie());
+    let expire = |cookie: &str, how: &str| {
+        stack.db.sql(&format!(
+            "update auth.refresh_token set expires_at = clock_timestamp() {how} interval '1 s'
+              where selector = '{}'",
+            &cookie["refresh_token=".len()..][..36]
+        ));
+    };
+    expire(&expired, "-");
+    let revoke = || {
+        let request = Request::post("auth", "revoke_subject").role("service").body(r#"{"subject": "u1"}"#);
+        stack.send(&request).is(200).body
+    };
+    assert_eq!(revoke(), "1");
+    assert_eq!(stack.refresh(&live).status, 401);
+    // On a clock that was set back, none comes to life again.
+    expire(&expired, "+ 3600 *");
+    assert_eq!(stack.refresh(&expired).status, 401);
+    assert_eq!(revoke(), "0");
+}
+
+#[test]
 fn a_session_ends_when_it_said_however_often_it_was_refreshed() {
     let stack = Stack::ours();
     let clock = Clock::over(&stack, Sql::Ours, "2026-01-01");
