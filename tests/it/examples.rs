@@ -14,6 +14,8 @@ use crate::support::server::{Server, free_port};
 use crate::support::tools::tool;
 use crate::support::{Run, TestDb, finish, first_line, role, setting};
 
+const SQL_API: &str = include_str!("../../docs/sql-api.md");
+
 fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
 }
@@ -137,65 +139,182 @@ fn the_authenticator_of_the_compose_file_can_log_in() {
 }
 
 #[test]
-fn caddy_lets_no_authorization_header_through_to_a_refresh() {
+fn caddy_makes_the_access_cookie_the_header_that_postgrest_reads() {
     let Some(caddy) = tool("caddy") else { return };
     succeeds(
         Command::new(&caddy)
             .args(["validate", "--adapter", "caddyfile", "--config"])
             .arg(example("superstack/Caddyfile")),
     );
-    // What PostgREST would be asked: requests come to a server of this test.
-    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free_port();
-    let upstream = backend.local_addr().unwrap().to_string();
-    let (asked, requests) = mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in backend.incoming() {
-            asked.send(answer(stream.unwrap())).unwrap();
-        }
-    });
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("Caddyfile");
-    let caddyfile = text("superstack/Caddyfile").replace("postgrest:3000", &upstream);
-    std::fs::write(&config, format!("{{\n\tadmin off\n}}\n{caddyfile}")).unwrap();
-    let mut child = Command::new(caddy)
-        .args(["run", "--adapter", "caddyfile", "--config"])
-        .arg(&config)
-        .env("SITE", format!("http://127.0.0.1:{port}"))
-        .env("HOME", folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let ask = |path: &str| loop {
-        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-            let request = format!(
-                "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer old\r\n\
-                 Cookie: refresh_token=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
-            stream.write_all(request.as_bytes()).unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            break answer.split(' ').nth(1).unwrap().to_owned();
-        }
-        assert!(child.try_wait().unwrap().is_none(), "caddy has ended");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    };
-    let mut ask = ask;
-    for path in ["/rpc/refresh_tokens", "/rpc/logout"] {
-        assert_eq!(ask(path), "200");
-        let request = requests.recv().unwrap();
-        assert!(request.starts_with(&format!("post {path} ")), "{request}");
-        assert!(!request.contains("\nauthorization:"), "{request}");
-        assert!(request.contains("\ncookie: refresh_token=x"), "{request}");
-        assert!(request.contains("\ncontent-profile: auth"), "{request}");
+    let mut proxy = Proxy::start(caddy, &text("superstack/Caddyfile"), &CADDY);
+    proxy.serves_a_browser("access_token");
+    assert_eq!(proxy.ask("/rpc/issue_tokens", ""), ("404".to_owned(), None));
+    // As the page about the SQL shows it.
+    let block = block(SQL_API, "```caddyfile\n");
+    for cookie in ["access_token", "__Host-access_token"] {
+        let block = block.replace(")access_token=", &format!("){cookie}="));
+        let site = format!("{{$SITE}} {{\n{block}}}\n");
+        Proxy::start(tool("caddy").unwrap(), &site, &CADDY).serves_a_browser(cookie);
     }
-    assert_eq!(ask("/todos"), "200");
-    assert!(requests.recv().unwrap().contains("\nauthorization: bearer old"));
-    assert_eq!(ask("/rpc/issue_tokens"), "404");
-    assert!(requests.try_recv().is_err());
-    child.kill().unwrap();
-    child.wait().unwrap();
+}
+
+#[test]
+fn nginx_does_so_too() {
+    let Some(nginx) = tool("nginx") else { return };
+    let block = block(SQL_API, "```nginx\n");
+    for cookie in ["access_token", "__Host-access_token"] {
+        let block = block.replace(")access_token=", &format!("){cookie}="));
+        let block = block.replace("server {", "server {\n    listen SITE;");
+        Proxy::start(nginx.clone(), &block, &NGINX).serves_a_browser(cookie);
+    }
+}
+
+/// The first block of a page with this fence.
+fn block<'a>(page: &'a str, fence: &str) -> &'a str {
+    page.split(fence).nth(1).unwrap().split("```").next().unwrap()
+}
+
+/// How a proxy is started: what comes before and after the text, and the arguments before its file.
+struct Kind {
+    around: [&'static str; 2],
+    arguments: &'static [&'static str],
+    site: &'static str,
+}
+
+const CADDY: Kind = Kind {
+    around: ["{\n\tadmin off\n}\n", ""],
+    arguments: &["run", "--adapter", "caddyfile", "--config"],
+    site: "http://",
+};
+
+/// One process, so that it needs no user of its own.
+const NGINX: Kind = Kind {
+    around: [
+        "daemon off; master_process off; pid nginx.pid; error_log stderr; events {}
+         http {
+             access_log off;
+             client_body_temp_path a; proxy_temp_path b; fastcgi_temp_path c; uwsgi_temp_path d; scgi_temp_path e;
+        ",
+        "}",
+    ],
+    arguments: &["-e", "stderr", "-p", ".", "-c"],
+    site: "",
+};
+
+/// A proxy in front of a server of this test, which is what PostgREST would be asked.
+struct Proxy {
+    child: std::process::Child,
+    port: u16,
+    requests: mpsc::Receiver<String>,
+    _folder: tempfile::TempDir,
+}
+
+impl Proxy {
+    fn start(program: PathBuf, text: &str, kind: &Kind) -> Proxy {
+        let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+        let upstream = backend.local_addr().unwrap().to_string();
+        let (asked, requests) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in backend.incoming() {
+                if asked.send(answer(stream.unwrap())).is_err() {
+                    return;
+                }
+            }
+        });
+        let port = free_port();
+        let site = format!("{}127.0.0.1:{port}", kind.site);
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config");
+        let text =
+            text.replace("postgrest:3000", &upstream).replace("listen SITE", &format!("listen {site}"));
+        std::fs::write(&config, [kind.around[0], &text, kind.around[1]].concat()).unwrap();
+        let child = Command::new(program)
+            .args(kind.arguments)
+            .arg(&config)
+            .current_dir(folder.path())
+            .env("SITE", site)
+            .env("HOME", folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Proxy { child, port, requests, _folder: folder }
+    }
+
+    /// The status of the answer to a request with these header lines, and what the server was asked.
+    fn ask(&mut self, path: &str, lines: &str) -> (String, Option<String>) {
+        let mut stream = loop {
+            if let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+                break stream;
+            }
+            assert!(self.child.try_wait().unwrap().is_none(), "the proxy has ended");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        let host = format!("127.0.0.1:{}", self.port);
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{lines}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().to_owned();
+        let asked = if status == "200" { self.requests.recv().ok() } else { self.requests.try_recv().ok() };
+        (status, asked)
+    }
+
+    /// The Authorization header that PostgREST gets with a request of these header lines.
+    fn authorization(&mut self, path: &str, lines: &str) -> Option<String> {
+        let (status, request) = self.ask(path, lines);
+        let request = request.unwrap();
+        assert_eq!(status, "200");
+        assert!(request.starts_with(&format!("post {path} ")), "{request}");
+        let values: Vec<_> =
+            request.lines().filter_map(|line| line.strip_prefix("authorization: ")).collect();
+        assert!(values.len() <= 1, "{request}");
+        values.first().map(|&value| value.to_owned())
+    }
+
+    fn serves_a_browser(&mut self, cookie: &str) {
+        let cookies = format!("Cookie: a=b; {cookie}=e30.e30.x_-y; refresh_token=x\r\n");
+        for path in ["/rpc/refresh_tokens", "/rpc/logout"] {
+            for lines in [cookies.clone(), format!("{cookies}Authorization: Bearer old\r\n")] {
+                assert_eq!(self.authorization(path, &lines), None, "{path}");
+            }
+            let (_, request) = self.ask(path, &cookies);
+            let request = request.unwrap();
+            assert!(request.contains("; refresh_token=x\r\n"), "{request}");
+            assert!(request.contains("\ncontent-profile: auth\r\n"), "{request}");
+        }
+        for lines in ["", &*cookies, &format!("{cookies}Authorization: Bearer old\r\n")] {
+            assert_eq!(self.authorization("/rpc/login", lines), None);
+        }
+        for path in ["/todos", "/rpc/own_function"] {
+            assert_eq!(self.authorization(path, &cookies).as_deref(), Some("bearer e30.e30.x_-y"));
+            for (header, expected) in [
+                (format!("{cookie}=only"), Some("bearer only")),
+                (format!("a=b;{cookie}=x"), Some("bearer x")),
+                (format!("{cookie}="), None),
+                (format!("{cookie}=; b=c"), None),
+                (format!("my_{cookie}=x; a={cookie}=x"), None),
+                ("refresh_token=x".to_owned(), None),
+            ] {
+                let found = self.authorization(path, &format!("Cookie: {header}\r\n"));
+                assert_eq!(found.as_deref(), expected, "{header}");
+            }
+            assert_eq!(self.authorization(path, ""), None);
+            for own in ["Bearer own", "Basic eDp5"] {
+                let lines = format!("{cookies}Authorization: {own}\r\n");
+                assert_eq!(self.authorization(path, &lines), Some(own.to_lowercase()));
+            }
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 /// Reads a request, answers 200, and gives its head back in lower case.
