@@ -4,7 +4,9 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{TestDb, setting};
+use postgres::{Client, Config, NoTls};
+
+use crate::support::{TestDb, own_roles, role, setting, with_options};
 
 const SQL_API: &str = include_str!("../../docs/sql-api.md");
 
@@ -22,24 +24,113 @@ fn rows(heading: &str) -> Vec<Vec<&'static str>> {
     lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
 }
 
+/// Calls the login function as anon, in a transaction that the caller commits.
+fn login(client: &mut Client, anon: &str, method: &str, email: &str, password: &str) -> Result<(), String> {
+    let call = format!(
+        "begin; set local lock_timeout = '300ms'; select set_config('request.method', '{method}', true); \
+         set local role {anon}; select api.login('{email}', {password})"
+    );
+    client.batch_execute(&call).map_err(|error| {
+        client.batch_execute("rollback").unwrap();
+        error.code().unwrap().code().to_owned()
+    })
+}
+
+const ACCOUNT: &str = "insert into api_private.account
+    values ('a@example.org', public.crypt('right', public.gen_salt('bf', 10)))";
+
 #[test]
 fn the_login_function_works_for_anon() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
     db.authmig(&["secret", "generate"]).exits(0);
-    db.sql("create schema api_private; grant usage on schema api_private to service");
     db.sql(block("Logging in", "```sql\n"));
-    db.sql("insert into api_private.account values ('a@example.org', public.crypt('right', public.gen_salt('bf', 4)))");
-    let login = |password: &str| {
-        let mut client = db.client();
-        client.batch_execute(&format!(
-            "begin; select set_config('request.method', 'POST', true); set local role anon; \
-             select api.login('a@example.org', '{password}'); commit"
-        ))
-    };
-    assert_eq!(login("wrong").unwrap_err().code().unwrap().code(), "PT401");
-    login("right").unwrap();
+    db.sql(ACCOUNT);
+    let mut client = db.client();
+    let mut login =
+        |method: &str, email: &str, password: &str| login(&mut client, "anon", method, email, password);
+    for (email, password) in [
+        ("a@example.org", "'wrong'"),
+        ("a@example.org", "null"),
+        ("b@example.org", "'x'"),
+        ("b@example.org", "null"),
+    ] {
+        assert_eq!(login("POST", email, password).unwrap_err(), "PT401", "{email} {password}");
+        assert_eq!(login("GET", email, password).unwrap_err(), "PT405", "{email} {password}");
+    }
+    assert_eq!(login("GET", "a@example.org", "'right'").unwrap_err(), "PT405");
+    login("POST", "a@example.org", "'right'").unwrap();
+    client.batch_execute("commit").unwrap();
     assert_eq!(db.ask("select string_agg(subject, ',') from auth.refresh_token"), "a@example.org");
+    // What is compared where there is no account is a hash like the others.
+    let salt = block("Logging in", "```sql\n").split("'$2a$").nth(1).unwrap().split('\'').next().unwrap();
+    assert_eq!(
+        db.ask(&format!(
+            "select left(public.crypt('x', '$2a${salt}'), 7) = left(password_hash, 7)
+                and length(public.crypt('x', '$2a${salt}')) = length(password_hash) from api_private.account"
+        )),
+        "true"
+    );
+}
+
+#[test]
+fn who_migrated_without_being_superuser_can_make_the_login_function() {
+    let db = TestDb::new();
+    let migrator = role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let own = own_roles();
+    let name = |role: &str| {
+        let start = format!("--{role}-role=");
+        own.iter().find_map(|option| option.strip_prefix(&start)).unwrap().to_owned()
+    };
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    let block = block("Logging in", "```sql\n");
+    let block = ["service", "anon"].iter().fold(block.to_owned(), |sql, role| sql.replace(role, &name(role)));
+    let mut client = db.url().parse::<Config>().unwrap().connect(NoTls).unwrap();
+    client.batch_execute(&block).unwrap();
+    client.batch_execute(ACCOUNT).unwrap();
+    login(&mut db.client(), &name("anon"), "POST", "a@example.org", "'right'").unwrap();
+    let run = db.authmig(&["verify", "--strict"]).exits(0);
+    assert!(!run.stdout.contains("advice"), "{}", run.stdout);
+    // Nobody is left with more than before.
+    let service = name("service");
+    assert_eq!(
+        db.ask(&format!(
+            "select format('%s %s %s', pg_has_role('{migrator}', '{service}', 'usage'),
+                has_schema_privilege('{service}', 'api', 'create'),
+                (select proowner::regrole from pg_proc where oid = 'api.login'::regproc))"
+        )),
+        format!("f f {service}")
+    );
+}
+
+#[test]
+fn a_login_that_locks_the_row_and_a_change_of_the_password_wait_for_each_other() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    let locking = block("Ending sessions", "```sql\n").trim_end();
+    let plain = locking.split("\n       for share").next().unwrap();
+    let block = block("Logging in", "```sql\n");
+    assert!(block.contains(&format!("{plain};")));
+    db.sql(&block.replace(&format!("{plain};"), locking));
+    db.sql(ACCOUNT);
+    let (mut one, mut other) = (db.client(), db.client());
+    let mut try_login = |password| login(&mut one, "anon", "POST", "a@example.org", password);
+    assert_eq!(try_login("'right'").unwrap_err(), "42501");
+    let grant = section("Ending sessions").split('`').find(|code| code.starts_with("grant ")).unwrap();
+    db.sql(grant);
+    let change =
+        "update api_private.account set password_hash = public.crypt('new', public.gen_salt('bf', 10))";
+    other.batch_execute(&format!("begin; {change}")).unwrap();
+    assert_eq!(try_login("'right'").unwrap_err(), "55P03");
+    other.batch_execute("rollback").unwrap();
+    try_login("'right'").unwrap();
+    let error = other.batch_execute(&format!("set lock_timeout = '300ms'; {change}")).unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "55P03");
+    one.batch_execute("commit").unwrap();
 }
 
 #[test]
