@@ -107,6 +107,52 @@ fn who_migrated_without_being_superuser_can_make_the_login_function() {
 }
 
 #[test]
+fn a_member_of_service_may_issue_tokens_and_a_grant_of_its_own_is_drift() {
+    let db = TestDb::new();
+    let own = own_roles();
+    let service = own.iter().find_map(|option| option.strip_prefix("--service-role=")).unwrap();
+    let minter = role(&db, "nologin");
+    db.sql("create schema api; create table api.before (id serial)");
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    let grant = section("Roles").split('`').find(|code| code.starts_with("grant ")).unwrap();
+    db.sql(&grant.replace("service", service).replace("minter", &minter));
+    let run = |role: &str, call: &str| {
+        let sql = format!("set role {role}; {call}");
+        db.client().batch_execute(&sql).map_err(|error| error.code().unwrap().code().to_owned())
+    };
+    let authenticated = service.replace("service", "authenticated");
+    run(&minter, &format!("select auth.issue_tokens('u1', '{authenticated}')")).unwrap();
+    // The rights on the schema of the API are those that the page names, and can be taken away.
+    db.sql("create table api.later (id serial); create function api.own() returns int language sql as 'select 1'");
+    for table in ["before", "later"] {
+        run(service, &format!("insert into api.{table} default values; select from api.{table}")).unwrap();
+        run(service, &format!("update api.{table} set id = 2; delete from api.{table}")).unwrap();
+        assert_eq!(run(service, &format!("truncate api.{table}")).unwrap_err(), "42501");
+    }
+    for role in ["anon", "authenticated"].map(|role| service.replace("service", role)) {
+        assert_eq!(run(&role, "select api.own()").unwrap_err(), "42501");
+    }
+    db.sql(&format!("revoke all on all tables in schema api from {service}"));
+    let advice = db.authmig(&["verify"]).exits(0);
+    assert!(advice.stdout.contains(&format!("advice: role {minter}: is a member of {service}")));
+    db.authmig(&["verify", "--strict"]).exits(4);
+    // What nobody may call, whoever migrated may have a function call.
+    db.sql(
+        "create function public.raw() returns text language sql security definer set search_path = pg_catalog, pg_temp
+            as $$ select auth.sign_raw('{}', (select jwt_secret from auth_private.config)) $$"
+    );
+    run(&minter, "select public.raw()").unwrap();
+    assert_eq!(run(&minter, "select auth.sign_raw('{}', 'x')").unwrap_err(), "42501");
+    db.authmig(&["rollback", "--yes"]).exits(0);
+    db.authmig(&["migrate"]).exits(0);
+    db.sql(&format!("grant execute on function auth.sign_raw to {minter}"));
+    db.authmig(&["verify"]).exits(4);
+    db.authmig(&["rollback", "--yes"]).exits(0);
+    db.authmig(&["migrate"]).exits(8);
+}
+
+#[test]
 fn a_login_that_locks_the_row_and_a_change_of_the_password_wait_for_each_other() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
