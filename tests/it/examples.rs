@@ -146,32 +146,39 @@ fn caddy_makes_the_access_cookie_the_header_that_postgrest_reads() {
             .args(["validate", "--adapter", "caddyfile", "--config"])
             .arg(example("superstack/Caddyfile")),
     );
-    let mut proxy = Proxy::start(caddy, &text("superstack/Caddyfile"), &CADDY);
+    let mut proxy = Proxy::start(caddy.clone(), &text("superstack/Caddyfile"), &CADDY);
     proxy.serves_a_browser("access_token");
-    assert_eq!(proxy.ask("/rpc/issue_tokens", ""), ("404".to_owned(), None));
+    let (answer, asked) = proxy.ask("/rpc/issue_tokens", "");
+    assert!(answer.starts_with("HTTP/1.1 404 ") && asked.is_none(), "{answer}");
     // As the page about the SQL shows it.
-    let block = block(SQL_API, "```caddyfile\n");
+    let block = section("The proxy", "```caddyfile\n");
     for cookie in ["access_token", "__Host-access_token"] {
         let block = block.replace(")access_token=", &format!("){cookie}="));
         let site = format!("{{$SITE}} {{\n{block}}}\n");
-        Proxy::start(tool("caddy").unwrap(), &site, &CADDY).serves_a_browser(cookie);
+        Proxy::start(caddy.clone(), &site, &CADDY).serves_a_browser(cookie);
     }
+    let clear = section("Changing path, domain or names", "```caddyfile\n");
+    let block = block.replace("header_up -Authorization\n", &format!("header_up -Authorization\n{clear}"));
+    Proxy::start(caddy, &format!("{{$SITE}} {{\n{block}}}\n"), &CADDY).clears_the_old_cookies();
 }
 
 #[test]
 fn nginx_does_so_too() {
     let Some(nginx) = tool("nginx") else { return };
-    let block = block(SQL_API, "```nginx\n");
+    let block = section("The proxy", "```nginx\n");
     for cookie in ["access_token", "__Host-access_token"] {
         let block = block.replace(")access_token=", &format!("){cookie}="));
-        let block = block.replace("server {", "server {\n    listen SITE;");
         Proxy::start(nginx.clone(), &block, &NGINX).serves_a_browser(cookie);
     }
+    let clear = section("Changing path, domain or names", "```nginx\n");
+    let mark = "proxy_set_header Authorization \"\";\n";
+    Proxy::start(nginx, &block.replace(mark, &format!("{mark}{clear}")), &NGINX).clears_the_old_cookies();
 }
 
-/// The first block of a page with this fence.
-fn block<'a>(page: &'a str, fence: &str) -> &'a str {
-    page.split(fence).nth(1).unwrap().split("```").next().unwrap()
+/// The first block with this fence in a section of the page about the SQL.
+fn section(heading: &str, fence: &str) -> &'static str {
+    let section = SQL_API.split(&format!("# {heading}\n")).nth(1).unwrap();
+    section.split(fence).nth(1).unwrap().split("```").next().unwrap()
 }
 
 /// How a proxy is started: what comes before and after the text, and the arguments before its file.
@@ -225,8 +232,8 @@ impl Proxy {
         let site = format!("{}127.0.0.1:{port}", kind.site);
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config");
-        let text =
-            text.replace("postgrest:3000", &upstream).replace("listen SITE", &format!("listen {site}"));
+        let text = text.replace("postgrest:3000", &upstream);
+        let text = text.replace("server {", &format!("server {{\n    listen {site};"));
         std::fs::write(&config, [kind.around[0], &text, kind.around[1]].concat()).unwrap();
         let child = Command::new(program)
             .args(kind.arguments)
@@ -241,15 +248,19 @@ impl Proxy {
         Proxy { child, port, requests, _folder: folder }
     }
 
-    /// The status of the answer to a request with these header lines, and what the server was asked.
+    /// The answer to a request with these header lines, and what the server was asked.
     fn ask(&mut self, path: &str, lines: &str) -> (String, Option<String>) {
-        let mut stream = loop {
-            if let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) {
-                break stream;
+        let connect = || TcpStream::connect(("127.0.0.1", self.port)).ok();
+        let mut stream = connect();
+        for _ in 0..500 {
+            if stream.is_some() {
+                break;
             }
             assert!(self.child.try_wait().unwrap().is_none(), "the proxy has ended");
             std::thread::sleep(std::time::Duration::from_millis(20));
-        };
+            stream = connect();
+        }
+        let mut stream = stream.unwrap();
         let host = format!("127.0.0.1:{}", self.port);
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\n{lines}Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -257,21 +268,37 @@ impl Proxy {
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let status = answer.split(' ').nth(1).unwrap().to_owned();
-        let asked = if status == "200" { self.requests.recv().ok() } else { self.requests.try_recv().ok() };
-        (status, asked)
+        let asked = match answer.split(' ').nth(1) {
+            Some("200") => self.requests.recv().ok(),
+            _ => self.requests.try_recv().ok(),
+        };
+        (answer, asked)
     }
 
     /// The Authorization header that PostgREST gets with a request of these header lines.
     fn authorization(&mut self, path: &str, lines: &str) -> Option<String> {
-        let (status, request) = self.ask(path, lines);
-        let request = request.unwrap();
-        assert_eq!(status, "200");
+        let request = self.ask(path, lines).1.unwrap();
         assert!(request.starts_with(&format!("post {path} ")), "{request}");
         let values: Vec<_> =
             request.lines().filter_map(|line| line.strip_prefix("authorization: ")).collect();
         assert!(values.len() <= 1, "{request}");
         values.first().map(|&value| value.to_owned())
+    }
+
+    /// On the routes that set cookies, beside those that PostgREST sets.
+    fn clears_the_old_cookies(&mut self) {
+        for (path, count) in
+            [("/rpc/login", 2), ("/rpc/refresh_tokens", 2), ("/rpc/logout", 2), ("/todos", 0)]
+        {
+            let answer = self.ask(path, "").0;
+            let old = |line: &&str| {
+                line.to_lowercase().starts_with("set-cookie: ")
+                    && line.ends_with("_token=; Path=/old; Secure; Max-Age=0")
+            };
+            assert_eq!(answer.lines().filter(old).count(), count, "{path}: {answer}");
+            let own = answer.lines().filter(|line| line.ends_with(": theme=dark")).count();
+            assert_eq!(own, 1, "{path}: {answer}");
+        }
     }
 
     fn serves_a_browser(&mut self, cookie: &str) {
@@ -324,7 +351,11 @@ fn answer(mut stream: TcpStream) -> String {
     while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
     let mut body = vec![0; length(&head)];
     reader.read_exact(&mut body).unwrap();
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+        .write_all(
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: theme=dark\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        )
+        .unwrap();
     format!("{}{}", head.to_lowercase(), String::from_utf8(body).unwrap())
 }
 
