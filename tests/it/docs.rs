@@ -247,9 +247,46 @@ fn the_table_of_settings_is_that_of_the_database() {
     let columns = db.ask(
         "select string_agg(attname, ' ' order by attname) from pg_attribute
           where attrelid = 'auth_private.config'::regclass and attnum > 0 and not attisdropped and attgenerated = ''
-            and attname not in ('only_row', 'authenticator_role', 'inner_pad', 'outer_pad')",
+            and attname not in ('only_row', 'inner_pad', 'outer_pad')",
     );
     assert_eq!(documented.join(" "), columns);
+}
+
+#[test]
+fn the_characters_that_it_names_are_the_ones_that_are_taken() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    let mut client = db.client();
+    let ascii: Vec<char> = (1..=127).map(char::from).collect();
+    let mut taken = |statement: &str, text: &dyn Fn(char) -> String| -> String {
+        let mut taken = |&character: &char| client.execute(statement, &[&text(character)]).is_ok();
+        ascii.iter().copied().chain(['\u{85}', 'é', '\u{2028}', '😀']).filter(|c| taken(c)).collect()
+    };
+    let alphanumeric = |others: &str| {
+        ascii.iter().filter(|c| c.is_ascii_alphanumeric() || others.contains(**c)).collect::<String>()
+    };
+    let no_control: String = ascii
+        .iter()
+        .copied()
+        .filter(|c| !c.is_ascii_control())
+        .chain(['\u{85}', 'é', '\u{2028}', '😀'])
+        .collect();
+    for column in ["issuer", "audience"] {
+        let update = format!("update auth_private.config set {column} = $1");
+        assert_eq!(taken(&update, &|c| c.to_string()), no_control, "{column}");
+    }
+    assert_eq!(taken("select auth.issue_tokens($1)", &|c| c.to_string()), no_control);
+    let row =
+        |column: &str| rows("Settings").into_iter().find(|row| row[0] == format!("`{column}`")).unwrap()[2];
+    let path = row("cookie_path").split('`').nth(1).unwrap();
+    let update = "update auth_private.config set cookie_path = $1";
+    assert_eq!(taken(update, &|c| format!("/{c}")), alphanumeric(path));
+    let update = "update auth_private.config set cookie_domain = $1";
+    assert_eq!(taken(update, &|c| format!("a{c}b")), alphanumeric(".-"));
+    for text in [&|c| format!("{c}b"), &|c| format!("a{c}")] as [&dyn Fn(char) -> String; 2] {
+        assert_eq!(taken(update, text), alphanumeric(""));
+    }
 }
 
 #[test]
