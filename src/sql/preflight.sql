@@ -27,7 +27,9 @@ declare
     names text;
     excess text;
     logs_in boolean;
-    lost boolean;
+    ours boolean;
+    reverted boolean := false;
+    functions boolean;
     found jsonb := '[]';
 begin
     if not super then
@@ -133,17 +135,14 @@ begin
 
     if auth_pending and auth_found then
         -- The published table has no such column.
-        if to_regclass('auth_private.config') is not null and exists (
-            select from pg_attribute as a where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector')
-        then
-            -- Without a ledger of ours, what is called authmig now can be anybody's: see planned.sql.
-            lost := current_setting('authmig.planned') = 'null' or to_regclass('authmig.journal') is null;
-            if not lost then
-                lost := not {was_reverted};
-            end if;
-            if lost then
-                raise exception using errcode = 'AMP02', message = 'the ledger of authmig is lost';
-            end if;
+        ours := exists (
+            select from pg_attribute as a where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector');
+        -- Without a ledger of ours, what is called authmig now can be anybody's: see planned.sql.
+        if ours and current_setting('authmig.planned') <> 'null' and to_regclass('authmig.journal') is not null then
+            reverted := {was_reverted};
+        end if;
+        if ours and not reverted and to_regclass('auth_private.config') is not null then
+            raise exception using errcode = 'AMP02', message = 'the ledger of authmig is lost';
         end if;
         for there in
             select n.oid, n.nspname, quote_ident(n.nspname) as name, n.nspowner, n.nspacl, o.rolname, o.rolsuper
@@ -189,22 +188,25 @@ begin
                         'move it to another schema, or drop it'));
                 end if;
             end if;
-            continue when there.nspname <> 'auth' or {adopt};
-            select string_agg(t.name, ', ' order by t.name) into names
+            -- There is nothing to adopt in what is authmig's own already.
+            continue when there.nspname <> 'auth' or {adopt} and not ours;
+            select string_agg(t.name, ', ' order by t.name), bool_or(t.callable) into names, functions
               from (
-                select p.oid::regprocedure::text
+                select p.oid::regprocedure::text, true
                   from pg_proc as p
                  where p.pronamespace = there.oid and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
                         'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired')
                  union all
-                select c.oid::regclass::text
+                select c.oid::regclass::text, false
                   from pg_class as c where c.relnamespace = there.oid and c.relname = 'refresh_token'
-              ) as t (name);
+              ) as t (name, callable);
             if names is not null then
                 found := found || jsonb_build_array(jsonb_build_array(8, 'schema auth already holds ' || names,
-                    case when exists (select from pg_attribute as a
-                                       where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector')
+                    case when ours and reverted and not functions
                          then 'a rollback left it, since something else depends on it: drop that, then: drop table auth.refresh_token;'
+                         when ours
+                         then 'it is part of an installation whose rest is missing: restore that, the schemas auth_private and authmig, '
+                            || 'from the backup; drop nothing, for auth.refresh_token has the sessions'
                          when to_regclass('auth.refresh_token') is null then 'rename it, move it to another schema, or drop it'
                          else '`authmig migrate --adopt` upgrades an installation of the published SQL in place' end));
             end if;

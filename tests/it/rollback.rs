@@ -101,6 +101,40 @@ fn a_lost_ledger_is_told_from_what_a_rollback_left() {
 }
 
 #[test]
+fn sessions_without_the_rest_of_an_installation_are_not_to_be_dropped() {
+    let own = crate::support::own_roles();
+    // As `pg_dump -n auth` restored, before and after a rollback of something else.
+    let part = "create schema auth; create table auth.refresh_token (selector uuid, subject text); \
+        insert into auth.refresh_token values (null, 'alice')";
+    let functions = "create function auth.logout() returns void language sql as ''";
+    for (rolled_back, part) in [
+        (false, part.to_owned()),
+        (false, format!("{part}; {functions}")),
+        (true, format!("{part}; {functions}")),
+    ] {
+        let db = TestDb::new();
+        if rolled_back {
+            db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+            db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+        }
+        db.sql(&part);
+        for command in [&["migrate"][..], &["migrate", "--adopt"], &["install"]] {
+            let run = db.authmig(&crate::support::with_options(command, &own)).exits(1);
+            let help = "\n      it is part of an installation whose rest is missing: restore that, the schemas \
+                auth_private and authmig, from the backup; drop nothing, for auth.refresh_token has the sessions\n";
+            assert!(
+                run.stderr.contains("\n  - schema auth already holds auth."),
+                "{command:?}\n{}",
+                run.stderr
+            );
+            assert!(run.stderr.contains(help), "{command:?}\n{}", run.stderr);
+            assert!(!run.stderr.contains("drop table"), "{command:?}\n{}", run.stderr);
+        }
+        assert_eq!(db.ask("select count(*) from auth.refresh_token"), "1");
+    }
+}
+
+#[test]
 fn a_variable_can_keep_it_from_changing_anything() {
     let (db, own) = (TestDb::new().with("AUTHMIG_DRY_RUN", "1"), crate::support::own_roles());
     db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
