@@ -17,6 +17,8 @@ declare
     -- What the authenticator becomes.
     requests constant oid[] := array[to_regrole(quote_ident(current_setting('authmig.anon_role'))),
         to_regrole(quote_ident(current_setting('authmig.authenticated_role'))), to_regrole(quote_ident(current_setting('authmig.service_role')))];
+    -- What who is to become a role has to be.
+    needed constant text := case when modern then 'set' else 'member' end;
     me constant name := current_user;
     my_oid constant oid := to_regrole(quote_ident(current_user));
     super constant boolean := current_setting('is_superuser') = 'on';
@@ -26,6 +28,9 @@ declare
     stranger text;
     names text;
     excess text;
+    refused text[] := '{}';
+    granted oid;
+    create_first boolean := false;
     logs_in boolean;
     ours boolean;
     reverted boolean := false;
@@ -77,6 +82,9 @@ begin
                 case when there.oid = my_oid or there.rolsuper and there.rolcanlogin then ''
                      else format('alter role %s no%s; -- or ', names, replace(excess, ', ', ' no')) end
                     || 'name another role with --' || replace(parameter, '_', '-')));
+            if there.oid = my_oid or there.rolsuper or there.rolbypassrls or there.rolcreaterole or there.rolreplication then
+                refused := refused || parameter;
+            end if;
         end if;
         if logs_in and not there.rolcanlogin then
             found := found || jsonb_build_array(jsonb_build_array(3, format('role %s cannot log in, as PostgREST must', names),
@@ -98,6 +106,7 @@ begin
                 found := found || jsonb_build_array(jsonb_build_array(3,
                     format('role %s may do more than it should: it is a member of %s', names, stranger),
                     format('revoke %s from %s; -- or name another role with --%s', stranger, names, replace(parameter, '_', '-'))));
+                refused := refused || parameter;
             end if;
         end if;
         -- What its members may read, they may read in every database that it owns.
@@ -114,24 +123,43 @@ begin
                     format('revoke %s from %s; -- or name another role with --%s', names, stranger, replace(parameter, '_', '-'))));
             end if;
         end if;
-        -- 16 changed who may grant a role: only who has it with ADMIN OPTION.
-        continue when super or pg_has_role(there.oid, 'member with admin option')
-            or case when modern then pg_has_role(there.oid, 'usage with admin option') else creates_roles end;
-        if parameter = 'owner_role'
-            and not (pg_has_role(there.oid, case when modern then 'set' else 'member' end) and pg_has_role(there.oid, 'usage'))
-        then
-            found := found || jsonb_build_array(jsonb_build_array(4,
-                format('%I must be a member of %s, and may not make itself one', me, names),
-                format('grant %s to %I%s;', names, me, case when modern then ' with inherit true, set true' else '' end)));
-        elsif parameter in ('anon_role', 'authenticated_role', 'service_role')
-            and not pg_has_role(authenticator, there.oid, 'member')
-        then
+    end loop;
+
+    -- Nobody is to become a member of a role that is to be another one. What is missing may be
+    -- created as it was said above, so what is to be granted then is said, too.
+    foreach parameter in array array['owner_role', 'anon_role', 'authenticated_role', 'service_role'] loop
+        continue when super or not case parameter when 'owner_role' then auth_pending else roles_pending end
+            or parameter = any (refused) or parameter <> 'owner_role' and 'authenticator_role' = any (refused);
+        names := quote_ident(current_setting('authmig.' || parameter));
+        granted := to_regrole(names);
+        -- 16 changed who may grant a role: only who has it with ADMIN OPTION, as its creator does.
+        continue when case
+            when granted is null then creates_roles
+            else pg_has_role(granted, 'member with admin option')
+                or case when modern then pg_has_role(granted, 'usage with admin option') else creates_roles end
+        end;
+        if parameter = 'owner_role' then
+            if not coalesce(pg_has_role(granted, needed) and pg_has_role(granted, 'usage'), false) then
+                found := found || jsonb_build_array(jsonb_build_array(4,
+                    format('%I must be a member of %s, and may not make itself one', me, names),
+                    format('grant %s to %I%s;', names, me, case when modern then ' with inherit true, set true' else '' end)));
+            end if;
+        elsif not coalesce(pg_has_role(authenticator, granted, needed), false) then
             found := found || jsonb_build_array(jsonb_build_array(5,
                 format('%I must be a member of %s, and %I may not make it one',
                     current_setting('authmig.authenticator_role'), names, me),
-                format('grant %s to %I;', names, current_setting('authmig.authenticator_role'))));
+                format('grant %s to %I%s;', names, current_setting('authmig.authenticator_role'),
+                    case when modern then ' with inherit false, set true' else '' end)));
+            -- Else it would be created too late.
+            create_first := authenticator is null and creates_roles;
         end if;
     end loop;
+    if create_first then
+        names := quote_ident(current_setting('authmig.authenticator_role'));
+        found := found || jsonb_build_array(jsonb_build_array(2,
+            format('role %s is missing, and is to be granted what %I may not grant', names, me),
+            format('create role %s login noinherit;', names)));
+    end if;
 
     if auth_pending and auth_found then
         -- The published table has no such column.

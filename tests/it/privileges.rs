@@ -138,6 +138,81 @@ fn nobody_is_told_to_take_the_rights_of_who_migrates_or_of_a_superuser() {
 }
 
 #[test]
+fn nobody_becomes_a_member_of_a_role_that_is_refused() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let name = |option: &str| own.iter().find_map(|one| one.strip_prefix(option)).unwrap().to_owned();
+    let migrator = role(&db, "login");
+    let (mighty, member) = (role(&db, "createrole"), role(&db, ""));
+    db.sql(&format!(
+        "alter database {} owner to {migrator}; create role {} login noinherit; grant {mighty} to {member}",
+        db.name,
+        name("--authenticator-role=")
+    ));
+    let db = db.run_by(&migrator);
+    for (parameter, refused) in
+        [("service", "postgres"), ("service", &mighty), ("anon", &member), ("authenticator", "postgres")]
+    {
+        let other = format!("--{parameter}-role={refused}");
+        let options: Vec<_> = own
+            .iter()
+            .filter(|option| !option.starts_with(&format!("--{parameter}-role=")))
+            .chain([&other])
+            .cloned()
+            .collect();
+        let run = db.authmig(&with_options(&["migrate"], &options)).exits(1);
+        let said = format!("\n  - role {refused} may do more than it should: ");
+        assert!(run.stderr.contains(&said), "{}", run.stderr);
+        assert!(
+            run.stderr.contains(&format!("name another role with --{parameter}-role\n")),
+            "{}",
+            run.stderr
+        );
+        let grants = run.stderr.lines().filter(|line| line.starts_with("      grant "));
+        assert_eq!(grants.filter(|line| line.contains(refused)).count(), 0, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn what_helps_is_said_all_at_once_and_in_an_order_that_works() {
+    let own = own_roles();
+    let name = |option: &str| own.iter().find_map(|one| one.strip_prefix(option)).unwrap().to_owned();
+    // Those that exist before, who migrates, and how many statements help.
+    for (made, attributes, before_16, since_16) in [
+        (&[][..], "login", 9, 9),
+        (&["anon", "owner"], "login", 7, 7),
+        (&["authenticator"], "login", 8, 8),
+        // Since 16, CREATEROLE says nothing of roles that others have created.
+        (&["anon", "service"], "login createrole", 0, 3),
+        (&["owner", "authenticator", "anon"], "login createrole", 0, 2),
+    ] {
+        let db = TestDb::new();
+        let migrator = role(&db, attributes);
+        db.sql(&format!("alter database {} owner to {migrator}", db.name));
+        for made in made {
+            let kind = if *made == "authenticator" { "login noinherit" } else { "nologin" };
+            db.sql(&format!("create role {} {kind}", name(&format!("--{made}-role="))));
+        }
+        let db = db.run_by(&migrator);
+        let statements = if major() < 16 { before_16 } else { since_16 };
+        if statements > 0 {
+            let run = db.authmig(&with_options(&["migrate", "--format", "json"], &own)).exits(1);
+            let findings: Vec<String> =
+                serde_json::from_value(run.json()["error"]["findings"].clone()).unwrap();
+            assert_eq!(findings.len(), statements, "{made:?} {attributes} {findings:#?}");
+            for finding in &findings {
+                db.sql(finding.split_once('\n').unwrap().1);
+            }
+        }
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.authmig(&["verify"]).exits(0);
+        db.authmig(&["rollback", "--all", "--purge", "--yes", "--discard-data"]).exits(0);
+        for role in ["authenticator", "anon", "authenticated", "service", "owner"] {
+            db.sql(&format!("drop role {}", name(&format!("--{role}-role="))));
+        }
+    }
+}
+
+#[test]
 fn without_createrole_it_is_enough_that_the_roles_exist() {
     let db = TestDb::new();
     let own = own_roles();
@@ -174,7 +249,8 @@ fn a_role_that_may_nothing_is_told_so_and_changes_nothing() {
     ] {
         assert!(run.stderr.contains(&line), "{line}\n{}", run.stderr);
     }
-    assert_eq!(run.stderr.matches("\n  - ").count(), 6, "{}", run.stderr);
+    // Its CREATE, five roles, and four memberships.
+    assert_eq!(run.stderr.matches("\n  - ").count(), 10, "{}", run.stderr);
     assert_eq!(db.dump(&[]), before);
 }
 
