@@ -33,6 +33,9 @@ pub use work::Work;
 /// The migration that holds the table of sessions and the settings.
 pub(crate) const AUTH_SCHEMA: &str = "auth_schema";
 
+/// The migration that lets the roles of requests in.
+pub(crate) const GRANTS: &str = "grants";
+
 /// Who is told what happens while it happens.
 pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 

@@ -279,6 +279,8 @@ pub struct RollbackReport {
     pub drops: Vec<Dropped>,
     /// Logged-in sessions that end with it.
     pub live_sessions: u64,
+    /// Whether nobody may call `auth.*` any more, which is there all the same.
+    pub refuses_logins: bool,
     /// Why `--discard-data` is needed, a sentence each.
     pub losses: Vec<String>,
     /// Whether the ledger goes, too.

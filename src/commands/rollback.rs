@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::Context;
 use crate::checks;
 use crate::cli::RollbackArgs;
-use crate::database::{AUTH_SCHEMA, Database, Lock, Work};
+use crate::database::{AUTH_SCHEMA, Database, GRANTS, Lock, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, PINNED, Rows, settings};
@@ -38,8 +38,9 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     let (history, mut facts) = database.history_and(&checks::facts())?;
     database.check_without_history(&history)?;
     let plan = context.down(&history, until)?;
+    let stays = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
     // Their verify scripts run its functions.
-    if !plan.steps.is_empty() && plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA) {
+    if !plan.steps.is_empty() && stays {
         checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
     }
     let mut report = RollbackReport {
@@ -50,6 +51,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         reverted: Vec::new(),
         drops: Vec::new(),
         live_sessions: 0,
+        refuses_logins: stays && plan.steps.iter().any(|migration| migration.name == GRANTS),
         losses: Vec::new(),
         purge: args.purge,
         total: history.applied.len(),

@@ -138,6 +138,7 @@ fn rollback(report: &RollbackReport) -> String {
             if !report.drops.is_empty() {
                 push_drops(&mut text, report, "dropped", "ended");
             }
+            push_refused(&mut text, report, "are");
             let purged = if report.purge { ", the ledger dropped" } else { "" };
             let _ = writeln!(text, "{count} reverted{purged} and committed; {} still applied", report.total);
         }
@@ -162,6 +163,7 @@ fn plan(report: &RollbackReport) -> String {
         text.push_str("  and the ledger, with its journal\n");
     }
     push_drops(&mut text, report, "would drop", "would end");
+    push_refused(&mut text, report, "would be");
     if !report.losses.is_empty() {
         text.push_str("would lose\n");
         for loss in &report.losses {
@@ -194,6 +196,15 @@ fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str)
         table(text, &rows);
     }
     let _ = writeln!(text, "{end} {}", counted_u64(report.live_sessions, "live session"));
+}
+
+/// That the sessions are left, and nobody can use them.
+fn push_refused(text: &mut String, report: &RollbackReport, are: &str) {
+    let grants = report.reverted.iter().find(|step| step.name == crate::database::GRANTS);
+    if let Some(grants) = grants.filter(|_| report.refuses_logins) {
+        let _ =
+            writeln!(text, "logins and refreshes {are} refused until {} is applied again", grants.label());
+    }
 }
 
 pub(super) fn question(report: &RollbackReport) -> String {

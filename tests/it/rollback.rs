@@ -40,6 +40,38 @@ fn what_went_and_who_was_logged_out_is_said_afterwards_too() {
 }
 
 #[test]
+fn that_nobody_may_log_in_afterwards_is_said() {
+    let (db, own) = (TestDb::new(), crate::support::own_roles());
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.sql("select auth.issue_tokens('alice')");
+    let would = "\nlogins and refreshes would be refused until 05-grants is applied again\n";
+    let are = "\nlogins and refreshes are refused until 05-grants is applied again\n";
+    for (arguments, code, said) in [
+        (&["--dry-run"][..], 0, Some(would)),
+        (&[], 7, Some(would)),
+        (&["--to", "2", "--dry-run"], 0, Some(would)),
+        // Where there is nothing to call, that is said.
+        (&["--to", "1", "--dry-run"], 0, None),
+        (&["--all", "--dry-run"], 0, None),
+        (&["--yes"], 0, Some(are)),
+        (&["--yes"], 0, None),
+    ] {
+        let arguments = [&["rollback"], arguments].concat();
+        let mut rehearsed = db.command(&[&arguments[..], &["--format", "json"]].concat());
+        let rehearsed = crate::support::finish(rehearsed.env("AUTHMIG_DRY_RUN", "1").spawn().unwrap());
+        assert_eq!(rehearsed.json()["refuses_logins"], said.is_some(), "{arguments:?}");
+        let run = db.authmig(&arguments).exits(code);
+        match said {
+            Some(said) => assert!(run.stdout.contains(said), "{arguments:?}\n{}", run.stdout),
+            None => assert!(!run.stdout.contains("logins and refreshes"), "{arguments:?}\n{}", run.stdout),
+        }
+    }
+    assert_eq!(db.history(), [1, 2, 3]);
+    assert_eq!(db.ask("select count(*) from auth.refresh_token"), "1");
+}
+
+#[test]
 fn what_it_had_to_leave_is_named_by_the_next_migrate() {
     let (db, own) = (TestDb::new(), crate::support::own_roles());
     db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
