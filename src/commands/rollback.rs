@@ -83,16 +83,26 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         return Ok(report);
     }
 
+    let tables = report.drops.iter().filter(|dropped| dropped.rows.is_some());
+    let counting = counting(&tables.map(|dropped| dropped.name.clone()).collect::<Vec<_>>());
     // What was shown is what is done: if it is not the same any more, nothing is.
     let reversal = |history: &History| {
         if *history != rehearsed {
             return Err(changed());
         }
-        Ok(Some((Work::revert(&plan, &parameters, args.purge), ())))
+        Ok(Some((Work::revert(&plan, &parameters, args.purge, &counting), ())))
     };
     let Lock::Taken(locked, ()) = database.lock(rehearsed.clone(), reversal)? else {
         return Err(changed());
     };
+    // While a person thought, others logged in.
+    if let [rows, live] = locked.answers().get("counted") {
+        report.live_sessions = number(live);
+        let rows: Vec<_> = pairs(rows.clone()).collect();
+        for dropped in &mut report.drops {
+            dropped.rows = rows_of(&rows, &dropped.name).or(dropped.rows);
+        }
+    }
     report.reverted = locked.steps(&plan.steps, Part::Down);
     locked.commit()?;
     report.total = plan.remaining.len();
@@ -124,10 +134,7 @@ fn judge(database: &mut Database, gone: Vec<Object>, report: &mut RollbackReport
         if kind == "column" && tables.iter().any(|table| name.starts_with(&format!("{table}."))) {
             continue;
         }
-        let rows = counts
-            .iter()
-            .find(|(table, _)| kind == "table" && *table == name)
-            .and_then(|(_, rows)| rows.parse().ok());
+        let rows = rows_of(&counts, &name).filter(|_| kind == "table");
         match (&*kind, rows) {
             ("table", Some(rows)) if rows > 0 => {
                 let s = if rows == 1 { "" } else { "s" };
@@ -150,19 +157,34 @@ fn of_kind(objects: &[Object], kind: &str) -> Vec<String> {
 }
 
 fn count(database: &mut Database, tables: &[String], report: &mut RollbackReport) -> Result<Rows, Failure> {
-    let names = serde_json::Value::from(tables).to_string();
     let answer = database.send(&Message::new(&format!(
         "{PINNED}{}{}{}",
         database.limits(),
-        settings(&[("transaction_read_only", "on"), ("authmig.tables", &names)]),
-        include_str!("../sql/count_rows.sql")
+        settings(&[("transaction_read_only", "on")]),
+        counting(tables)
     )))?;
     let mut results = answer.into_iter();
     let counts = results.next().unwrap_or_default();
-    let live = results.next().unwrap_or_default();
-    report.live_sessions =
-        live.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default();
+    report.live_sessions = number(&results.next().unwrap_or_default());
     Ok(counts)
+}
+
+/// Asks how many rows each of these tables holds, and how many sessions live; nothing where
+/// there is no table.
+fn counting(tables: &[String]) -> String {
+    if tables.is_empty() {
+        return String::new();
+    }
+    let names = serde_json::Value::from(tables).to_string();
+    settings(&[("authmig.tables", &names)]) + include_str!("../sql/count_rows.sql")
+}
+
+fn number(rows: &Rows) -> u64 {
+    rows.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default()
+}
+
+fn rows_of(counts: &[Object], name: &str) -> Option<u64> {
+    counts.iter().find(|(table, _)| table == name).and_then(|(_, rows)| rows.parse().ok())
 }
 
 /// Why it does not go on: data would be lost, nobody can be asked, or the answer was no.

@@ -79,10 +79,12 @@ impl Work {
         scripts.map(|(file, sql)| ShownScript { file: file.to_owned(), sql: sql.to_owned() }).collect()
     }
 
-    /// Asks what stands in the way, reverts the steps, and runs the verify script of
-    /// everything that stays. With `purge`, the ledger goes as well. Commits nothing.
-    pub fn revert(plan: &Plan<'_>, parameters: &Values, purge: bool) -> Work {
+    /// Asks what stands in the way, counts what goes, reverts the steps, and runs the verify
+    /// script of everything that stays. With `purge`, the ledger goes as well. Commits nothing.
+    pub fn revert(plan: &Plan<'_>, parameters: &Values, purge: bool, count: &str) -> Work {
         let mut message = may_revert(parameters);
+        message.push_section("counted", count);
+        message.push_section("revert", "");
         push_revert(&mut message, plan, purge);
         Work { message, ends: false, applying: 0 }
     }

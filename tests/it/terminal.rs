@@ -48,6 +48,17 @@ fn a_terminal_shows_how_long_it_has_waited() {
 /// Runs this on a terminal and types these keys behind that question; all that is seen there,
 /// the state of the terminal afterwards included.
 fn typed(db: &TestDb, arguments: &str, question: &str, keys: &str) -> Option<String> {
+    typed_after(db, arguments, question, keys, || {})
+}
+
+/// The same, with something that happens between the question and the keys.
+fn typed_after(
+    db: &TestDb,
+    arguments: &str,
+    question: &str,
+    keys: &str,
+    meanwhile: impl FnOnce(),
+) -> Option<String> {
     let (script, authmig) = (tool("script")?, db.command(&[]));
     let line =
         format!("trap : INT; {} {arguments}; echo exit $?; stty -a", authmig.get_program().to_str().unwrap());
@@ -61,6 +72,7 @@ fn typed(db: &TestDb, arguments: &str, question: &str, keys: &str) -> Option<Str
         output.read_exact(&mut byte).unwrap();
         seen.extend(byte);
     }
+    meanwhile();
     input.write_all(keys.as_bytes()).unwrap();
     output.read_to_end(&mut seen).unwrap();
     child.wait().unwrap();
@@ -101,6 +113,22 @@ fn a_rollback_that_was_answered_no_is_shown_once() {
         "{seen}"
     );
     assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn who_logged_in_while_a_rollback_asked_is_counted() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.sql("select auth.issue_tokens('alice')");
+    let login = || db.sql("select auth.issue_tokens('bob'), auth.issue_tokens('carol')");
+    let rollback = "rollback --all --discard-data";
+    let Some(seen) = typed_after(&db, rollback, "go on? [y/N] ", "y\n", login) else { return };
+    let (question, end) = seen.split_once("go on? [y/N] ").unwrap();
+    assert!(question.contains("  table      auth.refresh_token   1 row\r\n"), "{seen}");
+    assert!(question.contains("\r\nwould end 1 live session\r\n"), "{seen}");
+    assert!(end.contains("  table      auth.refresh_token   3 rows\r\n"), "{seen}");
+    assert!(end.contains("\r\nended 3 live sessions\r\n"), "{seen}");
 }
 
 #[test]
