@@ -1,5 +1,7 @@
 -- Takes back what the up script granted. On things that were found, only what is
--- recorded: a grant that was there before stays.
+-- recorded: a grant that was there before stays. A role that was dropped has none any
+-- more; what is left to one that was renamed, or may only be taken back by somebody else,
+-- is not passed over in silence.
 do $$
 declare
     anon constant text := current_setting('authmig.anon_role');
@@ -8,7 +10,29 @@ declare
     authenticator constant text := current_setting('authmig.authenticator_role');
     api constant text := current_setting('authmig.api_schema');
     given record;
+    left_over text[] := '{}';
 begin
+    for given in
+        select quote_ident(f.grantee) as missing, quote_ident(r.rolname) as grantee, f.signature
+          from (values
+            ('auth.refresh_tokens()', anon),
+            ('auth.refresh_tokens()', authenticated),
+            ('auth.issue_tokens(text, text)', service),
+            ('auth_private.postgrest_config()', authenticator)
+          ) as f (signature, grantee)
+          join pg_proc as p on p.oid = to_regprocedure(f.signature)
+         cross join aclexplode(p.proacl) as acl
+          join pg_roles as r on r.oid = acl.grantee
+         where to_regrole(quote_ident(f.grantee)) is null
+           and acl.grantee <> p.proowner
+           and r.rolname <> all (array[anon, authenticated, service, authenticator])
+         order by 1, 2, 3
+    loop
+        raise exception 'role % is missing, and % may call %', given.missing, given.grantee, given.signature
+            using hint = format('If it was renamed: alter role %s rename to %s; else: revoke execute on function %s from %s;',
+                given.grantee, given.missing, given.signature, given.grantee);
+    end loop;
+
     for given in
         select g.what, g.grantee
           from (values
@@ -35,6 +59,8 @@ begin
         exception
             when undefined_function or undefined_object or invalid_schema_name then
                 null; -- Somebody has dropped it already, and the grant with it.
+            when insufficient_privilege then
+                left_over := left_over || format('revoke %s from %I;', given.what, given.grantee);
         end;
     end loop;
 
@@ -56,10 +82,17 @@ begin
                and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
           ) as g
           join authmig.created as c on c.kind = 'grant' and c.name = format('%s to %I', g.what, service)
+         where to_regrole(quote_ident(service)) is not null
     loop
-        execute format('revoke %s from %I', given.what, service);
+        begin
+            execute format('revoke %s from %I', given.what, service);
+        exception
+            when insufficient_privilege then
+                left_over := left_over || format('revoke %s from %I;', given.what, service);
+        end;
     end loop;
 
+    -- Whoever migrated may be called otherwise by now.
     for given in
         select d.defaclrole::regrole as grantor, k.name, k.privileges
           from pg_default_acl as d
@@ -67,15 +100,33 @@ begin
                 ('tables', 'r', 'select, insert, update, delete'),
                 ('sequences', 'S', 'usage, select')
             ) as k (name, code, privileges) on k.code = d.defaclobjtype::text
-          join authmig.created as c
-            on c.kind = 'default privileges'
-           and c.name = format('for role %s in schema %I grant %s on %s to %I',
-                d.defaclrole::regrole, api, k.privileges, k.name, service)
+         cross join lateral (
+            select format(' in schema %I grant %s on %s to %I', api, k.privileges, k.name, service)
+          ) as t (rest)
          where d.defaclnamespace = to_regnamespace(quote_ident(api))
+           and to_regrole(quote_ident(service)) is not null
+           and exists (
+            select from authmig.created as c
+             where c.kind = 'default privileges'
+               and (c.name = 'for role ' || d.defaclrole::regrole || t.rest
+                    or d.defaclrole = quote_ident(current_user)::regrole
+                        and starts_with(c.name, 'for role ') and right(c.name, length(t.rest)) = t.rest
+                        and to_regrole(substr(c.name, 10, length(c.name) - 9 - length(t.rest))) is null))
     loop
-        execute format('alter default privileges for role %s in schema %I revoke %s on %s from %I',
-            given.grantor, api, given.privileges, given.name, service);
+        begin
+            execute format('alter default privileges for role %s in schema %I revoke %s on %s from %I',
+                given.grantor, api, given.privileges, given.name, service);
+        exception
+            when insufficient_privilege then
+                left_over := left_over || format('alter default privileges for role %s in schema %I revoke %s on %s from %I;',
+                    given.grantor, api, given.privileges, given.name, service);
+        end;
     end loop;
+
+    if cardinality(left_over) > 0 then
+        raise exception '% may not take back all that was granted', quote_ident(current_user)
+            using hint = 'As who has granted it, or as a superuser: ' || array_to_string(left_over, ' ');
+    end if;
 
     delete from authmig.created where version = 5;
 end $$;

@@ -166,6 +166,152 @@ fn sessions_without_the_rest_of_an_installation_are_not_to_be_dropped() {
     }
 }
 
+/// The name of this test's own role.
+fn name<'a>(own: &'a [String], role: &str) -> &'a str {
+    own.iter().find_map(|option| option.strip_prefix(&format!("--{role}-role="))).unwrap()
+}
+
+#[test]
+fn a_role_that_was_dropped_does_not_stop_it() {
+    for role in ["anon", "authenticated", "service", "authenticator"] {
+        let (db, own) = (TestDb::new(), crate::support::own_roles());
+        db.sql("create schema api; create table api.todo (id int)");
+        db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+        let role = name(&own, role);
+        db.sql(&format!("drop owned by {role}; drop role {role}"));
+        // What stays is verified.
+        let run = db.authmig(&["rollback", "--yes"]).exits(8);
+        assert!(run.stderr.contains(&format!("   = role {role} is missing (P0001)\n")), "{}", run.stderr);
+        assert!(run.stderr.contains("--> 04-roles.verify.sql"), "{}", run.stderr);
+        db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+        assert_eq!(db.history(), [0; 0]);
+    }
+}
+
+#[test]
+fn what_is_left_to_a_role_that_was_renamed_is_not_passed_over() {
+    for (role, signature) in [
+        ("anon", "auth.refresh_tokens()"),
+        ("authenticated", "auth.refresh_tokens()"),
+        ("service", "auth.issue_tokens(text, text)"),
+        ("authenticator", "auth_private.postgrest_config()"),
+    ] {
+        let (db, own) = (TestDb::new(), crate::support::own_roles());
+        db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+        let role = name(&own, role);
+        db.sql(&format!("alter role {role} rename to new_{role}"));
+        for arguments in [&["rollback", "--yes"][..], &["rollback", "--all", "--yes", "--discard-data"]] {
+            let run = db.authmig(arguments).exits(8);
+            for said in [
+                format!("\n   = role {role} is missing, and new_{role} may call {signature} (P0001)\n"),
+                format!(
+                    "\nhint: If it was renamed: alter role new_{role} rename to {role}; \
+                     else: revoke execute on function {signature} from new_{role};\n"
+                ),
+            ] {
+                assert!(run.stderr.contains(&said), "{said}\n{}", run.stderr);
+            }
+        }
+        db.sql(&format!("alter role new_{role} rename to {role}"));
+        db.authmig(&["rollback", "--yes"]).exits(0);
+    }
+}
+
+#[test]
+fn default_privileges_of_who_migrated_are_taken_back() {
+    let (db, own) = (TestDb::new(), crate::support::own_roles());
+    let (old, new) = (crate::support::role(&db, "login createrole"), crate::support::role(&db, "login"));
+    db.sql(&format!("alter database {} owner to {old}", db.name));
+    let db = db.run_by(&old);
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    let (owner, service) = (name(&own, "owner"), name(&own, "service"));
+    let defaults = "select count(*) from pg_default_acl";
+
+    // Whoever it was is called otherwise now.
+    db.sql(&format!("alter role {old} rename to {old}_x"));
+    let db = db.run_by(&format!("{old}_x"));
+    db.authmig(&["rollback", "--yes"]).exits(0);
+    assert_eq!(db.ask(defaults), "0");
+    db.sql(&format!("alter role {old}_x rename to {old}"));
+    let db = db.run_by(&old);
+    db.authmig(&["migrate"]).exits(0);
+    assert_eq!(db.ask(defaults), "2");
+
+    // It is somebody else's by now, who may not speak for the old one.
+    db.sql(&format!(
+        "reassign owned by {old} to {new}; grant {owner} to {new}; revoke {owner} from {old} cascade"
+    ));
+    let db = db.run_by(&new);
+    let run = db.authmig(&["rollback", "--yes"]).exits(8);
+    let said = format!("   = {new} may not take back all that was granted (P0001)\n");
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    let hint = run.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    let help = hint.strip_prefix("As who has granted it, or as a superuser: ").unwrap();
+    assert_eq!(
+        help,
+        format!(
+            "alter default privileges for role {old} in schema api revoke select, insert, update, delete on tables from {service}; \
+             alter default privileges for role {old} in schema api revoke usage, select on sequences from {service};"
+        )
+    );
+    db.sql(help);
+    db.authmig(&["rollback", "--yes"]).exits(0);
+    assert_eq!(db.ask(defaults), "0");
+}
+
+#[test]
+fn an_installation_is_handed_over_and_renamed_as_the_manual_says() {
+    let manual = include_str!("../../docs/operations.md").split("\n## Handing over, ").nth(1).unwrap();
+    let blocks: Vec<_> =
+        manual.split("```sql\n").skip(1).take(2).map(|block| block.split("```").next().unwrap()).collect();
+    let (db, own) = (TestDb::new(), crate::support::own_roles());
+    let attributes = "login createrole";
+    let (old, new) = (crate::support::role(&db, attributes), crate::support::role(&db, attributes));
+    db.sql(&format!("alter database {} owner to {old}", db.name));
+    let worker = format!("{}_worker", name(&own, "service"));
+    let named = |block: &str| {
+        let mut block = format!(" {}", block.replace("auth_owner", name(&own, "owner")));
+        for role in ["anon", "authenticated", "service", "authenticator"] {
+            for (before, after) in [(" ", ";"), (" ", ","), (" ", " "), ("\\m", "\\M")] {
+                let found = format!("{before}{role}{after}");
+                block = block.replace(&found, &format!("{before}{}{after}", name(&own, role)));
+            }
+        }
+        block
+            .replace("old_migrator", &old)
+            .replace("new_migrator", &new)
+            .replace("'worker'", &format!("'{worker}'"))
+    };
+    let db = db.run_by(&old);
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    db.sql(&named(blocks[0]));
+    let db = db.run_by(&new);
+    let passed = |db: &TestDb| {
+        let run = db.authmig(&["verify", "--strict"]).exits(0);
+        assert_eq!(run.stdout.matches("  passed  ").count(), 6, "{}", run.stdout);
+    };
+    db.authmig(&["secret", "generate"]).exits(0);
+    passed(&db);
+    db.sql(&format!("drop owned by {old}; drop role {old}"));
+    passed(&db);
+
+    db.sql(&format!(
+        "alter role {} rename to {worker}; alter schema api rename to v1",
+        name(&own, "service")
+    ));
+    db.authmig(&["verify"]).exits(4);
+    db.sql(&named(blocks[1]));
+    passed(&db);
+    db.authmig(&["rollback", "--yes"]).exits(0);
+    assert_eq!(db.ask("select count(*) from pg_default_acl"), "0");
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["rollback", "--all", "--purge", "--yes", "--discard-data"]).exits(0);
+    assert_eq!(
+        db.ask("select string_agg(nspname, ' ') from pg_namespace where nspname ~ '^(auth|api|v1)'"),
+        ""
+    );
+}
+
 #[test]
 fn a_variable_can_keep_it_from_changing_anything() {
     let (db, own) = (TestDb::new().with("AUTHMIG_DRY_RUN", "1"), crate::support::own_roles());
