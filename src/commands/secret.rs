@@ -63,6 +63,12 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
                 "--replace puts the new one in its place; access tokens signed with the old one end at once",
             ));
         }
+        Stored::AnotherIsUsed(source) => {
+            let message = format!("another secret is in use, {source}; nothing was changed");
+            return Err(Failure::new(Exit::Refused, message).hint(
+                "--replace stores the new one, which is used from then on; access tokens signed with the old one end at once",
+            ));
+        }
     };
     let kept = secret.source();
     report.sources.retain(|source| source.source != kept.source);
@@ -97,7 +103,8 @@ fn given(context: &Context<'_>, file: Option<&std::path::Path>) -> Result<Secret
     }
 }
 
-/// Stores the secret that was given to a run with nothing else to do, unless one is kept;
+/// Stores the secret that was given to a run with nothing else to do, unless one is kept, or
+/// another one used;
 /// whether it did, or would have.
 pub(super) fn keep(
     context: &Context<'_>,
@@ -111,9 +118,9 @@ pub(super) fn keep(
     }
     history.refuse_stranger("run authmig")?;
     let new = secret.source();
-    // One question, and no lock, wherever one is kept.
-    if let Some(kept) = sources(database)?.into_iter().find(|kept| kept.source == new.source) {
-        let stored = if kept == new { Stored::WasThere } else { Stored::AnotherIsThere };
+    // One question, and no lock, wherever one is kept, or another one used.
+    let used = sources(database)?.into_iter().next();
+    if let Some(stored) = used.and_then(|used| Stored::beside(used, &new)) {
         return Ok(outcome(context, Some(stored)));
     }
     let Lock::Taken(mut locked, ()) = database.lock(history, if_installed)? else {
@@ -135,6 +142,9 @@ pub(super) fn outcome(context: &Context<'_>, stored: Option<Stored>) -> bool {
         Some(Stored::WasThere) => return false,
         Some(Stored::AnotherIsThere) => {
             "another JWT secret is kept, and the one that was given was not stored; `authmig secret set --replace` does that".to_owned()
+        }
+        Some(Stored::AnotherIsUsed(source)) => {
+            format!("another JWT secret is in use, {source}, and the one that was given was not stored; `authmig secret set --replace` does that")
         }
         None => {
             format!("the JWT secret that was given was not stored: {AUTH_SCHEMA}, which keeps it, is not applied")

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::interrupt::{COMMIT_HINT, Changed};
 use crate::message::{Message, Rows, Sections, journal, settings};
 use crate::migration::{Migration, Part};
-use crate::report::{Adopted, Exit, Step, VERSION};
-use crate::secret::Secret;
+use crate::report::{Adopted, Exit, SecretSource, Step, VERSION};
+use crate::secret::{self, Secret};
 
 /// A transaction with the lock taken. Dropped without [`Locked::commit`], it rolls back.
 pub struct Locked<'a> {
@@ -23,7 +23,7 @@ pub struct Locked<'a> {
 }
 
 /// What became of a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// It is stored now.
     Yes,
@@ -31,6 +31,20 @@ pub enum Stored {
     WasThere,
     /// Another one is, and was not to be replaced.
     AnotherIsThere,
+    /// Another one is in use, from there, and was not to be displaced.
+    AnotherIsUsed(String),
+}
+
+impl Stored {
+    /// What becomes of a new secret beside the one that is used; `None` if it can be stored.
+    pub fn beside(used: SecretSource, new: &SecretSource) -> Option<Stored> {
+        match (used.source == new.source, used.fingerprint == new.fingerprint) {
+            (true, true) => Some(Stored::WasThere),
+            (true, false) => Some(Stored::AnotherIsThere),
+            (false, true) => None,
+            (false, false) => Some(Stored::AnotherIsUsed(used.source)),
+        }
+    }
 }
 
 impl<'a> Locked<'a> {
@@ -65,12 +79,19 @@ impl<'a> Locked<'a> {
 
     /// Stores the JWT secret. It travels as the data of a COPY, which stands in no
     /// statement, in no view of what runs, and in no log of the server.
-    pub fn store_secret(&mut self, secret: &Secret, replace: bool) -> Result<Stored, Failure> {
-        self.send(&Message::new("create table authmig.secret_in_transit (secret text);"))?;
+    pub fn store_secret(&mut self, new: &Secret, replace: bool) -> Result<Stored, Failure> {
+        let mut message = Message::new(secret::SOURCES);
+        message.push("create table authmig.secret_in_transit (secret text);");
+        let used = self.send(&message)?.first().and_then(|rows| secret::sources(rows).into_iter().next());
+        let beside = used.and_then(|used| Stored::beside(used, &new.source()));
+        if let (Some(another @ Stored::AnotherIsUsed(_)), false) = (beside, replace) {
+            self.send(&Message::new("drop table authmig.secret_in_transit;"))?;
+            return Ok(another);
+        }
         let client = &mut self.database.client;
         let copied = self.database.interrupt.running(self.database.cancel.clone(), || {
             let mut writer = client.copy_in("copy authmig.secret_in_transit from stdin")?;
-            let written = writer.write_all(secret.reveal().as_bytes());
+            let written = writer.write_all(new.reveal().as_bytes());
             writer.finish().map(|_| written)
         });
         match copied {

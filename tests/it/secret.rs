@@ -8,7 +8,7 @@ use authmig::message::literal;
 
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
-use crate::support::{JWT_SECRET, OTHER_JWT_SECRET, Run, TestDb, feed, finish};
+use crate::support::{JWT_SECRET, OTHER_JWT_SECRET, Run, TestDb, feed, finish, own_roles, with_options};
 
 fn set(db: &TestDb, arguments: &[&str], text: &str) -> Run {
     let mut command = db.command(&[&["secret", "set"], arguments].concat());
@@ -112,7 +112,7 @@ fn status_tells_source_length_and_fingerprint() {
     assert!(run.stdout.contains("no secret is set"), "{}", run.stdout);
     db.sql(&format!("alter database {} set app.settings.jwt_secret = '{OTHER_JWT_SECRET}'", db.name));
     db.sql(&format!("alter role authenticator in database {} set pgrst.jwt_secret = 'c2hvcnQ='", db.name));
-    let told = set(&db, &["--format", "json"], JWT_SECRET).exits(0);
+    let told = set(&db, &["--replace", "--format", "json"], JWT_SECRET).exits(0);
     let run = db.authmig(&["secret", "status", "--format", "json"]).exits(0);
     assert_eq!(told.json()["sources"], run.json()["sources"]);
     // sha256sum of the 32 bytes 0 to 31, and of `short`.
@@ -208,6 +208,61 @@ fn migrate_stores_the_secret_of_the_first_installation() {
 
 const ANOTHER_IS_KEPT: &str = "notice: another JWT secret is kept, and the one that was given was not stored; \
     `authmig secret set --replace` does that\n";
+
+#[test]
+fn a_secret_in_use_elsewhere_is_not_displaced_unasked() {
+    let own = own_roles();
+    let authenticator = own.iter().find_map(|one| one.strip_prefix("--authenticator-role=")).unwrap();
+    for setting in ["pgrst.jwt_secret", "app.settings.jwt_secret"] {
+        let db = TestDb::new();
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.sql(&format!("alter role {authenticator} in database {} set {setting} = '{JWT_SECRET}'", db.name));
+        let source =
+            format!("another secret is in use, {setting} of the role {authenticator}; nothing was changed\n");
+        for run in [db.authmig(&["secret", "generate"]), set(&db, &[], OTHER_JWT_SECRET)] {
+            let run = run.exits(7);
+            assert!(
+                run.stderr.starts_with(&format!("error: {source}hint: --replace stores")),
+                "{}",
+                run.stderr
+            );
+        }
+        let other = db.with("AUTHMIG_JWT_SECRET", OTHER_JWT_SECRET);
+        let notice = format!(
+            "notice: another JWT secret is in use, {setting} of the role {authenticator}, and the one that was given was not \
+             stored; `authmig secret set --replace` does that\n"
+        );
+        // With something to apply, and with nothing.
+        other.authmig(&["rollback", "--yes"]).exits(0);
+        for command in [&["migrate", "--dry-run"][..], &["migrate"], &["migrate"], &["install"]] {
+            let run = other.authmig(&[command, &["--format", "json"]].concat()).exits(0);
+            assert_eq!(run.stderr, notice, "{command:?}");
+            assert_eq!(stored(&other), "");
+        }
+        assert_eq!(other.ask("select to_regclass('authmig.secret_in_transit') is null"), "true");
+        // The same one is welcome, and then the one that is kept counts.
+        let same = other.with("AUTHMIG_JWT_SECRET", JWT_SECRET);
+        let run = same.authmig(&["migrate", "--format", "json"]).exits(0);
+        assert_eq!((&run.json()["secret_stored"], &*run.stderr), (&serde_json::json!(true), ""));
+        assert_eq!(stored(&same), JWT_SECRET);
+        same.authmig(&["secret", "set"]).exits(0);
+        same.sql("update auth_private.config set jwt_secret = null");
+        same.authmig(&["secret", "set"]).exits(0);
+        assert_eq!(stored(&same), JWT_SECRET);
+        same.sql("update auth_private.config set jwt_secret = null");
+        same.authmig(&["secret", "generate", "--replace"]).exits(0);
+        assert_ne!(stored(&same), JWT_SECRET);
+    }
+    // As in a stack that had one before.
+    let db = TestDb::new().with("AUTHMIG_JWT_SECRET", OTHER_JWT_SECRET);
+    db.sql(&format!("alter database {} set app.settings.jwt_secret = '{JWT_SECRET}'", db.name));
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    assert!(
+        run.stderr
+            .starts_with("notice: another JWT secret is in use, app.settings.jwt_secret of the database, ")
+    );
+    assert_eq!(stored(&db), "");
+}
 
 #[test]
 fn a_secret_that_comes_later_is_stored_if_none_is() {
