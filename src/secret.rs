@@ -26,6 +26,9 @@ const SHORTEST: usize = 32;
 /// No secret is longer than this; a file that is, is not a secret.
 const LONGEST: usize = 4096;
 
+/// What `self_test.sql` signs with: the SHA-256 of a text that everybody can read.
+const SELF_TEST: &str = "iccdlYtK6AJHwN+yn9fkE7p+fywdDLa8ml7w0rVjJRA=";
+
 /// Asks where a JWT secret comes from; [`sources`] reads its one result set.
 pub const SOURCES: &str = include_str!("sql/secret_status.sql");
 
@@ -73,7 +76,11 @@ impl Secret {
         if bytes.len() > LONGEST {
             return Err(refused(&format!("has more than {LONGEST} bytes")));
         }
-        Ok(Secret(engine(&alphabet::STANDARD).encode(bytes)))
+        let secret = engine(&alphabet::STANDARD).encode(&bytes);
+        if secret == SELF_TEST || bytes.iter().all(|byte| *byte == bytes[0]) {
+            return Err(refused("is one that anybody can guess").hint("`authmig secret generate` makes one"));
+        }
+        Ok(Secret(secret))
     }
 
     /// The secret in this file, which `option` names, or [`FILE_VARIABLE`].
@@ -184,6 +191,26 @@ mod tests {
             assert!(text.trim().is_empty() || !shown.contains(text.trim()), "{shown}");
             assert!(!shown.contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn what_everybody_knows_is_no_secret() {
+        let hexadecimal = sha256(b"authmig self-test");
+        let byte = |index: usize| u8::from_str_radix(&hexadecimal[2 * index..2 * index + 2], 16).unwrap();
+        let self_test: Vec<u8> = (0..32).map(byte).collect();
+        assert_eq!(decoded(SELF_TEST).unwrap(), self_test);
+        assert!(include_str!("sql/self_test.sql").contains("sha256('authmig self-test')"));
+        for key in [vec![0; 32], vec![0; 48], vec![255; 64], vec![b'x'; 32], self_test] {
+            for alphabet in [alphabet::STANDARD, alphabet::URL_SAFE] {
+                let text = engine(&alphabet).encode(&key);
+                let failure = Secret::parse(&text, "x").unwrap_err();
+                assert_eq!(failure.exit, Exit::Usage);
+                assert_eq!(failure.message, "the secret in x is one that anybody can guess");
+            }
+        }
+        let mut almost = [0; 32];
+        almost[31] = 1;
+        Secret::parse(&engine(&alphabet::STANDARD).encode(almost), "x").unwrap();
     }
 
     #[test]

@@ -50,9 +50,13 @@ fn a_secret_is_set_from_standard_input_a_file_or_the_variable() {
 #[test]
 fn what_is_no_secret_is_refused_before_connecting_and_changes_nothing() {
     let db = TestDb::new();
-    for (text, why) in
-        [("", "is empty"), ("not base64 at all!", "is not base64"), ("c2hvcnQ=", "has 5 bytes")]
-    {
+    for (text, why) in [
+        ("", "is empty"),
+        ("not base64 at all!", "is not base64"),
+        ("c2hvcnQ=", "has 5 bytes"),
+        ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "is one that anybody can guess"),
+        ("iccdlYtK6AJHwN-yn9fkE7p-fywdDLa8ml7w0rVjJRA", "is one that anybody can guess"),
+    ] {
         let run = set(&db, &["--database-url", "postgres://x@127.0.0.1:1/x"], text).exits(2);
         assert!(run.stderr.contains(why), "{}", run.stderr);
         assert!(text.is_empty() || !run.stderr.contains(text), "{}", run.stderr);

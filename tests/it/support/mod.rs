@@ -24,7 +24,7 @@ pub(crate) const PASSWORD: &str = "s3cret";
 pub(crate) const JWT_SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// And that of those that need another.
-pub(crate) const OTHER_JWT_SECRET: &str = "//////////////////////////////////////////8=";
+pub(crate) const OTHER_JWT_SECRET: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
 
 /// Asks for all that can stay in a session: settings, prepared statements, cursors, channels,
 /// locks, and what is temporary. Drivers and poolers make the three settings that are left out.
