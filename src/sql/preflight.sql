@@ -32,6 +32,9 @@ declare
     granted oid;
     create_first boolean := false;
     logs_in boolean;
+    refresh_token oid;
+    strangers text[];
+    theirs boolean;
     ours boolean;
     reverted boolean := false;
     functions boolean;
@@ -162,14 +165,20 @@ begin
     end if;
 
     if auth_pending and auth_found then
+        -- Not to_regclass: it wants USAGE of the schema, which can be anybody's.
+        select c.oid into refresh_token
+          from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+         where n.nspname = 'auth' and c.relname = 'refresh_token';
         -- The published table has no such column.
-        ours := exists (
-            select from pg_attribute as a where a.attrelid = to_regclass('auth.refresh_token') and a.attname = 'selector');
+        ours := exists (select from pg_attribute as a where a.attrelid = refresh_token and a.attname = 'selector');
         -- Without a ledger of ours, what is called authmig now can be anybody's: see planned.sql.
         if ours and current_setting('authmig.planned') <> 'null' and to_regclass('authmig.journal') is not null then
             reverted := {was_reverted};
         end if;
-        if ours and not reverted and to_regclass('auth_private.config') is not null then
+        if ours and not reverted and exists (
+            select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+             where n.nspname = 'auth_private' and c.relname = 'config')
+        then
             raise exception using errcode = 'AMP02', message = 'the ledger of authmig is lost';
         end if;
         for there in
@@ -178,7 +187,38 @@ begin
               join pg_roles as o on o.oid = n.nspowner
              where n.nspname in ('auth', 'auth_private')
         loop
-            if not there.rolsuper and there.rolname not in (me, owner_role) then
+            -- What else is in it.
+            strangers := array(
+                select o.type || ' ' || o.identity
+                  from pg_depend as d
+                 cross join lateral pg_identify_object(d.classid, d.objid, 0) as o
+                 where d.refclassid = 'pg_namespace'::regclass and d.refobjid = there.oid
+                   and d.classid <> 'pg_default_acl'::regclass
+                   and not (there.nspname = 'auth' and case d.classid
+                        when 'pg_class'::regclass then d.objid is not distinct from refresh_token or exists (
+                            select from pg_depend as s
+                             where s.classid = d.classid and s.objid = d.objid and s.deptype in ('a', 'i')
+                               and s.refclassid = d.classid and s.refobjid = refresh_token)
+                        when 'pg_proc'::regclass then exists (
+                            select from pg_proc as p
+                             where p.oid = d.objid
+                               and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens', 'refresh_tokens'))
+                        else false
+                       end)
+                 order by o.identity, o.type);
+            -- A superuser could do so anyway; but whoever installs has to have the rights of the owner.
+            theirs := there.rolname not in (me, owner_role) and not (there.rolsuper and pg_has_role(there.nspowner, 'usage'));
+            if theirs and not ours and cardinality(strangers) > 0 then
+                found := found || jsonb_build_array(jsonb_build_array(6,
+                    format('schema %s belongs to %I, and holds what is not authmig''s: %s', there.name, there.rolname,
+                        array_to_string(strangers[1:5], ', ') || case when cardinality(strangers) > 5
+                            then format(', and %s more', cardinality(strangers) - 5) else '' end),
+                    -- What is published next to their own is theirs to adopt.
+                    case when refresh_token is null or there.nspname <> 'auth' then 'authmig cannot share it: use another database'
+                         else format('authmig cannot share it: run it as %I, or use another database', there.rolname) end));
+                continue;
+            end if;
+            if theirs then
                 found := found || jsonb_build_array(jsonb_build_array(6,
                     format('schema %s belongs to %I, who could replace what is installed in it', there.name, there.rolname),
                     format('alter schema %s owner to %I;', there.name, me)));
@@ -205,16 +245,9 @@ begin
                     format('default privileges %s open %s to %s', names, excess, stranger),
                     format('alter default privileges %s revoke all on %s from %s;', names, excess, stranger)));
             end loop;
-            if there.nspname = 'auth_private' then
-                select string_agg(o.type || ' ' || o.identity, ', ' order by o.identity, o.type) into names
-                  from pg_depend as d
-                 cross join lateral pg_identify_object(d.classid, d.objid, 0) as o
-                 where d.refclassid = 'pg_namespace'::regclass and d.refobjid = there.oid
-                   and d.classid <> 'pg_default_acl'::regclass;
-                if names is not null then
-                    found := found || jsonb_build_array(jsonb_build_array(8, 'schema auth_private already holds ' || names,
-                        'move it to another schema, or drop it'));
-                end if;
+            if there.nspname = 'auth_private' and cardinality(strangers) > 0 then
+                found := found || jsonb_build_array(jsonb_build_array(8,
+                    'schema auth_private already holds ' || array_to_string(strangers, ', '), 'move it to another schema, or drop it'));
             end if;
             -- There is nothing to adopt in what is authmig's own already.
             continue when there.nspname <> 'auth' or {adopt} and not ours;
@@ -235,7 +268,7 @@ begin
                          when ours
                          then 'it is part of an installation whose rest is missing: restore that, the schemas auth_private and authmig, '
                             || 'from the backup; drop nothing, for auth.refresh_token has the sessions'
-                         when to_regclass('auth.refresh_token') is null then 'rename it, move it to another schema, or drop it'
+                         when refresh_token is null then 'rename it, move it to another schema, or drop it'
                          else '`authmig migrate --adopt` upgrades an installation of the published SQL in place' end));
             end if;
         end loop;

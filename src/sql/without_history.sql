@@ -1,7 +1,14 @@
 -- Where nothing was found to be applied: how old the server is, whether there is a ledger all the
--- same, and whether authmig is installed all the same.
+-- same, and whether authmig is installed all the same: by the catalogs, since to_regclass wants
+-- USAGE of a schema that can be anybody's.
 select pg_catalog.current_setting('server_version_num'), pg_catalog.to_regnamespace('authmig') is not null,
-       pg_catalog.to_regclass('auth_private.config') is not null and exists (
+       exists (
+            select from pg_catalog.pg_class as c
+              join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+             where n.nspname operator(pg_catalog.=) 'auth_private' and c.relname operator(pg_catalog.=) 'config')
+       and exists (
             select from pg_catalog.pg_attribute as a
-             where a.attrelid operator(pg_catalog.=) pg_catalog.to_regclass('auth.refresh_token')
+              join pg_catalog.pg_class as c on c.oid operator(pg_catalog.=) a.attrelid
+              join pg_catalog.pg_namespace as n on n.oid operator(pg_catalog.=) c.relnamespace
+             where n.nspname operator(pg_catalog.=) 'auth' and c.relname operator(pg_catalog.=) 'refresh_token'
                and a.attname operator(pg_catalog.=) 'selector');

@@ -302,6 +302,54 @@ fn what_stands_in_a_schema_that_is_to_be_handed_over_stands_in_the_way() {
 }
 
 #[test]
+fn a_schema_of_somebody_else_with_other_things_in_it_is_left_to_them() {
+    let (cluster, own) = (TestDb::new(), own_roles());
+    let (migrator, service) = (role(&cluster, "login createrole"), role(&cluster, ""));
+    let platform = role(&cluster, "superuser");
+    for (schema, owner) in [("auth", &service), ("auth", &platform), ("auth_private", &service)] {
+        let mut db = TestDb::new();
+        db.sql(&format!(
+            "alter database {} owner to {migrator}; create schema {schema} authorization {owner}; \
+             create table {schema}.users (id bigserial primary key); create type {schema}.factor as enum ('totp'); \
+             create function {schema}.uid() returns uuid language sql as 'select null::uuid'; \
+             create table {schema}.refresh_tokens (); create table {schema}.sessions (); \
+             grant create on schema {schema} to public; \
+             alter default privileges in schema {schema} grant select on tables to {owner}",
+            db.name
+        ));
+        let before = db.dump(&[]);
+        for by in [&migrator[..], "postgres"] {
+            // Superusers share with each other.
+            if by == "postgres" && *owner == platform {
+                continue;
+            }
+            db = db.run_by(by);
+            db.authmig(&["status"]).exits(0);
+            for adopt in [&["migrate"][..], &["migrate", "--adopt"]] {
+                let run = db.authmig(&with_options(adopt, &own)).exits(1);
+                let said = format!(
+                    "  - schema {schema} belongs to {owner}, and holds what is not authmig's: type {schema}.factor, \
+                     table {schema}.refresh_tokens, table {schema}.sessions, function {schema}.uid(), table {schema}.users, \
+                     and 1 more\n      authmig cannot share it: use another database\n"
+                );
+                assert!(run.stderr.contains(&said), "{said}\n{}", run.stderr);
+                assert!(!run.stderr.contains("      alter "), "{}", run.stderr);
+                assert!(!run.stderr.contains("      revoke "), "{}", run.stderr);
+            }
+        }
+        assert_eq!(db.dump(&[]), before);
+    }
+    // What is empty can be given.
+    let db = TestDb::new();
+    db.sql(&format!("alter database {} owner to {migrator}; create schema auth", db.name));
+    let db = db.run_by(&migrator);
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    assert!(run.stderr.contains("schema auth belongs to postgres, who could"), "{}", run.stderr);
+    db.sql(&format!("alter schema auth owner to {migrator};"));
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+}
+
+#[test]
 fn a_reader_may_look_at_the_status_if_it_was_granted() {
     let db = TestDb::new();
     let files = Files::tables(1..=1);
