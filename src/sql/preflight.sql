@@ -35,6 +35,7 @@ declare
     refresh_token oid;
     strangers text[];
     theirs boolean;
+    holders text[];
     ours boolean;
     reverted boolean := false;
     functions boolean;
@@ -218,7 +219,27 @@ begin
                          else format('authmig cannot share it: run it as %I, or use another database', there.rolname) end));
                 continue;
             end if;
-            if theirs then
+            holders := '{}';
+            if there.nspname = 'auth' and refresh_token is not null and not ours then
+                -- To adopt is to drop what was published, which takes the rights of its owner.
+                holders := array(
+                    select distinct quote_ident(pg_get_userbyid(o.owner))
+                      from (select c.relowner from pg_class as c where c.oid = refresh_token
+                             union all
+                            select p.proowner from pg_proc as p
+                             where p.pronamespace = there.oid
+                               and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens', 'refresh_tokens')
+                           ) as o (owner)
+                     where not pg_has_role(o.owner, 'usage')
+                     order by 1);
+            end if;
+            if cardinality(holders) > 0 then
+                found := found || jsonb_build_array(jsonb_build_array(6,
+                    format('the installation of the published SQL belongs to %s, and %I may not upgrade it',
+                        array_to_string(holders, ', '), me),
+                    'run `authmig migrate --adopt` as ' || case when cardinality(holders) = 1 then holders[1] || ', or as a superuser'
+                        else 'a superuser' end));
+            elsif theirs then
                 found := found || jsonb_build_array(jsonb_build_array(6,
                     format('schema %s belongs to %I, who could replace what is installed in it', there.name, there.rolname),
                     format('alter schema %s owner to %I;', there.name, me)));
@@ -250,7 +271,7 @@ begin
                     'schema auth_private already holds ' || array_to_string(strangers, ', '), 'move it to another schema, or drop it'));
             end if;
             -- There is nothing to adopt in what is authmig's own already.
-            continue when there.nspname <> 'auth' or {adopt} and not ours;
+            continue when there.nspname <> 'auth' or {adopt} and not ours or cardinality(holders) > 0;
             select string_agg(t.name, ', ' order by t.name), bool_or(t.callable) into names, functions
               from (
                 select p.oid::regprocedure::text, true

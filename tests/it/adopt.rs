@@ -1,6 +1,6 @@
 //! An installation of the published SQL is upgraded in place, and nobody is logged out.
 
-use crate::support::{Run, TestDb};
+use crate::support::{Run, TestDb, own_roles, role, with_options};
 
 pub(crate) const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
 pub(crate) const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
@@ -202,6 +202,58 @@ fn where_there_is_nothing_to_adopt_it_is_a_plain_migrate() {
     let run = adopt(&db).exits(0);
     assert_eq!(run.json()["adopted"], serde_json::Value::Null);
     assert_eq!(db.ask("select action from authmig.journal"), "migrate");
+}
+
+#[test]
+fn who_may_not_take_it_apart_is_told_who_may() {
+    let cluster = TestDb::new();
+    let (migrator, holder) = (role(&cluster, "login createrole"), role(&cluster, "login createrole"));
+    let objects = "alter table auth.refresh_token owner to {o}; alter function auth.url_encode(bytea) owner to {o}; \
+        alter function auth.sign_raw(json, text, text) owner to {o}; alter function auth.refresh_tokens() owner to {o}; \
+        alter function auth.generate_user_jwt(text, text, text) owner to {o}; \
+        alter function auth.issue_tokens(text, text) owner to {o};";
+    for (schema, table, who) in [
+        ("postgres", "postgres", "postgres"),
+        (&*migrator, "postgres", "postgres"),
+        (&*holder, &*holder, &*holder),
+        (&*migrator, &*holder, &*holder),
+        (&*migrator, "both", "both"),
+    ] {
+        let (mut db, own) = (TestDb::new(), own_roles());
+        installed(&db, &repaired());
+        let owner = if table == "both" { &holder } else { table };
+        db.sql(&format!(
+            "alter database {} owner to {migrator}; alter schema api owner to {migrator}; \
+             alter schema auth owner to {schema}; {}",
+            db.name,
+            objects.replace("{o}", owner)
+        ));
+        if table == "both" {
+            db.sql("alter function auth.refresh_tokens() owner to postgres");
+        }
+        let before = db.dump(&[]);
+        let (of, run_as) = match who {
+            "both" => (format!("postgres, {holder}"), "a superuser".to_owned()),
+            who => (who.to_owned(), format!("{who}, or as a superuser")),
+        };
+        db = db.run_by(&migrator);
+        for command in [&["migrate"][..], &["migrate", "--adopt"]] {
+            let run = db.authmig(&with_options(command, &own)).exits(1);
+            let start = format!("error: one thing stands in the way in {migrator}@");
+            let said = format!(
+                "\n  - the installation of the published SQL belongs to {of}, and {migrator} may not upgrade it\n      \
+                 run `authmig migrate --adopt` as {run_as}\n"
+            );
+            assert!(run.stderr.starts_with(&start), "{}", run.stderr);
+            assert!(run.stderr.contains(&said), "{said}\n{}", run.stderr);
+        }
+        assert_eq!(db.dump(&[]), before);
+        if schema == who {
+            db.sql(&format!("alter database {} owner to {who}; alter schema api owner to {who}", db.name));
+            db = db.run_by(who);
+            db.authmig(&with_options(&["migrate", "--adopt"], &own)).exits(0);
+        }
+    }
 }
 
 #[test]
