@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Context;
 use crate::checks;
+use crate::database::AUTH_SCHEMA;
 use crate::failure::Failure;
 use crate::message::Sections;
 use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
@@ -14,9 +15,14 @@ pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
     let history = database.history()?;
     database.check_without_history(&history)?;
     let parameters = context.parameters(&history)?;
-    let mut message = checks::begin("begin read only;", &database, &parameters);
-    message.push_section("grants", include_str!("../sql/grants.sql"));
-    let answers = Sections::new(database.send(&message)?);
+    // What stands in these schemas otherwise is not authmig's.
+    let answers = if history.has(AUTH_SCHEMA) {
+        let mut message = checks::begin("begin read only;", &database, &parameters);
+        message.push_section("grants", include_str!("../sql/grants.sql"));
+        Sections::new(database.send(&message)?)
+    } else {
+        Sections::default()
+    };
 
     let roles = parameters.iter().filter(|(name, _)| name.ends_with("_role")).map(|(_, value)| value.clone());
     let mut objects: Vec<ObjectRights> = Vec::new();

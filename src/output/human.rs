@@ -287,6 +287,10 @@ pub(super) fn findings(check: &str, findings: &[Finding]) -> String {
 
 fn grants(report: &GrantsReport) -> String {
     let mut text = format!("{}\n", one_line(&report.database));
+    if report.objects.is_empty() {
+        text.push_str("nothing is installed\n");
+        return text;
+    }
     let head = ["", "object"].into_iter().map(str::to_owned).chain(report.roles.iter().cloned()).collect();
     // Helpers that nobody may use would bury the rest.
     let (hidden, shown): (Vec<_>, Vec<_>) = report.objects.iter().partition(|object| {
@@ -365,14 +369,18 @@ mod tests {
             database: format!("{name}@h/db"),
             authmig: "",
             roles: vec![name.to_owned()],
-            objects: Vec::new(),
+            objects: vec![crate::report::ObjectRights {
+                kind: "schema".to_owned(),
+                name: name.to_owned(),
+                privileges: std::collections::BTreeMap::new(),
+            }],
             exit: Exit::Success,
         });
         let shown = "evil\u{fffd}[2J\\n::error ::forged";
         assert_eq!(
             report(&grants),
             format!(
-                "{shown}@h/db\n  object  {shown}\nand 0 functions of auth_private that only their owner may call\n"
+                "{shown}@h/db\n          object                      {shown}\n  schema  {shown}  -\nand 0 functions of auth_private that only their owner may call\n"
             )
         );
         let notice = Event::Notice("notice".to_owned(), name.to_owned());

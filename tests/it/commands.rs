@@ -64,6 +64,27 @@ fn status_wait_ends_when_another_run_has_migrated() {
 }
 
 #[test]
+fn grants_of_nothing_are_told_as_that() {
+    let db = TestDb::new();
+    // Neither what was there before is authmig's, nor is what it has applied anybody's to use.
+    db.sql("create schema auth; create function auth.uid() returns int language sql as 'select 1'");
+    let nothing = |db: &TestDb| {
+        let run = db.authmig(&["grants"]).exits(0);
+        assert_eq!(run.stdout.lines().skip(1).collect::<Vec<_>>(), ["nothing is installed"]);
+        let json = db.authmig(&["grants", "--format", "json"]).exits(0).json();
+        assert_eq!(json["objects"], serde_json::json!([]));
+    };
+    nothing(&db);
+    db.sql("drop schema auth cascade");
+    db.authmig(&["migrate", "--to", "1"]).exits(0);
+    nothing(&db);
+    db.authmig(&["migrate"]).exits(0);
+    assert!(db.authmig(&["grants"]).exits(0).stdout.contains("  function  auth.logout()"));
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    nothing(&db);
+}
+
+#[test]
 fn status_and_verify_create_nothing() {
     let db = TestDb::new();
     let before = db.dump(&[]);
