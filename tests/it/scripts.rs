@@ -74,8 +74,11 @@ fn no_block_of_the_engine_has_a_mistake_in_a_branch_that_seldom_runs() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
-            let text =
-                text.replace("{pending}", "'{}'").replace("{adopt}", "false").replace("{script}", "''");
+            let text = text
+                .replace("{pending}", "'{}'")
+                .replace("{adopt}", "false")
+                .replace("{script}", "''")
+                .replace("{was_reverted}", include_str!("../../src/sql/was_reverted.sql"));
             for block in text.split("do $$").skip(1).map(|rest| rest.split_once("$$").unwrap().0) {
                 blocks += 1;
                 let function = format!(
