@@ -167,7 +167,7 @@ pub struct InstallArgs {
     #[arg(long, env = "AUTHMIG_ADOPT", value_parser = BoolishValueParser::new())]
     pub adopt: bool,
     /// Read a JWT secret from this file, and keep it in the database if none is kept there
-    /// yet; AUTHMIG_JWT_SECRET can hold the secret itself
+    /// yet, nor used from a setting; AUTHMIG_JWT_SECRET can hold the secret itself
     #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE", hide_env_values = true)]
     pub jwt_secret_file: Option<PathBuf>,
     /// Do not start the command if verify has advice
@@ -239,7 +239,7 @@ pub struct MigrateArgs {
     #[arg(long, env = "AUTHMIG_ADOPT", value_parser = BoolishValueParser::new())]
     pub adopt: bool,
     /// Read a JWT secret from this file, and keep it in the database if none is kept there
-    /// yet; AUTHMIG_JWT_SECRET can hold the secret itself
+    /// yet, nor used from a setting; AUTHMIG_JWT_SECRET can hold the secret itself
     #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE", hide_env_values = true)]
     pub jwt_secret_file: Option<PathBuf>,
 }

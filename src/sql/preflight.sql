@@ -268,7 +268,13 @@ begin
             end loop;
             if there.nspname = 'auth_private' and cardinality(strangers) > 0 then
                 found := found || jsonb_build_array(jsonb_build_array(8,
-                    'schema auth_private already holds ' || array_to_string(strangers, ', '), 'move it to another schema, or drop it'));
+                    'schema auth_private already holds ' || array_to_string(strangers, ', '),
+                    case when not reverted and exists (
+                            select from pg_class as c join pg_attribute as a on a.attrelid = c.oid
+                             where c.relnamespace = there.oid and c.relname = 'config' and a.attname = 'jwt_secret')
+                         then 'it is part of an installation whose rest is missing: restore that, the schemas auth and authmig, '
+                            || 'from the backup; drop nothing, for auth_private.config has the settings and the secret'
+                         else 'move it to another schema, or drop it' end));
             end if;
             -- There is nothing to adopt in what is authmig's own already.
             continue when there.nspname <> 'auth' or {adopt} and not ours or cardinality(holders) > 0;

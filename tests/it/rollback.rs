@@ -164,6 +164,14 @@ fn sessions_without_the_rest_of_an_installation_are_not_to_be_dropped() {
         }
         assert_eq!(db.ask("select count(*) from auth.refresh_token"), "1");
     }
+    let db = TestDb::new();
+    db.sql("create schema auth_private; create table auth_private.config (jwt_secret text)");
+    let run = db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(1);
+    assert!(
+        run.stderr.contains("drop nothing, for auth_private.config has the settings and the secret"),
+        "{}",
+        run.stderr
+    );
 }
 
 /// The name of this test's own role.
