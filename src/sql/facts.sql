@@ -153,7 +153,14 @@ select 'dependent', o.type || ' ' || o.identity, 'of',
  group by o.type, o.identity;
 select 'dependent', 'publication ' || quote_ident(p.pubname), 'of', 'all tables'
   from pg_catalog.pg_publication as p
- where p.puballtables;
+ where p.puballtables
+ union all
+-- Another server writes the rows of these. No pg_depend says so.
+select 'dependent', 'subscription ' || (pg_identify_object('pg_catalog.pg_subscription'::regclass, s.srsubid, 0)).identity, 'of',
+       string_agg(s.srrelid::regclass::text, ', ')
+  from pg_catalog.pg_subscription_rel as s
+ where s.srrelid = any (current_setting('authmig.relations')::oid[])
+ group by s.srsubid;
 select case d.classid when 'pg_catalog.pg_class'::regclass then 'table' else 'function' end,
        case d.classid when 'pg_catalog.pg_class'::regclass then d.objid::regclass::text else d.objid::regprocedure::text end,
        case d.deptype when 'e' then 'member of extension' else 'goes with extension' end, quote_ident(e.extname)

@@ -460,10 +460,20 @@ fn what_is_bound_to_it_from_elsewhere_is_found() {
             "drop publication everything",
             0,
         ),
+        (
+            // As `alter subscription ... refresh publication` would, with a server at the other end.
+            "create subscription {anon}_s connection 'host=nowhere' publication p with (connect = false); \
+             insert into pg_subscription_rel select s.oid, 'auth.refresh_token'::regclass, 'r', null \
+               from pg_subscription as s where s.subname = '{anon}_s'",
+            "subscription {anon}_s",
+            "alter subscription {anon}_s set (slot_name = none); drop subscription {anon}_s",
+            4,
+        ),
     ] {
         installed.db.sql(&installed.named(made));
         let run = installed.db.authmig(&["verify"]).exits(code);
-        assert!(run.stdout.contains(&format!("{subject}: is bound to ")), "{made}\n{}", run.stdout);
+        let said = installed.named(&format!("{subject}: is bound to "));
+        assert!(run.stdout.contains(&said), "{made}\n{}", run.stdout);
         installed.db.authmig(&["verify", "--strict"]).exits(4);
         installed.db.sql(&installed.named(gone));
         installed.db.authmig(&["verify", "--strict"]).exits(0);
