@@ -46,6 +46,14 @@ pub(super) fn mend(
             format!("alter {kind} {name} no depends on extension {};", found?)
         }
         ("table", "persistence", None) => format!("alter table {name} set logged;"),
+        // Others may refer to it.
+        ("constraint", "definition", Some(wanted))
+            if found.and_then(|found| found.strip_suffix(" (invalid)")) == Some(wanted) =>
+        {
+            let (constraint, table) = name.rsplit_once(" on ")?;
+            let (schema, _) = table_and_column(table)?;
+            format!("reindex index {schema}.{constraint};")
+        }
         // What a generated column holds follows from the others.
         ("constraint" | "index", _, Some(_))
         | ("trigger", "definition", Some(_))

@@ -78,7 +78,9 @@ select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname),
  where a.attrelid = any (current_setting('authmig.relations')::oid[]) and a.attnum > 0 and not a.attisdropped;
 select 'constraint', format('%I on %s', k.conname, k.conrelid::regclass), 'definition',
        pg_get_constraintdef(k.oid) || case when k.convalidated then '' else ' (not valid)' end
+            || case when i.indisvalid and i.indisready or i.indisvalid is null then '' else ' (invalid)' end
   from pg_catalog.pg_constraint as k
+  left join pg_catalog.pg_index as i on i.indexrelid = k.conindid and k.contype in ('p', 'u', 'x')
  where k.conrelid = any (current_setting('authmig.relations')::oid[]) and k.contype in ('c', 'f', 'p', 'u', 'x');
 select 'index', i.indexrelid::regclass::text, 'table', i.indrelid::regclass::text, 'definition',
        pg_get_indexdef(i.indexrelid) || case when i.indisvalid and i.indisready then '' else ' (invalid)' end

@@ -177,6 +177,11 @@ const OBJECTS: &[Change] = &[
         "objects",
         "constraint evil on auth.refresh_token",
     ),
+    (
+        "update pg_index set indisvalid = false where indexrelid = 'auth.refresh_token_pkey'::regclass",
+        "objects",
+        "constraint refresh_token_pkey on auth.refresh_token",
+    ),
     ("drop index auth.refresh_token_subject", "objects", "index auth.refresh_token_subject"),
     (
         "drop index auth.refresh_token_subject; create index refresh_token_subject on auth.refresh_token using hash (subject)",
