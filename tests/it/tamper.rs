@@ -706,11 +706,22 @@ fn a_schema_that_is_published_is_found_and_mended() {
     if crate::support::major() < 15 {
         return;
     }
-    Installed::new().try_out((
+    let installed = Installed::new();
+    installed.try_out((
         "create publication private for tables in schema auth_private",
         "objects",
         "publication namespace auth_private in publication private",
     ));
+    installed.db.sql("create publication sessions for tables in schema auth");
+    let run = installed.db.authmig(&["verify"]).exits(0);
+    let said = "advice: publication namespace auth in publication sessions: is not authmig's";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    // What is sent to another server runs no code here.
+    for publication in ["", "create publication secrets for tables in schema auth_private"] {
+        installed.db.sql(publication);
+        let run = installed.db.authmig(&["verify"]);
+        assert!(!run.stdout.contains("not tried"), "{}", run.stdout);
+    }
 }
 
 #[test]
