@@ -137,7 +137,12 @@ fn expand(facts: Facts, names: &Names) -> Facts {
 }
 
 fn is_grant(kind: &str, property: &str) -> bool {
-    property.starts_with("grant to ") || matches!(kind, "role" | "default privileges")
+    is_right(property) || matches!(kind, "role" | "default privileges")
+}
+
+/// A right that somebody was given, or that the owner has lost.
+fn is_right(property: &str) -> bool {
+    property.starts_with("grant to ") || property.starts_with("lost by ")
 }
 
 /// The rights of an object, or all else about it; `None` if there is nothing of it.
@@ -198,7 +203,7 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
                 continue;
             }
             // Of an object that is missing, or too much, that was said already.
-            if property.starts_with("grant to ")
+            if is_right(property)
                 && !(side(&live.facts, object, false).is_some() && expected.contains_key(object))
             {
                 continue;
@@ -260,7 +265,7 @@ fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expect
     match &*object.0 {
         "schema" => {
             !live.created.contains(&object.1)
-                && (matches!(property, "owner" | "comment") || property.starts_with("grant to "))
+                && (matches!(property, "owner" | "comment") || is_right(property))
         }
         "role" => {
             let group = property.strip_prefix("member of ").or_else(|| property.strip_prefix("may join "));

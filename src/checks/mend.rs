@@ -17,6 +17,9 @@ pub(super) fn mend(
     if let Some(role) = property.strip_prefix("grant to ") {
         return Some(grant(kind, name, role, wanted, found));
     }
+    if let Some(owner) = property.strip_prefix("lost by ") {
+        return Some(grant(kind, name, owner, found, None));
+    }
     Some(match (kind, property, wanted) {
         // Only PostgREST's own role logs in, and then it inherits nothing.
         ("role", "exists", _) if objects.get(object)?.contains_key("login") => {

@@ -96,6 +96,9 @@ pub(super) fn property_message(property: &str, wanted: Option<&str>, is: Option<
             format!("may make itself a member of {}", &property["may join ".len()..])
         }
         _ if property.starts_with("creates ") => format!("may create {}", &property["creates ".len()..]),
+        (.., Some(is)) if property.starts_with("lost by ") => {
+            format!("{} may not {is}", &property["lost by ".len()..])
+        }
         _ if property == "foreign owner" => "belongs to somebody else".to_owned(),
         _ if property == "foreign makers" => "others may create in it".to_owned(),
         _ if property == "exists" => "does not exist".to_owned(),
@@ -116,6 +119,9 @@ pub(super) fn why(kind: &str, property: &str, wanted: Option<&str>, is: Option<&
             _ if missing => "requests that need it are refused",
             _ => "this role may do more than it needs",
         };
+    }
+    if property.starts_with("lost by ") {
+        return "what runs as its owner is refused";
     }
     match (kind, property) {
         ("schema", "foreign owner" | "foreign makers") => {

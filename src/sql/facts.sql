@@ -10,8 +10,8 @@
 -- No backslash in a plain literal: whether it means itself was decided, for the whole
 -- message, by a setting of the role.
 --
--- An owner's own rights are left out: they differ between versions (MAINTAIN came
--- with 17), and an owner can always give them to itself. Of the ledger, whose owner is
+-- Of an owner's own rights only those are facts that it has lost: the others differ between
+-- versions (MAINTAIN came with 17). Of the ledger, whose owner is
 -- whoever migrates, only another owner of a table is a fact, and who may do more than read.
 select set_config('authmig.schemas', coalesce(array_agg(n.oid), '{}')::text, true)
   from pg_catalog.pg_namespace as n
@@ -186,31 +186,41 @@ select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace
  where e.extname in (
         select c.name from only authmig.created as c tablesample system (100) where c.kind collate "C" = 'extension');
 -- Grants ------------------------------------------------------------------------
-select e.kind, e.name, 'grant to ' || case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
+select e.kind, e.name, a.property,
        string_agg(lower(a.privilege_type) || case when a.is_grantable then ' with grant option' else '' end, ', ' order by a.privilege_type)
-  from (select 'schema', quote_ident(n.nspname), n.nspowner, n.nspacl
+  from (select 'schema', quote_ident(n.nspname), n.nspowner, n.nspacl, 'n'::"char"
           from pg_catalog.pg_namespace as n
          where n.oid = any (current_setting('authmig.schemas')::oid[])
          union all
         select case c.relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view'
-                    when 'f' then 'foreign table' when 'S' then 'sequence' end, c.oid::regclass::text, c.relowner, c.relacl
+                    when 'f' then 'foreign table' when 'S' then 'sequence' end, c.oid::regclass::text, c.relowner, c.relacl,
+               case c.relkind when 'S' then 's'::"char" else 'r'::"char" end
           from pg_catalog.pg_class as c
          where c.oid = any (current_setting('authmig.relations')::oid[]) and c.relkind <> 'c'
          union all
-        select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname), c.relowner, a.attacl
+        select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname), c.relowner, a.attacl, 'c'::"char"
           from pg_catalog.pg_attribute as a
           join pg_catalog.pg_class as c on c.oid = a.attrelid
          where a.attrelid = any (current_setting('authmig.relations')::oid[]) and a.attnum > 0 and not a.attisdropped
            and a.attacl is not null
          union all
         select case p.prokind when 'f' then 'function' when 'p' then 'procedure' when 'a' then 'aggregate' else 'window function' end,
-               p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+               p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), 'f'::"char"
           from pg_catalog.pg_proc as p
-         where p.oid = any (current_setting('authmig.routines')::oid[])) as e (kind, name, owner, acl),
-       aclexplode(e.acl) as a
- where a.grantee <> e.owner
-   and not (split_part(e.name, '.', 1) = 'authmig' and a.privilege_type in ('USAGE', 'SELECT') and not a.is_grantable)
- group by e.kind, e.name, a.grantee;
+         where p.oid = any (current_setting('authmig.routines')::oid[])) as e (kind, name, owner, acl, type)
+ cross join lateral (
+    select 'grant to ' || case g.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,
+           g.privilege_type, g.is_grantable
+      from aclexplode(e.acl) as g
+     where g.grantee <> e.owner
+       and not (split_part(e.name, '.', 1) = 'authmig' and g.privilege_type in ('USAGE', 'SELECT') and not g.is_grantable)
+     union all
+    select 'lost by ' || quote_ident(pg_get_userbyid(e.owner)), d.privilege_type, false
+      from aclexplode(acldefault(e.type, e.owner)) as d
+     where d.grantee = e.owner and e.acl is not null
+       and not exists (select from aclexplode(e.acl) as g where g.grantee = e.owner and g.privilege_type = d.privilege_type)
+   ) as a (property, privilege_type, is_grantable)
+ group by e.kind, e.name, a.property;
 select 'default privileges',
        format('for role %s in schema %s', quote_ident(pg_get_userbyid(d.defaclrole)), quote_ident(d.defaclnamespace::regnamespace::text)),
        format('%s to %s', case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,

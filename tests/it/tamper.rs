@@ -294,6 +294,21 @@ const GRANTS: &[Change] = &[
         "default privileges for role postgres in schema auth",
     ),
     ("grant insert, select on authmig.journal to {service}", "grants", "table authmig.journal"),
+    // What the owner needs to do as the one whom the functions run as.
+    ("revoke delete on auth.refresh_token from {owner}", "grants", "table auth.refresh_token"),
+    ("revoke all on auth_private.config from {owner}", "grants", "table auth_private.config"),
+    ("revoke usage on schema auth_private from {owner}", "grants", "schema auth_private"),
+    (
+        "revoke execute on function auth_private.key_from_settings() from {owner}",
+        "grants",
+        "function auth_private.key_from_settings()",
+    ),
+    (
+        "revoke execute on function auth.url_encode(bytea) from {owner}",
+        "grants",
+        "function auth.url_encode(bytea)",
+    ),
+    ("revoke insert on authmig.journal from postgres", "grants", "table authmig.journal"),
     ("grant create on schema authmig to public", "grants", "schema authmig"),
     ("alter role {anon} login", "grants", "role {anon}"),
     ("alter role {anon} superuser", "grants", "role {anon}"),
