@@ -28,6 +28,9 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) ->
     if object.0 == "dependent" {
         return dependent(object, live);
     }
+    if object.0 == "event trigger" {
+        return event_trigger(object, live);
+    }
     // What stood in a schema before authmig came is worth a look, and no error; what is part of
     // one of authmig's tables, or converts its types, did not.
     let schema = object.1.split('.').next().unwrap_or_default();
@@ -63,6 +66,20 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) ->
         // Nothing that others made, and may need, is dropped.
         mend: super::mend::whole(object, missing, all).filter(|_| !foreign),
         ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
+    }
+}
+
+/// One that was there before, or came later: the server runs it with every command of its kind.
+fn event_trigger(object: &Object, live: &Live) -> Finding {
+    let owner = live.facts.get(object).and_then(|facts| facts.get("function of")).map_or("", String::as_str);
+    Finding {
+        why: Some("it runs with what comes, as whoever migrates or verifies".to_owned()),
+        hint: Some("look at what it does, and give its function to a superuser, or disable it".to_owned()),
+        ..Finding::new(
+            Severity::Error,
+            format!("{} {}", object.0, object.1),
+            format!("runs a function that {owner} can replace"),
+        )
     }
 }
 

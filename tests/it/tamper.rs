@@ -98,6 +98,13 @@ const OBJECTS: &[Change] = &[
         "objects",
         "cast uuid as bigint",
     ),
+    // Whoever this function belongs to, it runs as the owner role where a session is looked for.
+    (
+        "create function public.steal(text) returns uuid language sql as 'select uuid_in(textout($1))'; \
+      create cast (text as uuid) with function public.steal(text)",
+        "objects",
+        "cast text as uuid",
+    ),
     ("create domain auth.evil as int[]", "objects", "domain auth.evil"),
     (
         "create statistics auth.evil on subject, role from auth.refresh_token",
@@ -579,6 +586,13 @@ fn code_that_was_not_installed_is_not_run() {
             ),
             None,
         ),
+        (
+            format!(
+                "create function public.evil(text) returns uuid language plpgsql as {evil}; \
+                 create cast (text as uuid) with function public.evil(text)"
+            ),
+            Some("drop function public.evil(text) cascade"),
+        ),
     ] {
         db.sql(&planted);
         let run = db.authmig(&["verify", "--format", "json"]).exits(4);
@@ -599,6 +613,31 @@ fn code_that_was_not_installed_is_not_run() {
         }
         db.authmig(&["verify", "--strict"]).exits(0);
     }
+}
+
+#[test]
+fn an_event_trigger_whose_function_somebody_could_replace_is_found_and_does_not_run() {
+    let Installed { db, .. } = Installed::new();
+    let other = crate::support::role(&db, "");
+    db.sql(
+        "create function public.evil() returns event_trigger language plpgsql as \
+         $$ begin raise exception 'ran as %', current_user; end $$; \
+         create event trigger evil on ddl_command_end execute function public.evil()",
+    );
+    // That of a superuser is none of ours.
+    db.authmig(&["verify", "--only", "objects", "--strict"]).exits(0);
+    db.sql(&format!(
+        "alter event trigger evil disable; alter function public.evil() owner to {other}; \
+         alter event trigger evil enable always"
+    ));
+    let run = db.authmig(&["verify"]).exits(4);
+    let said = format!("objects: event trigger evil: runs a function that {other} can replace\n");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+    assert!(run.stdout.contains("self-test: advice: not tried: "), "{}", run.stdout);
+    let run = db.authmig(&["rollback", "--yes"]).exits(4);
+    assert!(run.stderr.starts_with("error: what was not installed would run with this"), "{}", run.stderr);
+    db.sql("alter event trigger evil disable");
+    db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]
@@ -717,7 +756,7 @@ fn what_a_role_of_requests_may_create_and_who_is_sent_the_tables_is_told() {
 }
 
 #[test]
-fn a_schema_that_is_published_is_found_and_mended() {
+fn a_schema_that_is_published_is_judged_as_its_tables_are() {
     if crate::support::major() < 15 {
         return;
     }
