@@ -238,7 +238,14 @@ fn role(name: &str, property: &str, wanted: Option<&str>, found: Option<&str>) -
         };
         return Some(by.iter().map(statement).collect::<Vec<_>>().join("\n"));
     }
+    if let Some(used) = property.strip_prefix("uses ") {
+        let (kind, used) = used.split_once(' ')?;
+        // A view is a table to this statement.
+        let kind = if matches!(kind, "function" | "parameter") { kind } else { "table" };
+        return Some(format!("revoke all on {kind} {used} from {name};"));
+    }
     Some(match property {
+        "owns database" => format!("alter database {} owner to current_user;", found?),
         "exists" => format!("create role {name} nologin;"),
         "superuser" | "bypassrls" | "createrole" | "createdb" | "replication" | "login" | "inherit" => {
             format!("alter role {name} {no}{property};")

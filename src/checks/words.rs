@@ -13,6 +13,7 @@ pub(super) fn severity(object: &Object, property: &str, is: Option<&str>, live: 
         // created a role cannot be kept from joining it.
         "role"
             if property.starts_with("creates ")
+                || property.starts_with("uses ") && !opens(property)
                 || others && property.starts_with("may join ")
                 || others
                     && is.is_some_and(|is| !is.starts_with("in requests"))
@@ -22,6 +23,14 @@ pub(super) fn severity(object: &Object, property: &str, is: Option<&str>, live: 
         }
         _ => Severity::Error,
     }
+}
+
+/// Whether what a role was given use of leads out of its bounds: functions and parameters do, and
+/// of the server's tables those that everybody else is kept from.
+fn opens(property: &str) -> bool {
+    let kept = ["authid", "shadow", "statistic", "statistic_ext_data", "user_mapping", "subscription"];
+    let relation = ["uses table ", "uses view "].iter().find_map(|kind| property.strip_prefix(kind));
+    relation.is_none_or(|name| name.strip_prefix("pg_catalog.pg_").is_some_and(|name| kept.contains(&name)))
 }
 
 pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
@@ -116,6 +125,8 @@ pub(super) fn property_message(property: &str, wanted: Option<&str>, is: Option<
         (.., Some(is)) if property.starts_with("lost by ") => {
             format!("{} may not {is}", &property["lost by ".len()..])
         }
+        _ if property.starts_with("uses ") => format!("may use {}", &property["uses ".len()..]),
+        _ if property == "owns database" => "owns the database".to_owned(),
         _ if property == "foreign owner" => "belongs to somebody else".to_owned(),
         _ if property == "foreign makers" => "others may create in it".to_owned(),
         _ if property == "exists" => "does not exist".to_owned(),
@@ -166,6 +177,8 @@ pub(super) fn why(kind: &str, property: &str, wanted: Option<&str>, is: Option<&
         ("role", _) if property.starts_with("creates ") => {
             "PostgREST makes an endpoint of every function in an exposed schema"
         }
+        ("role", "owns database") => "it may drop it, and create schemas and extensions in it",
+        ("role", _) if property.starts_with("uses ") => "it was given what is kept from everybody else",
         ("role", _) if property.starts_with("may join ") => "then it has the rights of that role",
         ("role", _) => "it has the rights of that role, and may become it",
         ("table", "parent") => "who may use the other table may use the rows of this one",

@@ -190,7 +190,20 @@ select 'dependent', o.type || ' ' || o.identity, 'of', quote_ident(current_setti
    and s.refclassid = 'pg_catalog.pg_authid'::regclass and s.refobjid = to_regrole(quote_ident(current_setting('authmig.owner_role')))
    and s.deptype = 'o' and s.classid <> 'pg_catalog.pg_default_acl'::regclass
    and coalesce(o.schema, '') not in ('auth', 'auth_private')
-   and not (s.classid = 'pg_catalog.pg_namespace'::regclass and s.objid = any (current_setting('authmig.schemas')::oid[]));
+   and not (s.classid = 'pg_catalog.pg_namespace'::regclass and s.objid = any (current_setting('authmig.schemas')::oid[]))
+ union all
+-- What everybody may use of the server's own is not recorded, but what was given to one of these is.
+select 'role', quote_ident(r.rolname), 'uses ' || replace(o.type, 'parameter ACL', 'parameter') || ' ' || o.identity, 'yes'
+  from pg_catalog.pg_roles as r
+  join pg_catalog.pg_shdepend as s on s.refclassid = 'pg_catalog.pg_authid'::regclass and s.refobjid = r.oid
+ cross join lateral pg_identify_object(s.classid, s.objid, 0) as o
+ where r.rolname in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
+        current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'))
+   and s.deptype = 'a'
+   and (s.classid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_class'::regclass) and s.objid < 16384
+            and s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+        -- Since 15.
+        or s.classid = to_regclass('pg_catalog.pg_parameter_acl'));
 -- Nothing in these schemas needs pgcrypto. Where authmig has created it, others may.
 select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace::regnamespace::text)
   from pg_catalog.pg_extension as e
@@ -251,7 +264,8 @@ select 'role', quote_ident(r.rolname),
        'exists', 'yes',
        'creates schemas', case when has_database_privilege(r.oid, current_database(), 'create') then 'yes' end,
        'creates in ' || quote_ident(current_setting('authmig.api_schema')),
-            case when has_schema_privilege(r.oid, to_regnamespace(quote_ident(current_setting('authmig.api_schema'))), 'create') then 'yes' end
+            case when has_schema_privilege(r.oid, to_regnamespace(quote_ident(current_setting('authmig.api_schema'))), 'create') then 'yes' end,
+       'owns database', (select quote_ident(d.datname) from pg_catalog.pg_database as d where d.datname = current_database() and d.datdba = r.oid)
   from pg_catalog.pg_roles as r
  where r.rolname in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
         current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'));

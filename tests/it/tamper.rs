@@ -356,6 +356,22 @@ const GRANTS: &[Change] = &[
     ("drop owned by {authenticator}; drop role {authenticator}", "grants", "role {authenticator}"),
 ];
 
+/// What a role of requests was given of the server's own, and the weight of that.
+const GIVEN: &[(&str, &str, i32)] = &[
+    (
+        "execute on function pg_read_file(text) to {anon}",
+        "may use function pg_catalog.pg_read_file(pg_catalog.text)",
+        4,
+    ),
+    ("select on pg_authid to {anon}", "may use table pg_catalog.pg_authid", 4),
+    ("select (rolpassword) on pg_authid to {authenticator}", "may use table pg_catalog.pg_authid", 4),
+    ("select on pg_shadow to {anon}", "may use view pg_catalog.pg_shadow", 4),
+    ("select on pg_statistic to {service}", "may use table pg_catalog.pg_statistic", 4),
+    ("update on pg_settings to {authenticated}", "may use view pg_catalog.pg_settings", 0),
+    ("select on pg_largeobject to {authenticated}", "may use table pg_catalog.pg_largeobject", 0),
+    ("set on parameter session_replication_role to {anon}", "may use parameter session_replication_role", 4),
+];
+
 struct Installed {
     db: TestDb,
     own: Vec<String>,
@@ -729,6 +745,37 @@ fn a_superuser_runs_nothing_that_who_may_join_the_owner_could_change_meanwhile()
     let said = installed.named(&format!("advice: role {other}: may make itself a member of {{owner}}"));
     assert!(run.stdout.contains(&said), "{}", run.stdout);
     assert!(run.stdout.contains("self-test: advice: not tried: "), "{}", run.stdout);
+}
+
+#[test]
+fn what_a_role_of_requests_was_given_of_the_servers_own_is_found() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    for (grant, said, code) in GIVEN {
+        if grant.contains("parameter") && crate::support::major() < 15 {
+            continue;
+        }
+        db.sql(&installed.named(&format!("grant {grant}")));
+        let run = db.authmig(&["verify"]).exits(*code);
+        assert!(run.stdout.contains(&format!(": {said}\n")), "{grant}\n{}", run.stdout);
+        let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+        db.sql(mend);
+        db.authmig(&["verify", "--strict"]).exits(0);
+    }
+    let owner = format!("alter database {} owner to {{anon}}", db.name);
+    let run = {
+        db.sql(&installed.named(&owner));
+        db.authmig(&["verify"]).exits(4)
+    };
+    assert!(
+        run.stdout.contains(&installed.named("grants: role {anon}: owns the database\n")),
+        "{}",
+        run.stdout
+    );
+    let mend = format!("mend:     alter database {} owner to current_user;\n", db.name);
+    assert!(run.stdout.contains(&mend), "{}", run.stdout);
+    db.sql(&format!("alter database {} owner to current_user", db.name));
+    db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]
