@@ -218,6 +218,7 @@ const OBJECTS: &[Change] = &[
     ),
     ("alter schema auth owner to postgres", "objects", "schema auth"),
     ("comment on schema auth is 'x'", "objects", "schema auth"),
+    ("comment on schema authmig is null", "objects", "schema authmig"),
     ("drop extension pgcrypto", "objects", "extension pgcrypto"),
     // The ledger.
     (
@@ -540,6 +541,19 @@ fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
     db.sql(&format!("alter schema auth owner to {other}"));
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("objects: schema auth: belongs to somebody else"), "{}", run.stdout);
+}
+
+#[test]
+fn a_missing_comment_is_no_missing_object() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("comment on schema authmig is null");
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("objects: schema authmig: its comment is another one\n"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("mend:     comment on schema authmig is 'What authmig did"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]
