@@ -137,7 +137,10 @@ fn expand(facts: Facts, names: &Names) -> Facts {
 }
 
 fn is_grant(kind: &str, property: &str) -> bool {
-    is_right(property) || matches!(kind, "role" | "default privileges")
+    is_right(property)
+        || kind == "default privileges"
+        // A role that is not there is no question of rights: what belongs to it comes after it.
+        || kind == "role" && property != "exists"
 }
 
 /// A right that somebody was given, or that the owner has lost.
@@ -163,12 +166,17 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
         let definition = expected.get(object).and_then(|facts| facts.get("definition"));
         definition.is_some_and(|definition| definition.contains("\n RETURNS trigger\n"))
     };
+    // It is made of the other columns.
+    let generated =
+        |object: &Object| expected.get(object).is_some_and(|column| column.contains_key("generated"));
     let rank = |object: &Object| match &*object.0 {
         "role" => 0,
         "schema" => 1,
         "function" if makes_triggers(object) => 2,
         "table" => 3,
-        _ => 4,
+        "column" if !generated(object) => 4,
+        "column" => 5,
+        _ => 6,
     };
     let everything: BTreeSet<(i32, &Object)> =
         expected.keys().chain(live.facts.keys()).map(|object| (rank(object), object)).collect();

@@ -219,6 +219,11 @@ const OBJECTS: &[Change] = &[
     ("alter schema auth owner to postgres", "objects", "schema auth"),
     ("comment on schema auth is 'x'", "objects", "schema auth"),
     ("comment on schema authmig is null", "objects", "schema authmig"),
+    (
+        "alter table auth_private.config drop column cookie_path cascade",
+        "objects",
+        "column auth_private.config.cookie_path",
+    ),
     ("drop extension pgcrypto", "objects", "extension pgcrypto"),
     // The ledger.
     (
@@ -353,8 +358,9 @@ const GRANTS: &[Change] = &[
     ("grant pg_read_all_data to {service}", "grants", "role {service}"),
     ("grant pg_signal_backend to {owner}", "grants", "role {owner}"),
     ("revoke {anon} from {authenticator}", "grants", "role {authenticator}"),
-    ("drop owned by {anon}; drop role {anon}", "grants", "role {anon}"),
-    ("drop owned by {authenticator}; drop role {authenticator}", "grants", "role {authenticator}"),
+    ("drop owned by {anon}; drop role {anon}", "objects", "role {anon}"),
+    ("drop owned by {authenticator}; drop role {authenticator}", "objects", "role {authenticator}"),
+    ("drop owned by {service}; drop role {service}", "grants", "role {authenticator}"),
 ];
 
 /// What a role of requests was given of the server's own, and the weight of that.
@@ -554,6 +560,29 @@ fn a_missing_comment_is_no_missing_object() {
         "{}",
         run.stdout
     );
+}
+
+/// As a dump without roles is restored in a server that does not have them.
+#[test]
+fn what_is_printed_can_be_pasted_from_top_to_bottom() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    for role in ["{anon}", "{authenticated}", "{service}", "{authenticator}", "{owner}"] {
+        db.sql(
+            &installed.named(&format!(
+                "reassign owned by {role} to postgres; drop owned by {role}; drop role {role}"
+            )),
+        );
+    }
+    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+    for check in report["checks"].as_array().unwrap() {
+        for finding in check["findings"].as_array().unwrap() {
+            if let Some(mend) = finding["mend"].as_str() {
+                db.sql(mend);
+            }
+        }
+    }
+    db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]
