@@ -586,6 +586,23 @@ fn what_is_printed_can_be_pasted_from_top_to_bottom() {
 }
 
 #[test]
+fn who_empties_the_list_of_what_was_created_hides_nothing() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    db.sql(&installed.named(
+        "delete from authmig.created; create function auth.leak() returns text security definer \
+         return (select jwt_secret from auth_private.config); grant usage on schema auth_private to {anon}",
+    ));
+    let told = db.authmig(&["verify"]).exits(4).stdout;
+    for said in [
+        "objects: function auth.leak(): is not authmig's\n",
+        "grants: schema auth_private: {anon} may usage\n",
+    ] {
+        assert!(told.contains(&installed.named(said)), "{told}");
+    }
+}
+
+#[test]
 fn a_function_that_calls_one_of_ours_is_no_alarm() {
     let Installed { db, .. } = Installed::new();
     db.sql(
