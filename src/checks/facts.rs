@@ -140,7 +140,7 @@ fn is_grant(kind: &str, property: &str) -> bool {
     is_right(property)
         || kind == "default privileges"
         // A role that is not there is no question of rights: what belongs to it comes after it.
-        || kind == "role" && property != "exists"
+        || kind == "role" && property != "exists" && !property.starts_with("lacks ")
 }
 
 /// A right that somebody was given, or that the owner has lost.
@@ -170,13 +170,14 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
     let generated =
         |object: &Object| expected.get(object).is_some_and(|column| column.contains_key("generated"));
     let rank = |object: &Object| match &*object.0 {
-        "role" => 0,
-        "schema" => 1,
-        "function" if makes_triggers(object) => 2,
-        "table" => 3,
-        "column" if !generated(object) => 4,
-        "column" => 5,
-        _ => 6,
+        "role" if expected.contains_key(object) => 0,
+        "role" => 1,
+        "schema" => 2,
+        "function" if makes_triggers(object) => 3,
+        "table" => 4,
+        "column" if !generated(object) => 5,
+        "column" => 6,
+        _ => 7,
     };
     let everything: BTreeSet<(i32, &Object)> =
         expected.keys().chain(live.facts.keys()).map(|object| (rank(object), object)).collect();
@@ -218,12 +219,12 @@ fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool)
                 continue;
             }
             let severity = severity(object, property, is, live);
-            let message = property_message(property, wanted, is);
+            let message = property_message(property, wanted, is, live);
             *foreign_code |= is.is_some() && (CODE.contains(&property) || changes_code(property, live));
             findings.push(Finding {
                 expected: Some(wanted.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
                 found: Some(is.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
-                why: Some(why(&object.0, property, wanted, is).to_owned()),
+                why: Some(why(object, property, wanted, is, live).to_owned()),
                 mend: mend(object, property, wanted, is, expected),
                 ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
             });
@@ -277,7 +278,10 @@ fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expect
                 && (matches!(property, "owner" | "comment") || is_right(property))
         }
         "role" => {
-            let group = property.strip_prefix("member of ").or_else(|| property.strip_prefix("may join "));
+            let group = ["member of ", "may join ", "lacks "]
+                .iter()
+                .find_map(|joins| property.strip_prefix(joins))
+                .or_else(|| property.starts_with("owner through ").then(|| live.name("{owner_role}")));
             let wanted = |name: &str| expected.contains_key(&("role".to_owned(), name.to_owned()));
             !wanted(&object.1) && !group.is_some_and(wanted)
         }

@@ -221,7 +221,12 @@ fn grant(kind: &str, name: &str, role: &str, wanted: Option<&str>, found: Option
 
 fn role(name: &str, property: &str, wanted: Option<&str>, found: Option<&str>) -> Option<String> {
     let no = if wanted.is_some() { "" } else { "no" };
-    let membership = property.strip_prefix("member of ").or_else(|| property.strip_prefix("may join "));
+    if let Some(group) = property.strip_prefix("lacks ") {
+        let with = found.filter(|found| found.starts_with("with ")).map(|with| format!(" {with}"));
+        return Some(format!("grant {group} to {name}{};", with.unwrap_or_default()));
+    }
+    let mut kinds = ["member of ", "may join ", "owner through "].iter();
+    let membership = kinds.find_map(|kind| property.strip_prefix(kind));
     if let Some(group) = membership {
         // Since PostgreSQL 16 each of these is a membership of its own.
         let grantors = found.and_then(|found| Some(names(found.split_once("granted by ")?.1)));

@@ -14,7 +14,8 @@ pub(super) fn severity(object: &Object, property: &str, is: Option<&str>, live: 
         "role"
             if property.starts_with("creates ")
                 || property.starts_with("uses ") && !opens(property)
-                || others && property.starts_with("may join ")
+                || others
+                    && (property.starts_with("may join ") || property.starts_with("owner through "))
                 || others
                     && is.is_some_and(|is| !is.starts_with("in requests"))
                     && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
@@ -110,7 +111,12 @@ fn dependent(object: &Object, live: &Live) -> Finding {
     }
 }
 
-pub(super) fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>) -> String {
+pub(super) fn property_message(
+    property: &str,
+    wanted: Option<&str>,
+    is: Option<&str>,
+    live: &Live,
+) -> String {
     match (property.strip_prefix("grant to "), property.strip_prefix("member of "), wanted, is) {
         (Some(role), _, None, Some(is)) => format!("{role} may {is}"),
         (Some(role), _, Some(wanted), None) => format!("{role} may not {wanted}"),
@@ -124,6 +130,13 @@ pub(super) fn property_message(property: &str, wanted: Option<&str>, is: Option<
         _ if property.starts_with("creates ") => format!("may create {}", &property["creates ".len()..]),
         (.., Some(is)) if property.starts_with("lost by ") => {
             format!("{} may not {is}", &property["lost by ".len()..])
+        }
+        _ if property.starts_with("owner through ") => {
+            let group = &property["owner through ".len()..];
+            format!("may act as {}, as a member of {group}", live.name("{owner_role}"))
+        }
+        _ if property.starts_with("lacks ") => {
+            format!("does not have the rights of {}", &property["lacks ".len()..])
         }
         _ if property.starts_with("uses ") => format!("may use {}", &property["uses ".len()..]),
         _ if property == "owns database" => "owns the database".to_owned(),
@@ -139,8 +152,16 @@ pub(super) fn shown(property: &str, value: &str) -> String {
     if property == "definition" && value.contains('\n') { value.to_owned() } else { value.replace('\n', " ") }
 }
 
-pub(super) fn why(kind: &str, property: &str, wanted: Option<&str>, is: Option<&str>) -> &'static str {
+pub(super) fn why(
+    object: &Object,
+    property: &str,
+    wanted: Option<&str>,
+    is: Option<&str>,
+    live: &Live,
+) -> &'static str {
     let missing = wanted.is_some();
+    let kind = &*object.0;
+    let ours = live.names.iter().any(|(_, name, _)| *name == object.1);
     if let Some(role) = property.strip_prefix("grant to ") {
         return match role {
             "public" if !missing => "anybody who can connect may do this",
@@ -179,7 +200,16 @@ pub(super) fn why(kind: &str, property: &str, wanted: Option<&str>, is: Option<&
         }
         ("role", "owns database") => "it may drop it, and create schemas and extensions in it",
         ("role", _) if property.starts_with("uses ") => "it was given what is kept from everybody else",
+        ("role", _) if property.starts_with("lacks ") => {
+            "it cannot change what it has installed, nor verify it"
+        }
+        ("role", _) if property.starts_with("owner through ") => {
+            "it reads the secret; roles are of the whole server, and another database may need this"
+        }
         ("role", _) if property.starts_with("may join ") => "then it has the rights of that role",
+        ("role", _) if !ours => {
+            "it has the rights of that role, and may become it; roles are of the whole server, and another database may need this"
+        }
         ("role", _) => "it has the rights of that role, and may become it",
         ("table", "parent") => "who may use the other table may use the rows of this one",
         (_, "member of extension" | "goes with extension") => "it goes when the extension is dropped",

@@ -314,4 +314,25 @@ select 'role', quote_ident(m.rolname),
                    and pg_has_role(g.oid, d.oid, 'member')))
     or g.rolname in (role.owner, role.authenticator, role.service) and not m.rolsuper
        and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
-       and (a.joins or a.administers);
+       and (a.joins or a.administers)
+ union all
+-- Who may log in and, over another role, become the owner; most often it is that of whoever migrates.
+select 'role', quote_ident(m.rolname), 'owner through ' || quote_ident(a.role_name), case when modern then 'granted by ' || a.grantors else 'yes' end
+  from role
+ cross join (select current_setting('server_version_num')::int4 >= 160000) as server (modern)
+ cross join membership as a
+  join pg_catalog.pg_roles as m on m.oid = a.member and m.rolcanlogin and not m.rolsuper
+  join pg_catalog.pg_roles as g on g.rolname = a.role_name and not g.rolsuper
+ where g.rolname <> role.owner and pg_has_role(g.oid, to_regrole(quote_ident(role.owner)), 'member')
+   and m.rolname not in (role.anon, role.authenticated, role.service, role.authenticator, role.owner)
+   and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
+ union all
+-- Whoever migrates hands things over to the owner, and changes what it owns.
+select 'role', quote_ident(m.rolname), 'lacks ' || quote_ident(role.owner), case when modern then 'with inherit true, set true' else 'yes' end
+  from role
+ cross join (select current_setting('server_version_num')::int4 >= 160000) as server (modern)
+ cross join pg_catalog.pg_namespace as n
+  join pg_catalog.pg_roles as m on m.oid = n.nspowner and not m.rolsuper
+ where n.nspname = 'authmig'
+   and (pg_has_role(m.oid, to_regrole(quote_ident(role.owner)), 'usage')
+        and pg_has_role(m.oid, to_regrole(quote_ident(role.owner)), case when modern then 'set' else 'member' end)) is not true;

@@ -772,6 +772,12 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
             report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "grants").unwrap();
         let finding = &grants["findings"][0];
         assert_eq!((&finding["severity"], &finding["message"]), (&"advice".into(), &named(said).into()));
+        if said.starts_with("is a member of ") {
+            assert!(
+                finding["why"].as_str().unwrap().contains("another database may need this"),
+                "{finding:#}"
+            );
+        }
         installed.db.sql(finding["mend"].as_str().unwrap());
         installed.db.authmig(&["verify", "--strict"]).exits(0);
     }
@@ -789,6 +795,51 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
         "grants",
         "role {anon}_4",
     ));
+}
+
+#[test]
+fn who_may_act_as_the_owner_over_whoever_migrates_is_advice() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let (migrator, other) =
+        (crate::support::role(&db, "login createrole"), crate::support::role(&db, "login"));
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.authmig(&["verify", "--strict"]).exits(0);
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    db.sql(&format!("grant {migrator} to {other}"));
+    let told = db.authmig(&["verify"]).exits(0).stdout;
+    let said = format!("advice: role {other}: may act as {owner}, as a member of {migrator}\n");
+    assert!(told.contains(&said), "{told}");
+    assert!(told.contains("why:      it reads the secret; roles are of the whole server"), "{told}");
+    let mend = told.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+    db.sql(mend);
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn whoever_migrates_without_the_rights_of_the_owner_is_found_and_mended() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let migrator = crate::support::role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    db.sql(&format!("set role {migrator}; revoke {owner} from {migrator}"));
+    if crate::support::major() >= 16 {
+        db.authmig(&["verify", "--only", "objects"]).exits(4);
+    }
+    db.sql(&format!("revoke {owner} from {migrator}"));
+    let told = db.authmig(&["verify"]).exits(4).stdout;
+    let said = format!("objects: role {migrator}: does not have the rights of {owner}\n");
+    assert!(told.contains(&said), "{told}");
+    let mend = told.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+    let options = if crate::support::major() >= 16 { " with inherit true, set true" } else { "" };
+    assert_eq!(mend, format!("grant {owner} to {migrator}{options};"));
+    db.sql(mend);
+    db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 /// Since 16 the one who created a role may join it: before one looks, and after.
