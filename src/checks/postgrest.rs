@@ -12,7 +12,7 @@ pub(super) const NAME: &str = "postgrest";
 pub(super) const PROVES: &str = "PostgREST can use it: roles, schemas, secret";
 
 /// Settings that [`SQL`] finds only if they are not what the installation needs.
-const TOLD: [(&str, Severity, &str, &str); 8] = [
+const TOLD: [(&str, Severity, &str, &str); 10] = [
     (
         "pgrst.db_anon_role",
         Severity::Error,
@@ -36,6 +36,18 @@ const TOLD: [(&str, Severity, &str, &str); 8] = [
         Severity::Advice,
         "the secret does not come from auth_private.postgrest_config",
         "what another function says goes before the environment",
+    ),
+    (
+        ANOTHER_PRE_CONFIG,
+        Severity::Error,
+        "the secret comes from a function that is not there, or that somebody else could replace",
+        "it chooses the key that PostgREST trusts: whose function it is can issue tokens for any role",
+    ),
+    (
+        "pgrst.jwt_aud",
+        Severity::Error,
+        "another audience is wanted than auth_private.config gives to tokens",
+        "PostgREST refuses every token: what a role is set to goes before its pre-config",
     ),
     (
         "pgrst.db_tx_end",
@@ -63,12 +75,24 @@ const TOLD: [(&str, Severity, &str, &str); 8] = [
     ),
 ];
 
+/// How [`SQL`] calls a pre-config that is not ours, and not that of somebody who may do all of this
+/// anyway.
+const ANOTHER_PRE_CONFIG: &str = "another pgrst.db_pre_config";
+
+/// What keeps PostgREST's role from logging in. That is not ours to grant where the role is made,
+/// and would stop `migrate`: so it is advice.
+const LOGIN: [(&str, &str, &str); 3] = [
+    ("connect", "may not connect to this database", "PostgREST cannot log in"),
+    ("connection limit", "may have no connection at all", "PostgREST cannot log in"),
+    ("valid until", "its password is not valid any more", "PostgREST cannot log in with a password"),
+];
+
 /// The check, from the settings that [`SQL`] found and the sources of the secret.
 pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
     // Its value, and how a statement begins that changes it.
     let setting = |name: &str| {
         settings.iter().find_map(|row| match &row[..] {
-            [Some(found), Some(value), Some(alter)] if found == name => Some((&**value, &**alter)),
+            [Some(found), Some(value), Some(alter), ..] if found == name => Some((&**value, &**alter)),
             _ => None,
         })
     };
@@ -96,11 +120,22 @@ pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
     }
     for (name, severity, message, why) in TOLD {
         if let Some((value, alter)) = setting(name) {
+            let name = name.trim_start_matches("another ");
             findings.push(Finding {
                 found: Some(value.to_owned()),
                 why: Some(why.to_owned()),
                 mend: Some(format!("{alter} reset {name};")),
                 ..Finding::new(severity, name, message)
+            });
+        }
+    }
+    for (name, message, why) in LOGIN {
+        if let Some((value, mend)) = setting(name) {
+            findings.push(Finding {
+                found: Some(value.to_owned()),
+                why: Some(why.to_owned()),
+                mend: Some(format!("{mend};")),
+                ..Finding::new(Severity::Advice, format!("{name} of PostgREST's role"), message)
             });
         }
     }

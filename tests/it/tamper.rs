@@ -1242,9 +1242,22 @@ fn what_postgrest_is_told_wrongly_is_found() {
     run("pgrst.jwt_role_claim_key = '.role'", 0);
     assert!(run("pgrst.jwt_secret_is_base64 = 'false'", 4).contains("taken for the key itself"));
     run("pgrst.jwt_secret_is_base64 = 'true'", 0);
+    // It chooses the key.
+    assert!(run("pgrst.db_pre_config = 'public.mine'", 4).contains("from a function that is not there"));
+    let other = crate::support::role(db, "");
+    db.sql(&format!(
+        "create function public.mine() returns void language sql as ''; alter function public.mine() owner to {other}"
+    ));
+    assert!(run("pgrst.db_pre_config = 'public.mine'", 4).contains("that somebody else could replace"));
+    db.sql("alter function public.mine() owner to postgres");
     assert!(
         run("pgrst.db_pre_config = 'public.mine'", 0).contains("advice: pgrst.db_pre_config: the secret")
     );
+    run("pgrst.jwt_aud = 'shop'", 0);
+    db.sql("update auth_private.config set audience = 'shop'");
+    run("pgrst.jwt_aud = 'shop'", 0);
+    assert!(run("pgrst.jwt_aud = 'stop'", 4).contains("another audience is wanted"));
+    db.sql("update auth_private.config set audience = null");
     run("pgrst.db_pre_config = 'auth_private.postgrest_config'", 0);
     assert!(run("pgrst.db_tx_end = 'commit-allow-override'", 4).contains("may be taken back"));
     run("pgrst.db_tx_end = 'commit'", 0);
@@ -1259,6 +1272,38 @@ fn what_postgrest_is_told_wrongly_is_found() {
     let advice = db.authmig(&["verify", "--only", "postgrest"]).exits(0).stdout;
     assert!(advice.contains("advice: JWT secret: none is set"), "{advice}");
     db.authmig(&["verify", "--only", "postgrest", "--strict"]).exits(4);
+}
+
+#[test]
+fn what_keeps_postgrest_from_logging_in_is_found_and_mended() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    for (change, said) in [
+        (
+            format!("revoke connect on database {} from public", db.name),
+            "postgrest: advice: connect of PostgREST's role: may not connect to this database",
+        ),
+        (
+            "alter role {authenticator} connection limit 0".to_owned(),
+            "postgrest: advice: connection limit of PostgREST's role: may have no connection at all",
+        ),
+        (
+            "alter role {authenticator} valid until '2001-01-01'".to_owned(),
+            "postgrest: advice: valid until of PostgREST's role: its password is not valid any more",
+        ),
+    ] {
+        db.sql(&installed.named(&change));
+        let run = db.authmig(&["verify"]).exits(0);
+        assert!(run.stdout.contains(said), "{}", run.stdout);
+        let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+        db.sql(mend);
+        db.authmig(&["verify", "--strict"]).exits(0);
+    }
+    // Who migrates need not be able to grant it.
+    let (fresh, own) = (TestDb::new(), own_roles());
+    fresh.sql(&format!("revoke connect on database {} from public", fresh.name));
+    let run = fresh.authmig(&with_options(&["migrate"], &own)).exits(0);
+    assert!(!run.stdout.contains("may not connect"), "{}", run.stdout);
 }
 
 #[test]
