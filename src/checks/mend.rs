@@ -108,6 +108,17 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
         "column" => {
             let (table, column) = table_and_column(name)?;
             let mut text = format!("alter table {table} add column {column} {};", column_type(facts)?);
+            match fact("default") {
+                // Each run sets it, and rows that are there take it at once.
+                Some(default) if default.starts_with("current_setting('authmig.") => {
+                    let setting = default.split('\'').nth(1)?;
+                    text = format!("set {setting} = 'lost';\n{text}\nreset {setting};");
+                }
+                None if facts.contains_key("null") && !facts.contains_key("generated") => {
+                    text.insert_str(0, "-- Fails where there are rows, whose values are lost: add it without \"not null\", fill it, set that.\n");
+                }
+                _ => {}
+            }
             push_comment(&mut text, kind, name, fact("comment"));
             text
         }

@@ -42,7 +42,14 @@ pub fn raised(failure: Failure) -> Result<Check, Failure> {
         "AMK02" => server.message.clone(),
         sqlstate => format!("{} ({sqlstate})", server.message),
     };
-    Ok(super::check(NAME, PROVES, vec![Finding::new(Severity::Error, NAME, message)]))
+    // Its own hints are statements.
+    let mend = server.hint.clone().filter(|_| server.sqlstate == "AMK02");
+    let why = mend.is_some().then(|| "tokens name only roles that this one may become".to_owned());
+    Ok(super::check(
+        NAME,
+        PROVES,
+        vec![Finding { why, mend, ..Finding::new(Severity::Error, NAME, message) }],
+    ))
 }
 
 /// The check that could not be made.

@@ -56,7 +56,8 @@ begin
         raise exception using errcode = 'AMK02', message = 'auth_private.config has no row';
     end if;
     if authenticator <> current_setting('authmig.authenticator_role') then
-        raise exception using errcode = 'AMK02', message = format('auth_private.config has %I as the authenticator', authenticator);
+        raise exception using errcode = 'AMK02', message = format('auth_private.config has %I as the authenticator', authenticator),
+            hint = format('update auth_private.config set authenticator_role = %L;', current_setting('authmig.authenticator_role'));
     end if;
     started := floor(extract(epoch from clock_timestamp()));
     perform set_config('request.method', 'POST', true), set_config('request.cookies', '{}', true),

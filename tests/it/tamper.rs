@@ -956,6 +956,10 @@ fn settings_that_their_trigger_would_not_let_pass_are_found() {
         write(change);
         let run = installed.db.authmig(&["verify"]).exits(4);
         assert!(run.stdout.contains(&format!("self-test: {said}")), "{}", run.stdout);
+        if change.starts_with("authenticator_role") {
+            let mend = format!("mend:     update auth_private.config set {};\n", installed.named(back));
+            assert!(run.stdout.contains(&mend), "{}", run.stdout);
+        }
         write(back);
         installed.db.authmig(&["verify", "--strict"]).exits(0);
     }
@@ -1153,7 +1157,7 @@ fn a_key_that_is_not_that_of_the_secret_is_found() {
         finding["message"].as_str().unwrap().contains("another key than that of the secret"),
         "{report:#}"
     );
-    db.sql(finding["hint"].as_str().unwrap());
+    db.sql(finding["mend"].as_str().unwrap());
     db.authmig(&["verify", "--strict"]).exits(0);
 }
 
@@ -1163,6 +1167,46 @@ fn a_missing_row_of_settings_is_found() {
     db.sql("delete from auth_private.config");
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("self-test: auth_private.config has no row"), "{}", run.stdout);
+    let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+    db.sql(mend);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn a_lost_schema_of_the_api_is_found_and_mended() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("drop schema api");
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("mend:     create schema api;\n"), "{}", run.stdout);
+    db.sql("create schema api");
+    // What service was granted in it is not looked at: others may grant it otherwise.
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn a_column_that_rows_would_have_no_value_for_is_mended_as_far_as_that_goes() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("alter table authmig.journal drop column authmig_version");
+    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+    let mend = |report: &serde_json::Value| {
+        let objects = &report["checks"].as_array().unwrap()[2];
+        assert_eq!(objects["name"], "objects");
+        objects["findings"][0]["mend"].as_str().unwrap().to_owned()
+    };
+    db.sql(&mend(&report));
+    db.authmig(&["verify", "--strict"]).exits(0);
+    assert_eq!(db.ask("select authmig_version from authmig.journal limit 1"), "lost");
+    db.sql("alter table auth.refresh_token drop column subject");
+    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+    assert!(
+        mend(&report).starts_with("-- Fails where there are rows, whose values are lost: "),
+        "{report:#}"
+    );
+    for finding in report["checks"][2]["findings"].as_array().unwrap() {
+        db.sql(finding["mend"].as_str().unwrap());
+    }
+    db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]
@@ -1186,7 +1230,7 @@ fn a_lost_table_of_settings_is_found_and_mended_but_for_what_was_in_it() {
         }
         // The table is there, and empty. What it says of that is a statement, too.
         let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
-        db.sql(&of_check(&report, "scripts", "hint")[0]);
+        db.sql(&of_check(&report, "scripts", "mend")[0]);
     }
     // The secret was in the rows, and is lost.
     let run = db.authmig(&["verify"]).exits(0);
