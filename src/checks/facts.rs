@@ -51,12 +51,31 @@ pub fn live(answers: Vec<Rows>) -> Option<Live> {
         let (Some(Some(kind)), Some(Some(name))) = (columns.next(), columns.next()) else { continue };
         let object = live.facts.entry((kind, name)).or_default();
         while let (Some(property), Some(value)) = (columns.next(), columns.next()) {
-            if let (Some(property), Some(value)) = (property, value) {
+            if let (Some(property), Some(mut value)) = (property, value) {
+                if property.starts_with("lost by ") {
+                    value = listed_once(&value);
+                }
                 object.insert(property, value);
             }
         }
     }
+    // Where nothing is recorded, somebody has emptied the table.
+    if created.is_empty() {
+        let owner = live.name("{owner_role}").to_owned();
+        let schemas = live
+            .facts
+            .iter()
+            .filter(|((kind, _), schema)| kind == "schema" && schema.get("owner") == Some(&owner));
+        live.created.extend(schemas.map(|((_, name), _)| name.clone()).collect::<Vec<_>>());
+    }
     Some(live)
+}
+
+/// What is in a list no more than once.
+fn listed_once(list: &str) -> String {
+    let all: Vec<_> = list.split(", ").collect();
+    let once = |word: &&&str| all.iter().filter(|other| other == word).count() == 1;
+    all.iter().filter(once).copied().collect::<Vec<_>>().join(", ")
 }
 
 pub(super) const OBJECTS: &str = "objects";
@@ -268,14 +287,16 @@ pub(super) fn table_and_column(name: &str) -> Option<(&str, &str)> {
     Some((&name[..dot], &name[dot + 1..]))
 }
 
-/// In a schema that was there before authmig, its owner and comment are not ours. Nor is a
+/// In a schema that was there before authmig, its owner and comment are not ours, and only who could
+/// replace what is in it counts. Nor is a
 /// role that no migration has wanted, since other databases may have it, but for what it could
 /// do as one that was.
 fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expected: &Facts) -> bool {
     match &*object.0 {
         "schema" => {
-            !live.created.contains(&object.1)
-                && (matches!(property, "owner" | "comment") || is_right(property))
+            let found = matches!(property, "foreign owner" | "foreign makers");
+            let created = matches!(property, "owner" | "comment") || is_right(property);
+            if live.created.contains(&object.1) { found } else { created }
         }
         "role" => {
             let group = ["member of ", "may join ", "lacks "]

@@ -261,6 +261,9 @@ fn role(name: &str, property: &str, wanted: Option<&str>, found: Option<&str>) -
         return Some(format!("revoke all on {kind} {used} from {name};"));
     }
     Some(match property {
+        "may not connect to" => format!("grant connect on database {} to {name};", found?),
+        "connection limit" => format!("alter role {name} connection limit -1;"),
+        "valid until" => format!("alter role {name} valid until 'infinity';"),
         "owns database" => format!("alter database {} owner to current_user;", found?),
         "exists" => format!("create role {name} nologin;"),
         "superuser" | "bypassrls" | "createrole" | "createdb" | "replication" | "login" | "inherit" => {

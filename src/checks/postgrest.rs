@@ -79,20 +79,12 @@ const TOLD: [(&str, Severity, &str, &str); 10] = [
 /// anyway.
 const ANOTHER_PRE_CONFIG: &str = "another pgrst.db_pre_config";
 
-/// What keeps PostgREST's role from logging in. That is not ours to grant where the role is made,
-/// and would stop `migrate`: so it is advice.
-const LOGIN: [(&str, &str, &str); 3] = [
-    ("connect", "may not connect to this database", "PostgREST cannot log in"),
-    ("connection limit", "may have no connection at all", "PostgREST cannot log in"),
-    ("valid until", "its password is not valid any more", "PostgREST cannot log in with a password"),
-];
-
 /// The check, from the settings that [`SQL`] found and the sources of the secret.
 pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
     // Its value, and how a statement begins that changes it.
     let setting = |name: &str| {
         settings.iter().find_map(|row| match &row[..] {
-            [Some(found), Some(value), Some(alter), ..] if found == name => Some((&**value, &**alter)),
+            [Some(found), Some(value), Some(alter)] if found == name => Some((&**value, &**alter)),
             _ => None,
         })
     };
@@ -126,16 +118,6 @@ pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
                 why: Some(why.to_owned()),
                 mend: Some(format!("{alter} reset {name};")),
                 ..Finding::new(severity, name, message)
-            });
-        }
-    }
-    for (name, message, why) in LOGIN {
-        if let Some((value, mend)) = setting(name) {
-            findings.push(Finding {
-                found: Some(value.to_owned()),
-                why: Some(why.to_owned()),
-                mend: Some(format!("{mend};")),
-                ..Finding::new(Severity::Advice, format!("{name} of PostgREST's role"), message)
             });
         }
     }

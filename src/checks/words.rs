@@ -13,6 +13,8 @@ pub(super) fn severity(object: &Object, property: &str, is: Option<&str>, live: 
         // created a role cannot be kept from joining it.
         "role"
             if property.starts_with("creates ")
+                // That is not ours to grant where the role is made, and would stop `migrate`.
+                || matches!(property, "may not connect to" | "connection limit" | "valid until")
                 || property.starts_with("uses ") && !opens(property)
                 || others
                     && (property.starts_with("may join ") || property.starts_with("owner through "))
@@ -139,6 +141,9 @@ pub(super) fn property_message(
             format!("does not have the rights of {}", &property["lacks ".len()..])
         }
         _ if property.starts_with("uses ") => format!("may use {}", &property["uses ".len()..]),
+        (.., Some(is)) if property == "may not connect to" => format!("may not connect to {is}"),
+        _ if property == "connection limit" => "may have no connection".to_owned(),
+        _ if property == "valid until" => "its password is not valid any more".to_owned(),
         _ if property == "owns database" => "owns the database".to_owned(),
         _ if property == "foreign owner" => "belongs to somebody else".to_owned(),
         _ if property == "foreign makers" => "others may create in it".to_owned(),
@@ -198,6 +203,8 @@ pub(super) fn why(
         ("role", _) if property.starts_with("creates ") => {
             "PostgREST makes an endpoint of every function in an exposed schema"
         }
+        ("role", "may not connect to" | "connection limit") => "PostgREST cannot log in",
+        ("role", "valid until") => "PostgREST cannot log in with a password",
         ("role", "owns database") => "it may drop it, and create schemas and extensions in it",
         ("role", _) if property.starts_with("uses ") => "it was given what is kept from everybody else",
         ("role", _) if property.starts_with("lacks ") => {

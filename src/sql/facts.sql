@@ -30,21 +30,17 @@ select set_config('authmig.types', coalesce(array_agg(t.oid), '{}')::text, true)
 select 'schema', quote_ident(n.nspname), 'comment', d.description,
        'owner', case when n.nspname <> 'authmig' then quote_ident(pg_get_userbyid(n.nspowner)) end,
        -- Of a schema that was there before, these two are what counts.
-       'foreign owner', case when f.found and not o.rolsuper and o.oid <> f.ours and o.rolname <> current_setting('authmig.owner_role')
+       'foreign owner', case when n.nspname <> 'authmig' and not o.rolsuper and o.oid <> f.ours and o.rolname <> current_setting('authmig.owner_role')
                              then quote_ident(o.rolname) end,
-       'foreign makers', case when f.found then (
+       'foreign makers', case when n.nspname <> 'authmig' then (
             select string_agg(case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end, ', ')
               from aclexplode(n.nspacl) as a
-              left join pg_catalog.pg_roles as g on g.oid = a.grantee
-             where a.privilege_type = 'CREATE' and a.grantee not in (n.nspowner, f.ours) and not coalesce(g.rolsuper, false)
-               and coalesce(g.rolname, '') <> current_setting('authmig.owner_role')) end
+             where a.privilege_type = 'CREATE' and a.grantee not in (n.nspowner, f.ours)
+               and (a.grantee = 0 or not pg_has_role(a.grantee, 10::oid, 'member'))
+               and pg_get_userbyid(a.grantee) <> current_setting('authmig.owner_role')) end
   from pg_catalog.pg_namespace as n
   join pg_catalog.pg_roles as o on o.oid = n.nspowner
- cross join lateral (
-    select n.nspname <> 'authmig' and not exists (
-                select from only authmig.created as c tablesample system (100)
-                 where c.kind collate "C" = 'schema' and c.name collate "C" = quote_ident(n.nspname)),
-           (select l.nspowner from pg_catalog.pg_namespace as l where l.nspname = 'authmig')) as f (found, ours)
+ cross join lateral (select l.nspowner from pg_catalog.pg_namespace as l where l.nspname = 'authmig') as f (ours)
   left join pg_catalog.pg_description as d
     on d.objoid = n.oid and d.classoid = 'pg_catalog.pg_namespace'::regclass and d.objsubid = 0
  where n.oid = any (current_setting('authmig.schemas')::oid[]);
@@ -130,11 +126,10 @@ select 'cast', format('%s as %s', k.castsource::regtype, k.casttarget::regtype),
          where e.classid = 'pg_catalog.pg_cast'::regclass and e.objid = k.oid and e.deptype = 'e')
  union all
 -- These run in commands of whoever migrates, whose function somebody else could replace.
-select 'event trigger', quote_ident(t.evtname), 'function of', quote_ident(o.rolname)
+select 'event trigger', quote_ident(t.evtname), 'function of', quote_ident(pg_get_userbyid(p.proowner))
   from pg_catalog.pg_event_trigger as t
   join pg_catalog.pg_proc as p on p.oid = t.evtfoid
-  join pg_catalog.pg_roles as o on o.oid = p.proowner
- where t.evtenabled <> 'D' and not o.rolsuper and o.rolname <> current_user;
+ where t.evtenabled <> 'D' and pg_get_userbyid(p.proowner) <> current_user and not pg_has_role(p.proowner, 10::oid, 'member');
 -- Whatever else can stand in a schema: operators, collations, statistics and so on.
 select o.type, case o.type when 'operator' then d.objid::regoperator::text else o.identity end, 'exists', 'yes'
   from pg_catalog.pg_depend as d
@@ -182,69 +177,62 @@ select case d.classid when 'pg_catalog.pg_class'::regclass then 'table' else 'fu
  where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype in ('e', 'x')
    and (d.classid = 'pg_catalog.pg_class'::regclass and d.objid = any (current_setting('authmig.relations')::oid[])
         or d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = any (current_setting('authmig.routines')::oid[]));
--- The owner owns nothing else: a function of its could read all of this.
-select 'dependent', o.type || ' ' || o.identity, 'of', quote_ident(current_setting('authmig.owner_role'))
+-- The owner owns nothing else: a function of its could read all of this. And what everybody may use
+-- of the server's own is not recorded, but what was given to one of these roles is.
+select case s.deptype when 'o' then 'dependent' else 'role' end,
+       case s.deptype when 'o' then o.type || ' ' || o.identity else quote_ident(pg_get_userbyid(s.refobjid)) end,
+       case s.deptype when 'o' then 'of' else 'uses ' || replace(o.type, 'parameter ACL', 'parameter') || ' ' || o.identity end,
+       case s.deptype when 'o' then quote_ident(pg_get_userbyid(s.refobjid)) else 'yes' end
   from pg_catalog.pg_shdepend as s
  cross join lateral pg_identify_object(s.classid, s.objid, 0) as o
- where s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
-   and s.refclassid = 'pg_catalog.pg_authid'::regclass and s.refobjid = to_regrole(quote_ident(current_setting('authmig.owner_role')))
-   and s.deptype = 'o' and s.classid <> 'pg_catalog.pg_default_acl'::regclass
-   and coalesce(o.schema, '') not in ('auth', 'auth_private')
-   and not (s.classid = 'pg_catalog.pg_namespace'::regclass and s.objid = any (current_setting('authmig.schemas')::oid[]))
- union all
--- What everybody may use of the server's own is not recorded, but what was given to one of these is.
-select 'role', quote_ident(r.rolname), 'uses ' || replace(o.type, 'parameter ACL', 'parameter') || ' ' || o.identity, 'yes'
-  from pg_catalog.pg_roles as r
-  join pg_catalog.pg_shdepend as s on s.refclassid = 'pg_catalog.pg_authid'::regclass and s.refobjid = r.oid
- cross join lateral pg_identify_object(s.classid, s.objid, 0) as o
- where r.rolname in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
-        current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'))
-   and s.deptype = 'a'
-   and (s.classid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_class'::regclass) and s.objid < 16384
-            and s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+ where s.refclassid = 'pg_catalog.pg_authid'::regclass and (s.deptype = 'o' or s.deptype = 'a' and (s.objid < 16384 or s.dbid = 0))
+   and s.refobjid = any (array[to_regrole(quote_ident(current_setting('authmig.owner_role'))),
+        to_regrole(quote_ident(current_setting('authmig.anon_role'))), to_regrole(quote_ident(current_setting('authmig.authenticated_role'))),
+        to_regrole(quote_ident(current_setting('authmig.service_role'))), to_regrole(quote_ident(current_setting('authmig.authenticator_role')))]::oid[])
+   and (s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+        and (s.deptype = 'o' and s.refobjid = to_regrole(quote_ident(current_setting('authmig.owner_role')))
+                and s.classid <> 'pg_catalog.pg_default_acl'::regclass
+                and coalesce(o.schema, '') not in ('auth', 'auth_private')
+                and not (s.classid = 'pg_catalog.pg_namespace'::regclass and s.objid = any (current_setting('authmig.schemas')::oid[]))
+             or s.deptype = 'a' and s.objid < 16384 and s.classid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_class'::regclass))
         -- Since 15.
-        or s.classid = to_regclass('pg_catalog.pg_parameter_acl'));
+        or s.deptype = 'a' and s.classid = to_regclass('pg_catalog.pg_parameter_acl'));
 -- Nothing in these schemas needs pgcrypto. Where authmig has created it, others may.
 select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace::regnamespace::text)
   from pg_catalog.pg_extension as e
  where e.extname in (
         select c.name from only authmig.created as c tablesample system (100) where c.kind collate "C" = 'extension');
 -- Grants ------------------------------------------------------------------------
-select e.kind, e.name, a.property,
+-- An owner that lacks a right has its default ones as well: each that is listed once is lost.
+select e.kind, e.name,
+       case a.grantee when e.owner then 'lost by ' else 'grant to ' end
+            || case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
        string_agg(lower(a.privilege_type) || case when a.is_grantable then ' with grant option' else '' end, ', ' order by a.privilege_type)
-  from (select 'schema', quote_ident(n.nspname), n.nspowner, n.nspacl, 'n'::"char"
+  from (select 'schema', quote_ident(n.nspname), n.nspowner, n.nspacl, acldefault('n', n.nspowner)
           from pg_catalog.pg_namespace as n
          where n.oid = any (current_setting('authmig.schemas')::oid[])
          union all
         select case c.relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view'
                     when 'f' then 'foreign table' when 'S' then 'sequence' end, c.oid::regclass::text, c.relowner, c.relacl,
-               case c.relkind when 'S' then 's'::"char" else 'r'::"char" end
+               acldefault(case c.relkind when 'S' then 's'::"char" else 'r'::"char" end, c.relowner)
           from pg_catalog.pg_class as c
          where c.oid = any (current_setting('authmig.relations')::oid[]) and c.relkind <> 'c'
          union all
-        select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname), c.relowner, a.attacl, 'c'::"char"
+        select 'column', a.attrelid::regclass || '.' || quote_ident(a.attname), c.relowner, a.attacl, '{}'
           from pg_catalog.pg_attribute as a
           join pg_catalog.pg_class as c on c.oid = a.attrelid
          where a.attrelid = any (current_setting('authmig.relations')::oid[]) and a.attnum > 0 and not a.attisdropped
            and a.attacl is not null
          union all
         select case p.prokind when 'f' then 'function' when 'p' then 'procedure' when 'a' then 'aggregate' else 'window function' end,
-               p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), 'f'::"char"
+               -- Without that of everybody.
+               p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), (acldefault('f', p.proowner))[2:]
           from pg_catalog.pg_proc as p
-         where p.oid = any (current_setting('authmig.routines')::oid[])) as e (kind, name, owner, acl, type)
- cross join lateral (
-    select 'grant to ' || case g.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,
-           g.privilege_type, g.is_grantable
-      from aclexplode(e.acl) as g
-     where g.grantee <> e.owner
-       and not (split_part(e.name, '.', 1) = 'authmig' and g.privilege_type in ('USAGE', 'SELECT') and not g.is_grantable)
-     union all
-    select 'lost by ' || quote_ident(pg_get_userbyid(e.owner)), d.privilege_type, false
-      from aclexplode(acldefault(e.type, e.owner)) as d
-     where d.grantee = e.owner and e.acl is not null
-       and not exists (select from aclexplode(e.acl) as g where g.grantee = e.owner and g.privilege_type = d.privilege_type)
-   ) as a (property, privilege_type, is_grantable)
- group by e.kind, e.name, a.property;
+         where p.oid = any (current_setting('authmig.routines')::oid[])) as e (kind, name, owner, acl, own),
+       aclexplode(case when e.acl @> e.own then e.acl else e.acl || e.own end) as a
+ where case a.grantee when e.owner then not e.acl @> e.own
+            else not (split_part(e.name, '.', 1) = 'authmig' and a.privilege_type in ('USAGE', 'SELECT') and not a.is_grantable) end
+ group by e.kind, e.name, e.owner, a.grantee;
 select 'default privileges',
        format('for role %s in schema %s', quote_ident(pg_get_userbyid(d.defaclrole)), quote_ident(d.defaclnamespace::regnamespace::text)),
        format('%s to %s', case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,
@@ -252,7 +240,16 @@ select 'default privileges',
        string_agg(lower(a.privilege_type), ', ' order by a.privilege_type)
   from pg_catalog.pg_default_acl as d, aclexplode(d.defaclacl) as a
  where d.defaclnamespace = any (current_setting('authmig.schemas')::oid[])
- group by d.defaclrole, d.defaclnamespace, d.defaclobjtype, a.grantee;
+ group by d.defaclrole, d.defaclnamespace, d.defaclobjtype, a.grantee
+ union all
+-- Whoever migrates hands things over to the owner, and changes what it owns.
+select 'role', quote_ident(pg_get_userbyid(n.nspowner)), 'lacks ' || quote_ident(current_setting('authmig.owner_role')),
+       case when current_setting('server_version_num')::int4 >= 160000 then 'with inherit true, set true' else 'yes' end
+  from pg_catalog.pg_namespace as n
+ where n.nspname = 'authmig' and not pg_has_role(n.nspowner, 10::oid, 'member')
+   and (pg_has_role(n.nspowner, to_regrole(quote_ident(current_setting('authmig.owner_role'))), 'usage')
+        and pg_has_role(n.nspowner, to_regrole(quote_ident(current_setting('authmig.owner_role'))),
+            case when current_setting('server_version_num')::int4 >= 160000 then 'set' else 'member' end)) is not true;
 select 'role', quote_ident(r.rolname),
        'superuser', case when r.rolsuper then 'yes' end,
        'bypassrls', case when r.rolbypassrls then 'yes' end,
@@ -265,8 +262,13 @@ select 'role', quote_ident(r.rolname),
        'creates schemas', case when has_database_privilege(r.oid, current_database(), 'create') then 'yes' end,
        'creates in ' || quote_ident(current_setting('authmig.api_schema')),
             case when has_schema_privilege(r.oid, to_regnamespace(quote_ident(current_setting('authmig.api_schema'))), 'create') then 'yes' end,
-       'owns database', (select quote_ident(d.datname) from pg_catalog.pg_database as d where d.datname = current_database() and d.datdba = r.oid)
+       'owns database', (select quote_ident(d.datname) from pg_catalog.pg_database as d where d.datname = current_database() and d.datdba = r.oid),
+       -- What keeps PostgREST from logging in.
+       'may not connect to', case when l.logs_in and not has_database_privilege(r.oid, current_database(), 'connect') then quote_ident(current_database()) end,
+       'connection limit', case when l.logs_in and r.rolconnlimit = 0 then '0' end,
+       'valid until', case when l.logs_in and r.rolvaliduntil <= now() then to_char(r.rolvaliduntil, 'YYYY-MM-DD') end
   from pg_catalog.pg_roles as r
+ cross join lateral (select r.rolname = current_setting('authmig.authenticator_role')) as l (logs_in)
  where r.rolname in (current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
         current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'), current_setting('authmig.owner_role'));
 -- Memberships: those that PostgREST needs, and those that are too much, over other roles as
@@ -289,7 +291,9 @@ with role (anon, authenticated, service, authenticator, owner) as (
      group by a.member, g.rolname
 )
 select 'role', quote_ident(m.rolname),
-       case when a.joins then 'member of ' else 'may join ' end || quote_ident(a.role_name),
+       case when m.rolname not in (role.anon, role.authenticated, role.service, role.authenticator, role.owner)
+                 and g.rolname not in (role.owner, role.authenticator, role.service) then 'owner through '
+            when a.joins then 'member of ' else 'may join ' end || quote_ident(a.role_name),
        case when m.rolname = role.authenticator and a.role_name in (role.anon, role.authenticated, role.service)
             then case when modern and a.inherits is not null then 'with its rights, granted by ' || a.inherits else 'yes' end
             else concat_ws(', ', case when a.role_name = role.service and pg_has_role(to_regrole(quote_ident(role.authenticator)), m.oid, 'member')
@@ -315,24 +319,8 @@ select 'role', quote_ident(m.rolname),
     or g.rolname in (role.owner, role.authenticator, role.service) and not m.rolsuper
        and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
        and (a.joins or a.administers)
- union all
--- Who may log in and, over another role, become the owner; most often it is that of whoever migrates.
-select 'role', quote_ident(m.rolname), 'owner through ' || quote_ident(a.role_name), case when modern then 'granted by ' || a.grantors else 'yes' end
-  from role
- cross join (select current_setting('server_version_num')::int4 >= 160000) as server (modern)
- cross join membership as a
-  join pg_catalog.pg_roles as m on m.oid = a.member and m.rolcanlogin and not m.rolsuper
-  join pg_catalog.pg_roles as g on g.rolname = a.role_name and not g.rolsuper
- where g.rolname <> role.owner and pg_has_role(g.oid, to_regrole(quote_ident(role.owner)), 'member')
-   and m.rolname not in (role.anon, role.authenticated, role.service, role.authenticator, role.owner)
-   and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
- union all
--- Whoever migrates hands things over to the owner, and changes what it owns.
-select 'role', quote_ident(m.rolname), 'lacks ' || quote_ident(role.owner), case when modern then 'with inherit true, set true' else 'yes' end
-  from role
- cross join (select current_setting('server_version_num')::int4 >= 160000) as server (modern)
- cross join pg_catalog.pg_namespace as n
-  join pg_catalog.pg_roles as m on m.oid = n.nspowner and not m.rolsuper
- where n.nspname = 'authmig'
-   and (pg_has_role(m.oid, to_regrole(quote_ident(role.owner)), 'usage')
-        and pg_has_role(m.oid, to_regrole(quote_ident(role.owner)), case when modern then 'set' else 'member' end)) is not true;
+    -- Who may log in and, over another role, become the owner; most often it is that of whoever migrates.
+    or m.rolcanlogin and not m.rolsuper and pg_has_role(g.oid, to_regrole(quote_ident(role.owner)), 'member')
+       and not pg_has_role(g.oid, 10::oid, 'member')
+       and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
+       and (a.joins or a.administers);

@@ -1325,20 +1325,18 @@ fn what_keeps_postgrest_from_logging_in_is_found_and_mended() {
     for (change, said) in [
         (
             format!("revoke connect on database {} from public", db.name),
-            "postgrest: advice: connect of PostgREST's role: may not connect to this database",
+            format!(": may not connect to {}\n", db.name),
         ),
-        (
-            "alter role {authenticator} connection limit 0".to_owned(),
-            "postgrest: advice: connection limit of PostgREST's role: may have no connection at all",
-        ),
+        ("alter role {authenticator} connection limit 0".to_owned(), ": may have no connection\n".to_owned()),
         (
             "alter role {authenticator} valid until '2001-01-01'".to_owned(),
-            "postgrest: advice: valid until of PostgREST's role: its password is not valid any more",
+            ": its password is not valid any more\n".to_owned(),
         ),
     ] {
         db.sql(&installed.named(&change));
         let run = db.authmig(&["verify"]).exits(0);
-        assert!(run.stdout.contains(said), "{}", run.stdout);
+        let said = installed.named(&format!("grants: advice: role {{authenticator}}{said}"));
+        assert!(run.stdout.contains(&said), "{}", run.stdout);
         let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
         db.sql(mend);
         db.authmig(&["verify", "--strict"]).exits(0);
@@ -1347,7 +1345,7 @@ fn what_keeps_postgrest_from_logging_in_is_found_and_mended() {
     let (fresh, own) = (TestDb::new(), own_roles());
     fresh.sql(&format!("revoke connect on database {} from public", fresh.name));
     let run = fresh.authmig(&with_options(&["migrate"], &own)).exits(0);
-    assert!(!run.stdout.contains("may not connect"), "{}", run.stdout);
+    assert!(run.stdout.contains("applied"), "{}", run.stdout);
 }
 
 #[test]
