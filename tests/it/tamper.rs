@@ -550,6 +550,15 @@ fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
 }
 
 #[test]
+fn an_index_that_is_not_valid_keeps_no_check_from_being_made() {
+    let Installed { db, .. } = Installed::new();
+    db.sql("update pg_index set indisvalid = false where indexrelid = 'auth.refresh_token_pkey'::regclass");
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(!run.stdout.contains("not tried"), "{}", run.stdout);
+    assert!(run.stdout.contains("mend:     reindex index auth.refresh_token_pkey;\n"), "{}", run.stdout);
+}
+
+#[test]
 fn a_missing_comment_is_no_missing_object() {
     let Installed { db, .. } = Installed::new();
     db.sql("comment on schema authmig is null");
