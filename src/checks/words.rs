@@ -84,11 +84,13 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) ->
 /// One that was there before, or came later: the server runs it with every command of its kind.
 fn event_trigger(object: &Object, live: &Live) -> Finding {
     let owner = live.facts.get(object).and_then(|facts| facts.get("function of")).map_or("", String::as_str);
+    // Where no superuser can be had, the administrators of a platform have their own.
+    let severity = if live.superuser { Severity::Error } else { Severity::Advice };
     Finding {
         why: Some("it runs with what comes, as whoever migrates or verifies".to_owned()),
         hint: Some("look at what it does, and give its function to a superuser, or disable it".to_owned()),
         ..Finding::new(
-            Severity::Error,
+            severity,
             format!("{} {}", object.0, object.1),
             format!("runs a function that {owner} can replace"),
         )

@@ -723,6 +723,21 @@ fn an_event_trigger_whose_function_somebody_could_replace_is_found_and_does_not_
     assert!(run.stderr.starts_with("error: what was not installed would run with this"), "{}", run.stderr);
     db.sql("alter event trigger evil disable");
     db.authmig(&["verify", "--strict"]).exits(0);
+    // An administrator's, for who is no superuser: it does not stop what comes.
+    let (db, own) = (TestDb::new(), own_roles());
+    let (migrator, other) = (crate::support::role(&db, "login createrole"), crate::support::role(&db, ""));
+    db.sql(&format!(
+        "create function public.watch() returns event_trigger language plpgsql as $$ begin notify pgrst; end $$; \
+         create event trigger watch on ddl_command_end execute function public.watch(); \
+         alter function public.watch() owner to {other}; alter database {} owner to {migrator}",
+        db.name
+    ));
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let run = db.authmig(&["verify"]).exits(0);
+    let said = format!("objects: advice: event trigger watch: runs a function that {other} can replace\n");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+    db.authmig(&["rollback", "--yes"]).exits(0);
 }
 
 #[test]
