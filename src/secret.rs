@@ -21,7 +21,7 @@ pub const VARIABLE: &str = "AUTHMIG_JWT_SECRET";
 const FILE_VARIABLE: &str = "AUTHMIG_JWT_SECRET_FILE";
 
 /// RFC 7518 section 3.2: a key for HS256 has at least as many bytes as its hash.
-const SHORTEST: usize = 32;
+pub const SHORTEST: u64 = 32;
 
 /// No secret is longer than this; a file that is, is not a secret.
 const LONGEST: usize = 4096;
@@ -70,7 +70,7 @@ impl Secret {
             refused("is not base64")
                 .hint("`head -c 32 /dev/urandom | base64` makes one, and so does `authmig secret generate`")
         })?;
-        if bytes.len() < SHORTEST {
+        if (bytes.len() as u64) < SHORTEST {
             return Err(refused(&format!("has {} bytes, and HS256 needs {SHORTEST} or more", bytes.len())));
         }
         if bytes.len() > LONGEST {
@@ -141,7 +141,9 @@ impl fmt::Debug for Secret {
 /// Whether this text may be a secret, or have a password in it: a connection string, a
 /// `key=value`, base64 as long as a key. Such a text is not quoted.
 pub fn may_be_in(text: &str) -> bool {
-    text.contains("://") || text.contains('=') || decoded(text).is_some_and(|key| key.len() >= SHORTEST)
+    text.contains("://")
+        || text.contains('=')
+        || decoded(text).is_some_and(|key| key.len() as u64 >= SHORTEST)
 }
 
 /// The bytes of this base64 of either alphabet, padded or not.

@@ -198,6 +198,7 @@ fn drop(kind: &str, name: &str) -> Option<String> {
             let (table, column) = table_and_column(name)?;
             format!("alter table {table} drop column {column};")
         }
+        "schema" => return None,
         // What is in it may be somebody's, so it is not dropped.
         "table" | "foreign table" => format!("alter {kind} {name} set schema public;"),
         "publication namespace" => {

@@ -4,6 +4,7 @@
 use crate::failure::Failure;
 use crate::message::{Rows, literal};
 use crate::report::{Check, Finding, SecretSource, Severity};
+use crate::secret::SHORTEST;
 
 /// The question; one result set.
 pub const SQL: &str = include_str!("../sql/postgrest.sql");
@@ -153,9 +154,9 @@ fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource]) {
         });
         return;
     };
-    if used.bytes < 32 {
+    if used.bytes < SHORTEST {
         findings.push(Finding {
-            expected: Some("base64 of 32 bytes or more".to_owned()),
+            expected: Some(format!("base64 of {SHORTEST} bytes or more")),
             found: Some(if used.bytes == 0 {
                 "no base64".to_owned()
             } else {

@@ -10,6 +10,7 @@ use crate::report::{
     ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, Report, RollbackOutcome,
     RollbackReport, SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
 };
+use crate::secret::SHORTEST;
 
 pub(super) fn report(report: &Report) -> String {
     let text = match report {
@@ -335,7 +336,7 @@ fn secret(report: &SecretReport) -> String {
         .map(|(index, source)| {
             let bytes = match source.bytes {
                 0 => "not base64".to_owned(),
-                1..32 => format!("{} bytes, too short", source.bytes),
+                1..SHORTEST => format!("{} bytes, too short", source.bytes),
                 bytes => format!("{bytes} bytes"),
             };
             let used = if index == 0 { "used" } else { "not used" };
