@@ -22,8 +22,13 @@ use crate::report::{Exit, ShownScript, VERSION};
 /// Where refinery keeps its history.
 const TABLE: &str = "authmig.schema_history";
 
-/// Bytes of our own SQL around the scripts, the lock in front included.
-const OWN: usize = 30 * 1024;
+/// Bytes of our own SQL around the scripts, the lock in front included: the long ones, and room
+/// for settings, marks and history rows.
+const OWN: usize = include_str!("../sql/lock.sql").len()
+    + include_str!("../sql/planned.sql").len()
+    + include_str!("../sql/preflight.sql").len()
+    + include_str!("../sql/ledger.sql").len()
+    + 10 * 1024;
 
 /// Statements that change something, for a transaction that holds the lock.
 #[derive(Debug, Default)]
