@@ -290,10 +290,9 @@ pub(super) fn table_and_column(name: &str) -> Option<(&str, &str)> {
     Some((&name[..dot], &name[dot + 1..]))
 }
 
-/// In a schema that was there before authmig, its owner and comment are not ours, and only who could
-/// replace what is in it counts. Nor is a
-/// role that no migration has wanted, since other databases may have it, but for what it could
-/// do as one that was.
+/// In a schema that was there before authmig, its owner and comment are not ours, and only who
+/// could replace what is in it counts. Nor is a role that no migration has wanted, since other
+/// databases may have it, but for what it could do as one that was.
 fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expected: &Facts) -> bool {
     match &*object.0 {
         "schema" => {

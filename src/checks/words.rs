@@ -121,35 +121,35 @@ pub(super) fn property_message(
     is: Option<&str>,
     live: &Live,
 ) -> String {
-    match (property.strip_prefix("grant to "), property.strip_prefix("member of "), wanted, is) {
-        (Some(role), _, None, Some(is)) => format!("{role} may {is}"),
-        (Some(role), _, Some(wanted), None) => format!("{role} may not {wanted}"),
-        (Some(role), ..) => format!("{role} has other rights"),
-        (_, Some(role), None, _) => format!("is a member of {role}"),
-        (_, Some(role), Some(_), None) => format!("is not a member of {role}"),
-        (_, Some(role), ..) => format!("has the rights of {role} without becoming it"),
-        _ if property.starts_with("may join ") => {
-            format!("may make itself a member of {}", &property["may join ".len()..])
+    // Some properties end in the name that they are about.
+    let kinds =
+        ["grant to ", "member of ", "may join ", "creates ", "lost by ", "owner through ", "lacks ", "uses "];
+    let (kind, name) = kinds
+        .into_iter()
+        .find_map(|kind| Some((kind, property.strip_prefix(kind)?)))
+        .unwrap_or((property, ""));
+    match (kind, wanted, is) {
+        ("grant to ", None, Some(is)) => format!("{name} may {is}"),
+        ("grant to ", Some(wanted), None) => format!("{name} may not {wanted}"),
+        ("grant to ", ..) => format!("{name} has other rights"),
+        ("member of ", None, _) => format!("is a member of {name}"),
+        ("member of ", Some(_), None) => format!("is not a member of {name}"),
+        ("member of ", ..) => format!("has the rights of {name} without becoming it"),
+        ("may join ", ..) => format!("may make itself a member of {name}"),
+        ("creates ", ..) => format!("may create {name}"),
+        ("lost by ", _, Some(is)) => format!("{name} may not {is}"),
+        ("owner through ", ..) => {
+            format!("may act as {}, as a member of {name}", live.name("{owner_role}"))
         }
-        _ if property.starts_with("creates ") => format!("may create {}", &property["creates ".len()..]),
-        (.., Some(is)) if property.starts_with("lost by ") => {
-            format!("{} may not {is}", &property["lost by ".len()..])
-        }
-        _ if property.starts_with("owner through ") => {
-            let group = &property["owner through ".len()..];
-            format!("may act as {}, as a member of {group}", live.name("{owner_role}"))
-        }
-        _ if property.starts_with("lacks ") => {
-            format!("does not have the rights of {}", &property["lacks ".len()..])
-        }
-        _ if property.starts_with("uses ") => format!("may use {}", &property["uses ".len()..]),
-        (.., Some(is)) if property == "may not connect to" => format!("may not connect to {is}"),
-        _ if property == "connection limit" => "may have no connection".to_owned(),
-        _ if property == "valid until" => "its password is not valid any more".to_owned(),
-        _ if property == "owns database" => "owns the database".to_owned(),
-        _ if property == "foreign owner" => "belongs to somebody else".to_owned(),
-        _ if property == "foreign makers" => "others may create in it".to_owned(),
-        _ if property == "exists" => "does not exist".to_owned(),
+        ("lacks ", ..) => format!("does not have the rights of {name}"),
+        ("uses ", ..) => format!("may use {name}"),
+        ("may not connect to", _, Some(is)) => format!("may not connect to {is}"),
+        ("connection limit", ..) => "may have no connection".to_owned(),
+        ("valid until", ..) => "its password is not valid any more".to_owned(),
+        ("owns database", ..) => "owns the database".to_owned(),
+        ("foreign owner", ..) => "belongs to somebody else".to_owned(),
+        ("foreign makers", ..) => "others may create in it".to_owned(),
+        ("exists", ..) => "does not exist".to_owned(),
         _ => format!("its {property} is another one"),
     }
 }

@@ -104,8 +104,7 @@ fn given(context: &Context<'_>, file: Option<&std::path::Path>) -> Result<Secret
 }
 
 /// Stores the secret that was given to a run with nothing else to do, unless one is kept, or
-/// another one used;
-/// whether it did, or would have.
+/// another one used; whether it did, or would have.
 pub(super) fn keep(
     context: &Context<'_>,
     database: &mut Database,
