@@ -160,7 +160,9 @@ impl<'a> Statement<'a> {
                 "a temporary table outlives the transaction; use create temporary table … on commit drop"
                     .to_owned()
             }
-            "explain" => "explain answers to nobody here, and does what it explains".to_owned(),
+            "explain" => {
+                "explain shows its plan to nobody here, and with analyze does what it explains".to_owned()
+            }
             "copy" if self.contains("from", "stdin") || self.contains("to", "stdout") => {
                 "copy with the client is not possible here; use insert".to_owned()
             }
@@ -432,7 +434,7 @@ mod tests {
         refused("select 1 into pg_temp.a", "select", "a temporary table");
         refused("(select 1 as b into temp a);", "(select", "a temporary table");
         refused("( (with b as (select 1) select * into temp a from b))", "(", "a temporary table");
-        refused("explain analyze create temp table a as select 1;", "explain", "answers to nobody");
+        refused("explain analyze create temp table a as select 1;", "explain", "to nobody here");
     }
 
     #[test]
