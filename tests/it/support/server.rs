@@ -142,7 +142,9 @@ impl Drop for Server {
         let stop = format!("'{home}/pg_ctl' -D '{folder}/data' -w -m immediate stop >/dev/null 2>&1; true");
         as_server(&stop, "");
         if self.mounted {
-            let _ = Command::new("umount").arg(folder).output();
+            // Lazily: what ends with the server may be a moment behind it.
+            let umount = Command::new("umount").args(["--lazy", folder]).output().unwrap();
+            assert!(umount.status.success(), "umount {folder}: {}", String::from_utf8_lossy(&umount.stderr));
         }
         as_server(&format!("rm -rf '{folder}'"), "");
     }
