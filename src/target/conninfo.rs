@@ -32,14 +32,25 @@ pub(super) fn parse(text: &str) -> Result<Vec<Setting>, Wrong> {
     if text.contains('\0') {
         return Err(Wrong::new("has a NUL in it"));
     }
-    match ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme)) {
+    // A line break at the end of a URL comes with what was pasted, and is no part of a name.
+    let line = text.trim_matches([' ', '\t', '\r', '\n']);
+    match behind_scheme(line) {
         Some(rest) => url(rest),
+        None if behind_scheme(line.trim_start_matches(['"', '\''])).is_some() => {
+            Err(Wrong::new("starts with a quotation mark")
+                .hint("a file of variables keeps the quotation marks that a shell would take away"))
+        }
         None if !text.contains('=') || text.split('=').next().is_some_and(|name| name.contains("://")) => {
             Err(Wrong::new("is neither a URL that starts with postgres:// nor a list of key=value")
                 .hint("it looks like postgres://user@host:5432/dbname, or host=… user=… dbname=…"))
         }
         None => pairs(text),
     }
+}
+
+/// What is behind `postgres://`, in a URL.
+fn behind_scheme(text: &str) -> Option<&str> {
+    ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme))
 }
 
 /// `user:password@host:port,host:port/dbname?keyword=value&…`
@@ -259,6 +270,8 @@ mod tests {
             ("postgres://h/?ssl=true", "host=h sslmode=require"),
             ("postgres://h/d?", "host=h dbname=d"),
             ("postgres://h/d?dbname=", "host=h dbname=d dbname=''"),
+            (" postgres://h/d\r\n", "host=h dbname=d"),
+            ("\"postgres://u:p@h/d\"", "it starts with a quotation mark"),
         ] {
             assert_eq!(read(url), settings, "{url}");
         }

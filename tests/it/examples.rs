@@ -110,6 +110,32 @@ fn the_compose_file_is_one_and_its_migrate_service_migrates() {
 }
 
 #[test]
+fn each_service_of_the_compose_file_can_read_its_secrets_and_nobody_else() {
+    let Some(_) = tool("openssl") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let read_me = text("superstack/README.md");
+    let block = read_me.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let lines: Vec<_> =
+        block.lines().filter(|line| !line.starts_with("cp ") && !line.starts_with("docker ")).collect();
+    // Whatever the umask is.
+    let script = format!("set -e; umask 077\n{}", lines.join("\n"));
+    succeeds(Command::new("sh").args(["-c", &script]).current_dir(folder.path()));
+    let mode = |path: &Path| {
+        let metadata = std::fs::metadata(path).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+    };
+    let secrets = folder.path().join("secrets");
+    assert_eq!(mode(&secrets), 0o700);
+    // Compose mounts them one by one, with the mode that they have.
+    let files: Vec<_> = std::fs::read_dir(&secrets).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 5);
+    for file in files {
+        assert_eq!(mode(&file), 0o644, "{}", file.display());
+        assert!(std::fs::metadata(&file).unwrap().len() > 0, "{}", file.display());
+    }
+}
+
+#[test]
 fn the_authenticator_of_the_compose_file_can_log_in() {
     let server = Server::guarded(
         "local all all trust\nhost all authenticator all scram-sha-256\nhost all all all trust\n",
@@ -117,16 +143,22 @@ fn the_authenticator_of_the_compose_file_can_log_in() {
         &[],
     );
     let secret = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(secret.path(), "it's a s3cret").unwrap();
     let path = format!("{}:{}", setting("AUTHMIG_TEST_CLIENTS"), std::env::var("PATH").unwrap());
-    succeeds(
-        Command::new(example("superstack/postgres/00-authenticator.sh"))
-            .env("AUTHENTICATOR_PASSWORD_FILE", secret.path())
-            .env("PATH", path)
-            .env("POSTGRES_DB", "postgres")
-            .env("PGHOST", "127.0.0.1")
-            .env("PGPORT", server.port.to_string()),
-    );
+    let mut script = Command::new(example("superstack/postgres/00-authenticator.sh"));
+    script
+        .env("PATH", path)
+        .env("POSTGRES_DB", "postgres")
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", server.port.to_string());
+    // One that is empty, or cannot be read, is no password.
+    for file in [secret.path().to_owned(), secret.path().join("nowhere")] {
+        let output = script.env("AUTHENTICATOR_PASSWORD_FILE", &file).output().unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(file.to_str().unwrap()), "{said}");
+    }
+    std::fs::write(secret.path(), "it's a s3cret").unwrap();
+    succeeds(script.env("AUTHENTICATOR_PASSWORD_FILE", secret.path()));
     let db = TestDb::new();
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
     db.authmig(&["migrate", "--database-url", &url]).exits(0);
@@ -461,11 +493,11 @@ fn the_github_workflow_is_one_and_its_jobs_run() {
     assert_eq!(db.history(), [0; 0]);
     // The rest of the job is GitHub's own program; what it is given can be made here.
     let comment = script(&plan[1]);
-    let made = comment.lines().next().unwrap();
-    assert!(job(&db, made, folder.path(), &[]).status.success());
+    let made: Vec<_> = comment.lines().take_while(|line| !line.starts_with("gh ")).collect();
+    assert!(job(&db, &made.join("\n"), folder.path(), &[]).status.success());
     let text = std::fs::read_to_string(folder.path().join("comment.md")).unwrap();
-    assert!(text.starts_with("### authmig: plan for staging\n```\n") && text.ends_with("```\n"));
-    assert!(text.len() < 65_536);
+    assert!(text.starts_with("### authmig: plan for staging\n```\n"), "{text}");
+    assert!(text.ends_with("; nothing was changed\n```\n") && text.len() < 65_536, "{text}");
 
     for step in steps("migrate") {
         let output = job(&db, &script(&step), folder.path(), &[]);
@@ -507,7 +539,8 @@ fn the_gitlab_pipeline_is_one_and_its_jobs_run() {
     assert!(request.starts_with("post /api/v4/projects/7/merge_requests/8/notes "), "{request}");
     let body: Value = serde_json::from_str(request.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     let body = body["body"].as_str().unwrap();
-    assert!(body.starts_with("### authmig: plan for staging\n```\n") && body.ends_with("\n```"));
+    assert!(body.starts_with("### authmig: plan for staging\n```\n"), "{body}");
+    assert!(body.ends_with("; nothing was changed\n```"), "{body}");
     assert_eq!(db.history(), [0; 0]);
 
     let migrate = &pipeline["migrate"];
