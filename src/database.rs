@@ -213,6 +213,7 @@ impl Database {
             Some("AMH01") if !locked => Ok(Attempt::Stale),
             _ if !locked && no_ledger(&failure) => Ok(Attempt::Stale),
             Some("AMP01") if failure.place.is_none() => Err(self.obstacles(failure)),
+            Some("AMU01") => Err(self.obstacles(failure)),
             Some("AMP02") if failure.place.is_none() => Err(lost_ledger()),
             _ if !locked => Err(words(failure)),
             _ => Err(failure),

@@ -14,7 +14,8 @@ declare
     }';
     ours constant text[] := array['url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
         'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired'];
-    unknown text[];
+    unknown text[] := '{}';
+    dependents text[];
     found jsonb;
     ledger text := 'none';
     name text;
@@ -93,10 +94,34 @@ begin
                     <> encode(sha256(convert_to(regexp_replace(p.prosrc, '\s+', '', 'g'), 'UTF8')), 'hex')
                end
          order by 1);
-    if cardinality(unknown) > 0 then
-        raise exception 'schema auth holds what authmig does not recognise: %', array_to_string(unknown, '; ')
-            using errcode = 'AMU01',
-                hint = 'Put it elsewhere, or back to how it was published, and adopt again.';
+    -- What needs what is dropped below: views, foreign keys, policies, defaults and so on.
+    dependents := array(
+        select distinct o.type || ' ' || o.identity
+          from pg_depend as d
+          left join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+         cross join lateral pg_identify_object(
+                case when w.oid is null then d.classid else 'pg_class'::regclass end, coalesce(w.ev_class, d.objid), 0) as o
+         where d.deptype = 'n'
+           and (d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass('auth.refresh_token')
+                or d.refclassid = 'pg_type'::regclass and d.refobjid in (
+                    select t.oid from pg_type as t where t.typrelid = to_regclass('auth.refresh_token'))
+                or d.refclassid = 'pg_proc'::regclass and d.refobjid in (
+                    select to_regprocedure(published_name) from jsonb_object_keys(published) as published_name))
+         order by 1);
+    if cardinality(unknown) + cardinality(dependents) > 0 then
+        raise exception using errcode = 'AMU01', message = 'something stands in the way of an adoption',
+            detail = (
+                select jsonb_agg(jsonb_build_array(f.place, f.what, f.help))
+                  from (
+                    select 1, 'schema auth holds what authmig does not recognise: ' || u.what,
+                           'put it elsewhere, or back to how it was published'
+                      from unnest(unknown) as u (what)
+                     union all
+                    select 2, d.what || ' needs what an adoption replaces',
+                           'drop it, and create it again afterwards, for what is new'
+                                || case when d.what ~ '^(materialized )?view ' then format(': drop %s;', d.what) else '' end
+                      from unnest(dependents) as d (what)
+                  ) as f (place, what, help));
     end if;
 
     if to_regclass('infra.schema_migrations') is not null then

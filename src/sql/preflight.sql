@@ -295,7 +295,10 @@ begin
                          when ours
                          then 'it is part of an installation whose rest is missing: restore that, the schemas auth_private and authmig, '
                             || 'from the backup; drop nothing, for auth.refresh_token has the sessions'
-                         when refresh_token is null then 'rename it, move it to another schema, or drop it'
+                         -- That the published table has these is all that is seen of it here.
+                         when (select count(*) from pg_attribute as a
+                                where a.attrelid = refresh_token and a.attname in ('subject', 'token', 'created_at')) < 3
+                         then 'rename it, move it to another schema, or drop it'
                          else '`authmig migrate --adopt` upgrades an installation of the published SQL in place' end));
             end if;
         end loop;
