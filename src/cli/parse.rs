@@ -40,7 +40,8 @@ impl Cli {
         if !cli.waits() && wait_for_database {
             cli.common.wait_for_database = false;
         }
-        match cli.objection() {
+        let objection = cli.objection().map(|(kind, message)| (kind, message.to_owned()));
+        match objection.or_else(|| Some((ErrorKind::UnknownArgument, misspelled_variable()?))) {
             Some((kind, message)) => Err(definition.error(kind, message)),
             None => Ok(cli),
         }
@@ -107,6 +108,32 @@ fn format_of(arguments: &[OsString]) -> Format {
         }
     }
     Format::from_str(&format, false).unwrap_or(Format::Human)
+}
+
+/// What is wrong with a variable that is nearly one of ours: unheard, `AUTHMIG_DRYRUN` would
+/// migrate. Others are left alone; Kubernetes makes some for a service of this name.
+fn misspelled_variable() -> Option<String> {
+    let definition = Cli::command();
+    let of = |command: &clap::Command| -> Vec<_> {
+        command
+            .get_arguments()
+            .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
+            .collect()
+    };
+    let mut known: Vec<_> = definition.get_subcommands().flat_map(of).chain(of(&definition)).collect();
+    known.extend(
+        ["DATABASE_URL", "DATABASE_URL_FILE", "JWT_SECRET", "JWT_SECRET_FILE"]
+            .map(|name| format!("AUTHMIG_{name}")),
+    );
+    let given: Vec<_> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    let mut wrong = given.iter().filter(|name| name.starts_with("AUTHMIG_") && !known.contains(name));
+    wrong.find_map(|name| {
+        let distance = |other: &&String| strsim::levenshtein(other, name);
+        let meant = known.iter().min_by_key(distance)?;
+        // Of a short name, one letter is much.
+        let far = if meant.len() > "AUTHMIG_FORMAT".len() { 3 } else { 2 };
+        (distance(&meant) < far).then(|| format!("{name} is no variable of authmig: is {meant} meant?"))
+    })
 }
 
 /// The variable that a bad value comes from, if it was not given on the command line.

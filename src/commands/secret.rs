@@ -175,6 +175,6 @@ fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
 }
 
 fn not_installed() -> Failure {
-    Failure::new(Exit::Failure, "the history knows of no auth_private.config to keep a secret in")
+    Failure::new(Exit::Failure, "authmig is not installed in this database: there is no place for a secret")
         .hint("run `authmig migrate` first; with AUTHMIG_JWT_SECRET set, it stores the secret, too")
 }

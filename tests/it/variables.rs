@@ -116,3 +116,26 @@ fn help_names_every_variable_whatever_it_says() {
         assert!(said.contains("[env: AUTHMIG_DRY_RUN=") && said.contains("[env: AUTHMIG_TO="), "{said}");
     }
 }
+
+#[test]
+fn a_variable_that_is_misspelled_changes_nothing_and_is_told() {
+    let db = TestDb::new();
+    for (given, meant) in [
+        ("AUTHMIG_DRYRUN", "AUTHMIG_DRY_RUN"),
+        ("AUTHMIG_JWT_SECRETFILE", "AUTHMIG_JWT_SECRET_FILE"),
+        ("AUTHMIG_LOCK_WAI", "AUTHMIG_LOCK_WAIT"),
+        ("AUTHMIG_DATABASEURL", "AUTHMIG_DATABASE_URL"),
+        ("AUTHMIG_T0", "AUTHMIG_TO"),
+    ] {
+        let mut command = db.command(&["migrate"]);
+        let run = finish(command.env(given, "true").spawn().unwrap()).exits(2);
+        let said = format!("error: {given} is no variable of authmig: is {meant} meant?\n");
+        assert!(run.stderr.starts_with(&said), "{}", run.stderr);
+    }
+    assert_eq!(db.history(), [0; 0]);
+    // Kubernetes sets such ones for a service that is called authmig; others are of the tests.
+    for other in ["AUTHMIG_PORT", "AUTHMIG_SERVICE_HOST", "AUTHMIG_PORT_5432_TCP_ADDR", "AUTHMIG_TEST_X"] {
+        let mut command = db.command(&["migrate", "--dry-run"]);
+        finish(command.env(other, "1").spawn().unwrap()).exits(0);
+    }
+}
