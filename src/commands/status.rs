@@ -24,8 +24,9 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
                 report.pending > 0 && report.drift.is_empty(),
                 format!("{} of {} migrations are pending", report.pending, report.migrations.len()),
             ),
-            // Connecting has waited by itself; but the server can go in between.
-            Err(failure) => (failure.heals, failure.message.clone()),
+            // Connecting has waited by itself; but the server can go in between. Who may not read
+            // the ledger waits for the grants that can only be made after the first migration.
+            Err(failure) => (failure.heals || failure.sqlstate() == Some("42501"), failure.message.clone()),
         };
         if !again || Instant::now() >= until {
             return result.map(|report| StatusReport {

@@ -43,7 +43,9 @@ pub(super) fn odd_ledger(failure: Failure) -> Failure {
             ..failure
         }
         .hint(
-            "authmig runs as the role that migrated, or as one that was granted select on authmig's tables",
+            "authmig runs as the role that migrated; a role that is only to read needs: \
+             grant usage on schema authmig to ROLE; \
+             grant select on authmig.schema_history, authmig.parameter to ROLE;",
         );
     }
     Failure {
