@@ -17,6 +17,7 @@ begin
     exception
         when insufficient_privilege or undefined_file or feature_not_supported
           or invalid_schema_name or duplicate_object or duplicate_function or unique_violation
+          or raise_exception -- of an event trigger that keeps a list of what may be installed
         then
             get stacked diagnostics reason = message_text;
             raise notice 'extension pgcrypto was not installed: %', reason

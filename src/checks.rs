@@ -109,13 +109,22 @@ impl<'a> Scope<'a> {
     }
 
     /// The checks that follow from the answers.
-    pub fn answered(&self, answers: &mut Sections) -> Result<Vec<Check>, Failure> {
+    fn answered(&self, answers: &mut Sections) -> Result<Vec<Check>, Failure> {
+        self.judge(answers, false)
+    }
+
+    /// The same before the commit, where what can only be done after it is advice.
+    pub fn answered_before_commit(&self, answers: &mut Sections) -> Result<Vec<Check>, Failure> {
+        self.judge(answers, true)
+    }
+
+    fn judge(&self, answers: &mut Sections, before_commit: bool) -> Result<Vec<Check>, Failure> {
         let mut checks = Vec::new();
         if let Some(compared) = self.compared(answers)? {
             checks.extend(compared.checks);
         }
         if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
-            checks.push(postgrest::run(settings, &secret::sources(secrets)));
+            checks.push(postgrest::run(settings, &secret::sources(secrets), before_commit));
         }
         if let Some(result) =
             answers.get("self-test").last().and_then(|rows| rows.first()?.first()?.as_deref())

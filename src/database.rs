@@ -26,7 +26,7 @@ use crate::target::Target;
 
 use connect::Connected;
 pub use connect::Patience;
-use errors::{holder, lost_ledger, no_ledger, not_utf8, odd_ledger, reason, words};
+use errors::{holder, is_about_language, lost_ledger, no_ledger, not_utf8, odd_ledger, reason, words};
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
@@ -374,6 +374,11 @@ impl Database {
         }
         if failure.place.is_none() {
             match error.code().code() {
+                "42501" if is_about_language(error.message()) => {
+                    failure = failure.hint(
+                        "as a superuser: grant usage on language plpgsql to the role that runs authmig",
+                    );
+                }
                 "42501" => {
                     failure = failure.hint("run authmig as the role that migrated; it is a member of the role that owns what was installed");
                 }

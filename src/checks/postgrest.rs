@@ -80,8 +80,10 @@ const TOLD: [(&str, Severity, &str, &str); 10] = [
 /// anyway.
 const ANOTHER_PRE_CONFIG: &str = "another pgrst.db_pre_config";
 
-/// The check, from the settings that [`SQL`] found and the sources of the secret.
-pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
+/// The check, from the settings that [`SQL`] found and the sources of the secret. Before the
+/// commit, PostgREST is not to be told of a schema yet: while one is missing, it refuses every
+/// request.
+pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Check {
     // Its value, and how a statement begins that changes it.
     let setting = |name: &str| {
         settings.iter().find_map(|row| match &row[..] {
@@ -99,7 +101,11 @@ pub fn run(settings: &Rows, secrets: &[SecretSource]) -> Check {
                 why: Some("requests for refresh_tokens and logout are answered with 406".to_owned()),
                 mend: Some(format!("{alter} set pgrst.db_schemas = {};", literal(&format!("{found}, auth")))),
                 found: Some(found),
-                ..Finding::new(Severity::Error, "pgrst.db_schemas", "the schema auth is not exposed")
+                ..Finding::new(
+                    if before_commit { Severity::Advice } else { Severity::Error },
+                    "pgrst.db_schemas",
+                    "the schema auth is not exposed",
+                )
             });
         }
         exposed(&mut findings, "pgrst.db_schemas", &schemas);

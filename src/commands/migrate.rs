@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::message::Sections;
 use crate::migration::Part;
 use crate::plan::Plan;
-use crate::report::{Check, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
+use crate::report::{Check, Event, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
 use crate::secret::Secret;
 
 /// Runs the command.
@@ -100,7 +100,12 @@ fn finish(
     mut report: MigrateReport,
 ) -> Result<MigrateReport, Failure> {
     report.applied = locked.steps(&plan.steps, Part::Up);
-    refuse_unsound(scope.answered(locked.answers_mut())?)?;
+    let checks = scope.answered_before_commit(locked.answers_mut())?;
+    let exposed_later =
+        checks.iter().flat_map(|check| &check.findings).find(|finding| finding.subject == "pgrst.db_schemas");
+    let to_do =
+        exposed_later.and_then(|finding| Some(format!("{}: {}", finding.message, finding.mend.as_ref()?)));
+    refuse_unsound(checks)?;
     if args.adopt {
         report.adopted = locked.adopted()?;
     }
@@ -118,6 +123,9 @@ fn finish(
     } else {
         locked.commit()?;
         report.outcome = MigrateOutcome::Applied;
+    }
+    if let Some(to_do) = to_do {
+        (context.tell)(Event::Notice("notice".to_owned(), to_do));
     }
     report.milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)

@@ -9,6 +9,12 @@ use crate::report::Exit;
 /// The first PostgreSQL that is supported, as `server_version_num`.
 const OLDEST: i32 = 140_000;
 
+/// Whether this refusal is of a server where not everybody may use PL/pgSQL. The name alone is the
+/// same in every language.
+pub(super) fn is_about_language(message: &str) -> bool {
+    message.contains("plpgsql")
+}
+
 pub(super) fn check_version(rows: Option<&Rows>) -> Result<(), Failure> {
     let number =
         rows.and_then(|rows| rows.first()?.first()?.as_ref()?.parse::<i32>().ok()).unwrap_or_default();
@@ -37,6 +43,9 @@ pub(super) fn is_odd_ledger(failure: &Failure) -> bool {
 pub(super) fn odd_ledger(failure: Failure) -> Failure {
     let policy =
         failure.server.as_ref().is_some_and(|server| server.routine.as_deref() == Some("check_enable_rls"));
+    if failure.server.as_ref().is_some_and(|server| is_about_language(&server.message)) {
+        return failure;
+    }
     if failure.sqlstate() == Some("42501") && !policy {
         return Failure {
             message: "the history of this database may not be read by this role".to_owned(),
@@ -61,6 +70,11 @@ pub(super) fn words(failure: Failure) -> Failure {
     let said = failure.server.as_ref().map_or_else(String::new, |server| server.message.clone());
     match failure.sqlstate() {
         Some("AMV01") => too_old(&said),
+        Some("AMR01") => Failure::new(
+            Exit::Failure,
+            "session_replication_role is replica here, so no trigger would run; nothing was changed",
+        )
+        .hint("run authmig as a superuser, or when the setting is origin again"),
         Some("0A000") => Failure::new(
             Exit::Failure,
             "this server is in recovery, a read replica or a restore; nothing was changed",

@@ -1,6 +1,7 @@
 -- Opens the transaction of a run that will change something, or fails with
 --   AMV01  the server is too old
 --   0A000  it is in recovery, where no transaction is read write
+--   AMR01  triggers do not run, and whoever runs this may not change that
 --   AML01  another run holds the lock. It is tried, not waited for: a statement that
 --          waits inside a transaction can deadlock with `create index concurrently`
 --   AMO01  the ledger is somebody else's, who could have put a trigger on it
@@ -42,6 +43,16 @@ begin
     end if;
     if current_setting('server_version_num')::int4 < 140000 then
         raise exception using errcode = 'AMV01', message = current_setting('server_version');
+    end if;
+    -- Some ways of replication set this for the whole server. A secret would be stored, and the
+    -- key that is made of it would not.
+    if current_setting('session_replication_role') = 'replica' then
+        begin
+            set local session_replication_role = origin;
+        exception
+            when insufficient_privilege then
+                raise exception using errcode = 'AMR01', message = 'triggers do not run';
+        end;
     end if;
     -- "auth" and "mig" in ASCII.
     if not pg_try_advisory_xact_lock(1635087464, 7170407) then

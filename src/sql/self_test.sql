@@ -37,12 +37,23 @@ begin
                     || case when modern then ' with inherit false, set true' else '' end;
             exception
                 when others then
-                    perform set_config('authmig.self_test', json_build_object('skipped',
-                        format('%I may not become %I, so its requests cannot be tried', me, role_name))::text, true);
+                    perform set_config('authmig.self_test', json_build_object('skipped', format(
+                        '%I may not become %I, so its requests cannot be tried; as a superuser: grant %I, %I, %I to %I%s;',
+                        me, role_name, anon, authenticated, service, me,
+                        case when modern then ' with inherit false, set true' else '' end))::text, true);
                     return;
             end;
         end if;
     end loop;
+    -- The key of a secret is made by a trigger.
+    if current_setting('session_replication_role') = 'replica' then
+        begin
+            set local session_replication_role = origin;
+        exception
+            when insufficient_privilege then
+                raise exception using errcode = 'AMK02', message = 'session_replication_role is replica here, so no trigger runs';
+        end;
+    end if;
     -- Step 4 ends a session as reuse does. Nobody was robbed, so it is not for the log.
     if current_setting('is_superuser') = 'on' then
         perform set_config('log_min_messages', 'fatal', true);

@@ -35,6 +35,87 @@ fn whoever_migrates_may_have_any_name() {
 }
 
 #[test]
+fn where_no_trigger_runs_nothing_is_changed() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let migrator = role(&db, "login createrole");
+    db.sql(&format!(
+        "alter database {0} owner to {migrator}; alter database {0} set session_replication_role = replica",
+        db.name
+    ));
+    let superuser = TestDb::new();
+    superuser.sql(&format!("alter database {} set session_replication_role = replica", superuser.name));
+    let db = db.run_by(&migrator);
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    assert!(run.stderr.starts_with("error: session_replication_role is replica here"), "{}", run.stderr);
+    assert_eq!(db.history(), [0; 0]);
+    db.sql(&format!("alter database {} reset session_replication_role", db.name));
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.sql(&format!("alter database {} set session_replication_role = replica", db.name));
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("session_replication_role is replica here"), "{}", run.stdout);
+    // Who may turn them on does.
+    superuser.authmig(&with_options(&["migrate"], &own_roles())).exits(0);
+    superuser.authmig(&["secret", "generate"]).exits(0);
+    superuser.authmig(&["verify"]).exits(0);
+}
+
+#[test]
+fn who_may_not_use_the_language_is_told_what_helps() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let migrator = role(&db, "login createrole");
+    db.sql(&format!(
+        "alter database {} owner to {migrator}; revoke usage on language plpgsql from public",
+        db.name
+    ));
+    let db = db.run_by(&migrator);
+    let hint = "hint: as a superuser: grant usage on language plpgsql to ";
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    assert!(run.stderr.contains(hint) && !run.stderr.contains("may not be read"), "{}", run.stderr);
+    db.sql(&format!("grant usage on language plpgsql to {migrator}"));
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.sql(&format!("revoke usage on language plpgsql from {migrator}"));
+    let run = db.authmig(&["secret", "generate"]).exits(1);
+    assert!(run.stderr.contains(hint), "{}", run.stderr);
+}
+
+#[test]
+fn a_list_of_permitted_extensions_is_a_notice() {
+    // As some platforms keep it: an event trigger that raises.
+    let (db, own) = (TestDb::new(), own_roles());
+    db.sql(
+        "create function public.permitted() returns event_trigger language plpgsql as \
+         $$ begin raise exception 'this extension is not permitted'; end $$; \
+         create event trigger permitted on ddl_command_start when tag in ('CREATE EXTENSION') \
+         execute function public.permitted()",
+    );
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let said = "notice: extension pgcrypto was not installed: this extension is not permitted\n";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    db.authmig(&["verify"]).exits(0);
+}
+
+#[test]
+fn a_schema_that_is_missing_need_not_be_exposed_before_it_is_there() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let named = |name: &str| own.iter().find_map(|option| option.strip_prefix(name)).unwrap();
+    let (anon, authenticator) = (named("--anon-role="), named("--authenticator-role="));
+    db.sql(&format!(
+        "create role {anon}; create role {authenticator} login noinherit; grant {anon} to {authenticator}; \
+         alter role {authenticator} in database {} set pgrst.db_schemas = 'api'",
+        db.name
+    ));
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let mend =
+        format!("alter role {authenticator} in database {} set pgrst.db_schemas = 'api, auth';", db.name);
+    let said = format!("notice: the schema auth is not exposed: {mend}\n");
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("the schema auth is not exposed"), "{}", run.stdout);
+    db.sql(&mend);
+    db.authmig(&["verify"]).exits(0);
+}
+
+#[test]
 fn an_owner_role_of_others_is_refused() {
     let own = own_roles();
     let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
