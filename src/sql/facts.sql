@@ -281,10 +281,15 @@ with role (anon, authenticated, service, authenticator, owner) as (
 ), membership (member, role_name, joins, inherits, administers, grantors) as (
     -- Since 16 there is a row for each grantor, and to revoke one takes its name.
     select a.member, g.rolname, bool_or(o.inherits or o.sets),
-           string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor) filter (where o.inherits), bool_or(a.admin_option),
+           string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor) filter (where o.inherits),
+           -- That who creates a role may grant it, the server itself has granted, and only a
+           -- superuser can take it: nobody else is told of it.
+           bool_or(a.admin_option and (o.inherits or o.sets or a.grantor <> 10::oid or not m.rolcreaterole
+                or current_setting('is_superuser') = 'on')),
            string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor)
       from pg_catalog.pg_auth_members as a
       join pg_catalog.pg_roles as g on g.oid = a.roleid
+      join pg_catalog.pg_roles as m on m.oid = a.member
      cross join lateral (
         select coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true), coalesce((to_jsonb(a) ->> 'set_option')::boolean, true)
        ) as o (inherits, sets)

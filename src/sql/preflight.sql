@@ -28,6 +28,7 @@ declare
     stranger text;
     names text;
     excess text;
+    elsewhere text;
     refused text[] := '{}';
     granted oid;
     create_first boolean := false;
@@ -115,16 +116,28 @@ begin
         end if;
         -- What its members may read, they may read in every database that it owns.
         if (parameter = 'owner_role' or logs_in) and exists (select from pg_auth_members where roleid = there.oid and member <> my_oid) then
-            select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into stranger
+            -- Since 16 there is a membership for each grantor, and what was passed on goes with it.
+            select string_agg(distinct quote_ident(r.rolname), ', '),
+                   string_agg(format('revoke %s from %I%s;', names, r.rolname,
+                        case when modern then format(' granted by %I cascade', pg_get_userbyid(a.grantor)) else '' end),
+                        ' ' order by r.rolname, a.grantor)
+              into stranger, excess
               from pg_auth_members as a
               join pg_roles as r on r.oid = a.member
              where a.roleid = there.oid and not r.rolsuper and r.oid <> my_oid
                and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
             if stranger is not null then
+                -- Another installation would lose what it needs.
+                select string_agg(distinct quote_ident(d.datname), ', ') into elsewhere
+                  from pg_shdepend as s
+                  join pg_database as d on d.oid = s.dbid
+                 where s.refclassid = 'pg_authid'::regclass and s.refobjid = there.oid and d.datname <> current_database();
                 found := found || jsonb_build_array(jsonb_build_array(3,
                     format('others may act as %s, which is to %s: %s', names,
                         case when logs_in then 'read the secret' else 'own the sessions and the secret' end, stranger),
-                    format('revoke %s from %s; -- or name another role with --%s', names, stranger, replace(parameter, '_', '-'))));
+                    case when elsewhere is not null
+                         then format('name another role with --%s: this one is in use, database %s', replace(parameter, '_', '-'), elsewhere)
+                         else format('%s -- or name another role with --%s', excess, replace(parameter, '_', '-')) end));
             end if;
         end if;
     end loop;
@@ -210,7 +223,7 @@ begin
             -- A superuser could do so anyway; but whoever installs has to have the rights of the owner.
             theirs := there.rolname not in (me, owner_role) and not (there.rolsuper and pg_has_role(there.nspowner, 'usage'));
             if theirs and not ours and cardinality(strangers) > 0 then
-                found := found || jsonb_build_array(jsonb_build_array(6,
+                found := found || jsonb_build_array(jsonb_build_array(0,
                     format('schema %s belongs to %I, and holds what is not authmig''s: %s', there.name, there.rolname,
                         array_to_string(strangers[1:5], ', ') || case when cardinality(strangers) > 5
                             then format(', and %s more', cardinality(strangers) - 5) else '' end),
@@ -306,7 +319,9 @@ begin
 
     if found <> '[]' then
         raise exception using errcode = 'AMP01', message = 'something stands in the way of authmig',
+            -- Where this is the wrong database, nothing is to be done in it.
             detail = (select jsonb_agg(o.it order by (o.it ->> 0)::int4, (o.it ->> 1) collate "C")
-                        from jsonb_array_elements(found) as o (it));
+                        from jsonb_array_elements(found) as o (it)
+                       where o.it ->> 0 = '0' or not found @> '[[0]]');
     end if;
 end $$;

@@ -38,7 +38,7 @@ begin
             exception
                 when others then
                     perform set_config('authmig.self_test', json_build_object('skipped', format(
-                        '%I may not become %I, so its requests cannot be tried; as a superuser: grant %I, %I, %I to %I%s;',
+                        '%I may not become %I, so its requests cannot be tried; to have them tried: grant %I, %I, %I to %I%s;',
                         me, role_name, anon, authenticated, service, me,
                         case when modern then ' with inherit false, set true' else '' end))::text, true);
                     return;
