@@ -1,13 +1,12 @@
 //! `objects` and `grants`: the live catalog is what the manifest says, and nobody may
 //! do more than it says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::mend::mend;
-use super::words::{property_message, severity, shown, whole, why};
-use crate::manifest::{Facts, Object};
+use super::words;
+use crate::manifest::{Facts, Object, Properties};
 use crate::message::{Rows, column};
-use crate::report::{Check, Finding, Severity};
+use crate::report::{Check, Severity};
 
 /// The question: [`live`] reads its result sets.
 pub const SQL: &str = concat!(include_str!("../sql/names.sql"), "\n", include_str!("../sql/facts.sql"));
@@ -78,32 +77,6 @@ fn listed_once(list: &str) -> String {
     all.iter().filter(once).copied().collect::<Vec<_>>().join(", ")
 }
 
-pub(super) const OBJECTS: &str = "objects";
-pub(super) const OBJECTS_PROVES: &str = "what is in the schemas is what was installed, no more";
-pub(super) const GRANTS: &str = "grants";
-pub(super) const GRANTS_PROVES: &str = "nobody may do more, or less, than was granted";
-
-/// What the comparison found.
-pub struct Compared {
-    /// `objects` and `grants`.
-    pub checks: [Check; 2],
-    /// Whether there is code that was not installed, and could run with what verifies; or
-    /// somebody who could put it there between a look and the next.
-    pub foreign_code: bool,
-}
-
-/// Compares what there is with what the manifest says.
-pub fn run(expected: Facts, live: &Live) -> Compared {
-    let expected = expand(expected, &live.names);
-    let mut foreign_code = false;
-    let objects = compare(&expected, live, false, &mut foreign_code);
-    let grants = compare(&expected, live, true, &mut foreign_code);
-    Compared {
-        checks: [super::check(OBJECTS, OBJECTS_PROVES, objects), super::check(GRANTS, GRANTS_PROVES, grants)],
-        foreign_code,
-    }
-}
-
 /// The live facts with placeholders in place of names, for a new manifest.
 pub fn with_placeholders(live: &Live) -> Facts {
     let hide = |text: &str| {
@@ -155,6 +128,84 @@ fn expand(facts: Facts, names: &Names) -> Facts {
         .collect()
 }
 
+pub(super) const OBJECTS: &str = "objects";
+pub(super) const OBJECTS_PROVES: &str = "what is in the schemas is what was installed, no more";
+pub(super) const GRANTS: &str = "grants";
+pub(super) const GRANTS_PROVES: &str = "nobody may do more, or less, than was granted";
+
+/// What the comparison found.
+pub struct Compared {
+    /// `objects` and `grants`.
+    pub checks: [Check; 2],
+    /// Whether there is code that was not installed, and could run with what verifies; or
+    /// somebody who could put it there between a look and the next.
+    pub foreign_code: bool,
+}
+
+/// Compares what there is with what the manifest says.
+pub fn run(expected: Facts, live: &Live) -> Compared {
+    let expected = &expand(expected, &live.names);
+    let (mut objects, mut grants, mut foreign_code) = (Vec::new(), Vec::new(), false);
+    let everything: BTreeSet<_> =
+        expected.keys().chain(live.facts.keys()).map(|object| (rank(object, expected), object)).collect();
+    for (_, object) in everything {
+        // Where it was there before, or could not be had, it is nothing of ours.
+        if object.0 == "extension" && !live.created.contains(&object.1) {
+            continue;
+        }
+        let (wanted, is) = (expected.get(object), live.facts.get(object));
+        // Whole objects, so that a missing function is one finding and not five.
+        if wanted.is_some() != is.is_some() && !matches!(&*object.0, "role" | "default privileges") {
+            if !part_of_another(object, expected, live) {
+                let finding = words::whole(object, wanted.is_some(), live, expected);
+                // Whatever it is: triggers, rules, defaults, casts run functions.
+                foreign_code |=
+                    is.is_some() && finding.severity == Severity::Error && !is_replication(object);
+                objects.push(finding);
+            }
+            continue;
+        }
+        let only_rights = is.is_none_or(|facts| facts.keys().all(|property| is_right(property)));
+        let properties = wanted.into_iter().chain(is).flat_map(Properties::keys);
+        for property in properties.collect::<BTreeSet<_>>() {
+            let [wanted, is] = [wanted, is].map(|facts| facts?.get(property).map(String::as_str));
+            if wanted == is || belongs_to_somebody_else(object, property, live, expected) {
+                continue;
+            }
+            // Of what has lost all else, that was said already.
+            if is_right(property) && only_rights {
+                continue;
+            }
+            foreign_code |= is_foreign_code(property, wanted, is, live);
+            let findings = if is_grant(&object.0, property) { &mut grants } else { &mut objects };
+            findings.push(words::property(object, property, wanted, is, live, expected));
+        }
+    }
+    Compared {
+        checks: [super::check(OBJECTS, OBJECTS_PROVES, objects), super::check(GRANTS, GRANTS_PROVES, grants)],
+        foreign_code,
+    }
+}
+
+/// The place of an object in the order in which findings can be mended: what the others stand in
+/// comes first.
+fn rank(object: &Object, expected: &Facts) -> u8 {
+    let wanted = expected.get(object);
+    let fact = |property| wanted.and_then(|facts| facts.get(property));
+    match &*object.0 {
+        "role" if wanted.is_some() => 0,
+        "role" => 1,
+        "schema" => 2,
+        // A table comes with its triggers.
+        "function" if fact("definition").is_some_and(|text| text.contains("\n RETURNS trigger\n")) => 3,
+        "table" => 4,
+        "column" if fact("generated").is_none() => 5,
+        // It is made of the other columns.
+        "column" => 6,
+        _ => 7,
+    }
+}
+
 fn is_grant(kind: &str, property: &str) -> bool {
     is_right(property)
         || kind == "default privileges"
@@ -167,99 +218,27 @@ fn is_right(property: &str) -> bool {
     property.starts_with("grant to ") || property.starts_with("lost by ")
 }
 
-/// The rights of an object, or all else about it; `None` if there is nothing of it.
-fn side<'a>(facts: &'a Facts, object: &Object, rights: bool) -> Option<BTreeMap<&'a str, &'a str>> {
-    let properties =
-        facts.get(object)?.iter().filter(|(property, _)| is_grant(&object.0, property) == rights);
-    let side: BTreeMap<_, _> = properties.map(|(property, value)| (&**property, &**value)).collect();
-    (!side.is_empty()).then_some(side)
+/// Whether it sends rows to another server, or takes them from one: they are data, and run nothing.
+fn is_replication(object: &Object) -> bool {
+    let kinds = ["publication ", "subscription "];
+    kinds.iter().any(|kind| object.0.starts_with(kind) || object.1.starts_with(kind))
 }
 
 /// The properties that say what runs, and who can change it.
 const CODE: [&str; 8] =
     ["definition", "default", "generated", "function", "parent", "type", "owner", "foreign owner"];
 
-fn compare(expected: &Facts, live: &Live, rights: bool, foreign_code: &mut bool) -> Vec<Finding> {
-    // In the order in which they can be mended: what the others stand in comes first.
-    let makes_triggers = |object: &Object| {
-        let definition = expected.get(object).and_then(|facts| facts.get("definition"));
-        definition.is_some_and(|definition| definition.contains("\n RETURNS trigger\n"))
-    };
-    // It is made of the other columns.
-    let generated =
-        |object: &Object| expected.get(object).is_some_and(|column| column.contains_key("generated"));
-    let rank = |object: &Object| match &*object.0 {
-        "role" if expected.contains_key(object) => 0,
-        "role" => 1,
-        "schema" => 2,
-        "function" if makes_triggers(object) => 3,
-        "table" => 4,
-        "column" if !generated(object) => 5,
-        "column" => 6,
-        _ => 7,
-    };
-    let everything: BTreeSet<(i32, &Object)> =
-        expected.keys().chain(live.facts.keys()).map(|object| (rank(object), object)).collect();
-    let mut findings = Vec::new();
-    for (_, object) in everything {
-        // Where it was there before, or could not be had, it is nothing of ours.
-        if object.0 == "extension" && !live.created.contains(&object.1) {
-            continue;
-        }
-        let (wanted, is) = (side(expected, object, rights), side(&live.facts, object, rights));
-        if wanted == is {
-            continue;
-        }
-        // Whole objects, so that a missing function is one finding and not five.
-        let both = expected.contains_key(object) && live.facts.contains_key(object);
-        if !rights && !both && object.0 != "role" {
-            if !part_of_another(object, expected, live) {
-                let finding = whole(object, wanted.is_some(), live, expected);
-                // Whatever it is: triggers, rules, defaults, casts run functions. Rows that come or
-                // go are data.
-                let replicates = ["publication ", "subscription "]
-                    .iter()
-                    .any(|what| object.0.starts_with(what) || object.1.starts_with(what));
-                *foreign_code |= wanted.is_none() && finding.severity == Severity::Error && !replicates;
-                findings.push(finding);
-            }
-            continue;
-        }
-        let (wanted, is) = (wanted.unwrap_or_default(), is.unwrap_or_default());
-        for property in wanted.keys().chain(is.keys()).copied().collect::<BTreeSet<_>>() {
-            let (wanted, is) = (wanted.get(property).copied(), is.get(property).copied());
-            if wanted == is || belongs_to_somebody_else(object, property, live, expected) {
-                continue;
-            }
-            // Of an object that is missing, or too much, that was said already.
-            if is_right(property)
-                && !(side(&live.facts, object, false).is_some() && expected.contains_key(object))
-            {
-                continue;
-            }
-            let severity = severity(object, property, is, live);
-            let message = property_message(property, wanted, is, live);
-            // What is the same, but not in force, is nothing new to run.
-            let idle = is.and_then(|is| is.strip_suffix(" (invalid)")).is_some_and(|is| Some(is) == wanted);
-            *foreign_code |=
-                is.is_some() && !idle && (CODE.contains(&property) || changes_code(property, live));
-            findings.push(Finding {
-                expected: Some(wanted.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
-                found: Some(is.map_or_else(|| "nothing".to_owned(), |value| shown(property, value))),
-                why: Some(why(object, property, wanted, is, live).to_owned()),
-                mend: mend(object, property, wanted, is, expected),
-                ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
-            });
-        }
-    }
-    findings
-}
-
-/// Whether who has this grant can change what a superuser, or anybody, runs here.
-fn changes_code(property: &str, live: &Live) -> bool {
+/// Whether this is code that was not installed, or lets somebody change what a superuser, or
+/// anybody, runs here.
+fn is_foreign_code(property: &str, wanted: Option<&str>, is: Option<&str>, live: &Live) -> bool {
+    let Some(is) = is else { return false };
+    // What is the same, but not in force, is nothing new to run.
+    let idle = is.strip_suffix(" (invalid)").is_some_and(|is| Some(is) == wanted);
     let owner = Some(live.name("{owner_role}"));
-    property.strip_prefix("member of ") == owner
-        || live.superuser && property.strip_prefix("may join ") == owner
+    !idle
+        && (CODE.contains(&property)
+            || property.strip_prefix("member of ") == owner
+            || live.superuser && property.strip_prefix("may join ") == owner)
 }
 
 /// A column of a table that is itself missing or extra says nothing new; nor does an index of

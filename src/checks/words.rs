@@ -1,41 +1,11 @@
 //! What a difference between manifest and catalog means: how bad it is, and why.
 
 use super::facts::Live;
+use super::mend;
 use crate::manifest::{Facts, Object};
 use crate::report::{Finding, Severity};
 
-pub(super) fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> Severity {
-    let others = !live.names.iter().any(|(_, name, _)| *name == object.1);
-    match &*object.0 {
-        // It serves as well in another schema, to whoever looks for it there.
-        "extension" => Severity::Advice,
-        // An application may log in as another role and issue tokens. On some platforms, who
-        // created a role cannot be kept from joining it.
-        "role"
-            if property.starts_with("creates ")
-                // That is not ours to grant where the role is made, and would stop `migrate`.
-                || matches!(property, "may not connect to" | "connection limit" | "valid until")
-                || property.starts_with("uses ") && !opens(property)
-                || others
-                    && (property.starts_with("may join ") || property.starts_with("owner through "))
-                || others
-                    && is.is_some_and(|is| !is.starts_with("in requests"))
-                    && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
-        {
-            Severity::Advice
-        }
-        _ => Severity::Error,
-    }
-}
-
-/// Whether what a role was given use of leads out of its bounds: functions and parameters do, and
-/// of the server's tables those that everybody else is kept from.
-fn opens(property: &str) -> bool {
-    let kept = ["authid", "shadow", "statistic", "statistic_ext_data", "user_mapping", "subscription"];
-    let relation = ["uses table ", "uses view "].iter().find_map(|kind| property.strip_prefix(kind));
-    relation.is_none_or(|name| name.strip_prefix("pg_catalog.pg_").is_some_and(|name| kept.contains(&name)))
-}
-
+/// An object that is missing, or not authmig's.
 pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
     if object.0 == "dependent" {
         return dependent(object, live);
@@ -76,7 +46,7 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) ->
             .to_owned(),
         ),
         // Nothing that others made, and may need, is dropped.
-        mend: super::mend::whole(object, missing, all).filter(|_| !foreign),
+        mend: mend::whole(object, missing, all).filter(|_| !foreign),
         ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
     }
 }
@@ -115,12 +85,63 @@ fn dependent(object: &Object, live: &Live) -> Finding {
     }
 }
 
-pub(super) fn property_message(
+/// A property that is another one.
+pub(super) fn property(
+    object: &Object,
     property: &str,
     wanted: Option<&str>,
     is: Option<&str>,
     live: &Live,
-) -> String {
+    all: &Facts,
+) -> Finding {
+    let [expected, found] =
+        [wanted, is].map(|value| value.map_or_else(|| "nothing".to_owned(), |value| shown(property, value)));
+    Finding {
+        expected: Some(expected),
+        found: Some(found),
+        why: Some(why(object, property, wanted, is, live).to_owned()),
+        mend: mend::mend(object, property, wanted, is, all),
+        ..Finding::new(
+            severity(object, property, is, live),
+            format!("{} {}", object.0, object.1),
+            property_message(property, wanted, is, live),
+        )
+    }
+}
+
+fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> Severity {
+    let others = !live.names.iter().any(|(_, name, _)| *name == object.1);
+    match &*object.0 {
+        // It serves as well in another schema, to whoever looks for it there.
+        "extension" => Severity::Advice,
+        // An application may log in as another role and issue tokens. On some platforms, who
+        // created a role cannot be kept from joining it.
+        "role"
+            if property.starts_with("creates ")
+                // That is not ours to grant where the role is made, and would stop `migrate`.
+                || matches!(property, "may not connect to" | "connection limit" | "valid until")
+                || property.starts_with("uses ") && !opens(property)
+                || others
+                    && (property.starts_with("may join ") || property.starts_with("owner through "))
+                || others
+                    && is.is_some_and(|is| !is.starts_with("in requests"))
+                    && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
+        {
+            Severity::Advice
+        }
+        _ => Severity::Error,
+    }
+}
+
+/// Whether what a role was given use of leads out of its bounds: functions and parameters do, and
+/// of the server's tables those that everybody else is kept from.
+fn opens(property: &str) -> bool {
+    let kept = ["authid", "shadow", "statistic", "statistic_ext_data", "user_mapping", "subscription"];
+    let relation = ["uses table ", "uses view "].iter().find_map(|kind| property.strip_prefix(kind));
+    relation.is_none_or(|name| name.strip_prefix("pg_catalog.pg_").is_some_and(|name| kept.contains(&name)))
+}
+
+fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>, live: &Live) -> String {
     // Some properties end in the name that they are about.
     let kinds =
         ["grant to ", "member of ", "may join ", "creates ", "lost by ", "owner through ", "lacks ", "uses "];
@@ -155,17 +176,11 @@ pub(super) fn property_message(
 }
 
 /// One line of a value, or the whole of a short one.
-pub(super) fn shown(property: &str, value: &str) -> String {
+fn shown(property: &str, value: &str) -> String {
     if property == "definition" && value.contains('\n') { value.to_owned() } else { value.replace('\n', " ") }
 }
 
-pub(super) fn why(
-    object: &Object,
-    property: &str,
-    wanted: Option<&str>,
-    is: Option<&str>,
-    live: &Live,
-) -> &'static str {
+fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, live: &Live) -> &'static str {
     let missing = wanted.is_some();
     let kind = &*object.0;
     let ours = live.names.iter().any(|(_, name, _)| *name == object.1);
