@@ -1,0 +1,228 @@
+//! Code that was not installed: it does not run as whoever looks, or goes on.
+
+use super::Installed;
+use crate::support::{TestDb, own_roles, with_options};
+
+#[test]
+fn code_that_was_not_installed_is_not_run() {
+    let Installed { db, .. } = Installed::new();
+    let evil = "$$ begin raise exception 'ran as %', current_user; end $$";
+    for (planted, gone) in [
+        (
+            format!(
+                "create or replace function auth_private.check_config() returns trigger language plpgsql as {evil}"
+            ),
+            None,
+        ),
+        (
+            format!(
+                "create function public.evil() returns trigger language plpgsql as {evil}; \
+                 create trigger evil before insert on auth.refresh_token for each row execute function public.evil()"
+            ),
+            Some("drop function public.evil() cascade"),
+        ),
+        (
+            format!(
+                "create function public.evil() returns int language plpgsql as {evil}; \
+                 alter table auth.refresh_token add column \"a.b\" int; \
+                 alter table auth.refresh_token alter column \"a.b\" set default public.evil()"
+            ),
+            None,
+        ),
+        (
+            format!(
+                "create function public.evil(text) returns uuid language plpgsql as {evil}; \
+                 create cast (text as uuid) with function public.evil(text)"
+            ),
+            Some("drop function public.evil(text) cascade"),
+        ),
+    ] {
+        db.sql(&planted);
+        let run = db.authmig(&["verify", "--format", "json"]).exits(4);
+        assert!(!run.stdout.contains("ran as postgres"), "{planted}\n{}", run.stdout);
+        let report = run.json();
+        for check in report["checks"].as_array().unwrap() {
+            let (name, verdict) = (check["name"].as_str().unwrap(), check["verdict"].as_str().unwrap());
+            let wanted = match name {
+                "history" | "grants" => "passed",
+                "objects" => "failed",
+                _ => "skipped",
+            };
+            assert_eq!(verdict, wanted, "{planted}: {name}");
+            if wanted == "failed" {
+                let mend = check["findings"][0]["mend"].as_str().unwrap();
+                db.sql(gone.unwrap_or(mend));
+            }
+        }
+        db.authmig(&["verify", "--strict"]).exits(0);
+    }
+}
+
+#[test]
+fn an_event_trigger_whose_function_somebody_could_replace_is_found_and_does_not_run() {
+    let Installed { db, .. } = Installed::new();
+    let other = crate::support::role(&db, "");
+    db.sql(
+        "create function public.evil() returns event_trigger language plpgsql as \
+         $$ begin raise exception 'ran as %', current_user; end $$; \
+         create event trigger evil on ddl_command_end execute function public.evil()",
+    );
+    // That of a superuser is none of ours.
+    db.authmig(&["verify", "--only", "objects", "--strict"]).exits(0);
+    db.sql(&format!(
+        "alter event trigger evil disable; alter function public.evil() owner to {other}; \
+         alter event trigger evil enable always"
+    ));
+    let run = db.authmig(&["verify"]).exits(4);
+    let said = format!("objects: event trigger evil: runs a function that {other} can replace\n");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+    assert!(run.stdout.contains("self-test: advice: not tried: "), "{}", run.stdout);
+    let run = db.authmig(&["rollback", "--yes"]).exits(4);
+    assert!(run.stderr.starts_with("error: what was not installed would run with this"), "{}", run.stderr);
+    db.sql("alter event trigger evil disable");
+    db.authmig(&["verify", "--strict"]).exits(0);
+    // An administrator's, for who is no superuser: it does not stop what comes.
+    let (db, own) = (TestDb::new(), own_roles());
+    let (migrator, other) = (crate::support::role(&db, "login createrole"), crate::support::role(&db, ""));
+    db.sql(&format!(
+        "create function public.watch() returns event_trigger language plpgsql as $$ begin notify pgrst; end $$; \
+         create event trigger watch on ddl_command_end execute function public.watch(); \
+         alter function public.watch() owner to {other}; alter database {} owner to {migrator}",
+        db.name
+    ));
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let run = db.authmig(&["verify"]).exits(0);
+    let said = format!("objects: advice: event trigger watch: runs a function that {other} can replace\n");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+    db.authmig(&["rollback", "--yes"]).exits(0);
+}
+
+/// Since 16 the one who created a role may join it: before one looks, and after.
+#[test]
+fn a_superuser_runs_nothing_that_who_may_join_the_owner_could_change_meanwhile() {
+    if crate::support::major() < 16 {
+        return;
+    }
+    let installed = Installed::new();
+    let other = crate::support::role(&installed.db, "");
+    let grant = "grant {owner} to {other} with admin true, inherit false, set false";
+    installed.db.sql(&installed.named(grant).replace("{other}", &other));
+    let run = installed.db.authmig(&["verify"]).exits(0);
+    let said = installed.named(&format!("advice: role {other}: may make itself a member of {{owner}}"));
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+    assert!(run.stdout.contains("self-test: advice: not tried: "), "{}", run.stdout);
+}
+
+#[test]
+fn what_somebody_else_could_change_meanwhile_is_not_run() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let migrator = crate::support::role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let theirs = db.run_by(&migrator);
+    theirs.authmig(&with_options(&["migrate"], &own)).exits(0);
+    theirs.authmig(&["verify"]).exits(0);
+    let db = theirs.run_by("postgres");
+    let run = db.authmig(&["verify"]).exits(1);
+    assert_eq!(
+        run.stderr,
+        format!(
+            "error: the ledger belongs to {migrator}, who could run code as whoever looks; nothing was looked at\n\
+             hint: verify as {migrator}\n"
+        )
+    );
+    db.run_by(&migrator).authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+}
+
+#[test]
+fn what_was_put_there_does_not_run_with_what_changes_something() {
+    for (planted, commands) in [
+        (
+            "create or replace function auth_private.check_config() returns trigger language plpgsql as {evil}",
+            [&["secret", "generate"][..], &["migrate", "--jwt-secret-file", "{secret}"]],
+        ),
+        (
+            "create or replace function auth_private.hmac(algorithm text, key bytea, message bytea) returns bytea \
+             language plpgsql as {evil}",
+            [&["rollback", "--yes"], &["migrate"]],
+        ),
+        (
+            "create function public.evil(t text) returns text immutable language plpgsql as {evil}; \
+             create statistics public.st on (jwt_secret || public.evil('x')) from auth_private.config",
+            [&["secret", "status"], &["secret", "generate"]],
+        ),
+    ] {
+        let (db, own) = (TestDb::new(), own_roles());
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(secret.path(), crate::support::JWT_SECRET).unwrap();
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        if commands[1] == ["migrate"] {
+            // So that there is something to do.
+            db.authmig(&["rollback", "--yes"]).exits(0);
+        }
+        let evil = "$$ begin raise exception 'ran as %', current_user; end $$";
+        db.sql(&planted.replace("{evil}", evil));
+        for command in commands {
+            let command: Vec<_> = command
+                .iter()
+                .map(|word| word.replace("{secret}", secret.path().to_str().unwrap()))
+                .collect();
+            let command: Vec<_> = command.iter().map(String::as_str).collect();
+            let run = db.authmig(&command).exits(4);
+            let said = "error: what was not installed would run with this, as whoever goes on; nothing was changed\n";
+            assert!(
+                run.stderr.starts_with(said) && !run.stderr.contains("ran as"),
+                "{command:?}\n{}",
+                run.stderr
+            );
+        }
+    }
+}
+
+/// To plan a query is enough: it evaluates what indexes and statistics are made of.
+#[test]
+fn who_reads_a_ledger_of_somebody_else_runs_nothing_of_theirs() {
+    for planted in [
+        "create index on authmig.schema_history ((name || public.evil('x')))",
+        "create index on authmig.parameter (name) where name <> public.evil('x')",
+        "create statistics authmig.st on (name || public.evil('x')) from authmig.schema_history",
+        "alter table authmig.parameter add check (name <> public.evil('x'))",
+        "alter table authmig.schema_history add column seen text generated always as (public.evil('x')) stored",
+    ] {
+        // A ledger that is real, and one that is made up.
+        for real in [true, false] {
+            let (db, own) = (TestDb::new(), own_roles());
+            let migrator = crate::support::role(&db, "login createrole");
+            db.sql(&format!(
+                "alter database {} owner to {migrator}; alter database {} set constraint_exclusion = on; \
+                 grant create on schema public to {migrator}",
+                db.name, db.name
+            ));
+            let db = db.run_by(&migrator);
+            if real {
+                db.authmig(&with_options(&["migrate"], &own)).exits(0);
+            } else {
+                db.sql(&format!(
+                    "set role {migrator}; create schema authmig; create table authmig.schema_history (version int, name text, \
+                     applied_on text, checksum text, sha256 text, applied_by text, authmig_version text); \
+                     create table authmig.parameter (name text, value text)"
+                ));
+            }
+            let function = "create or replace function public.evil(t text) returns text immutable";
+            db.sql(&format!(
+                "set role {migrator}; {function} language sql as 'select t'; {planted}; \
+                 {function} language plpgsql as $$ begin raise exception 'ran as %', current_user; end $$"
+            ));
+            let db = db.run_by("postgres");
+            let run = db.authmig(&["status"]).exits(0);
+            let count = if real { "5 applied" } else { "0 applied" };
+            assert!(run.stdout.contains(count), "{planted}\n{}{}", run.stdout, run.stderr);
+            for command in
+                [&["verify"][..], &["secret", "status"], &["rollback", "--yes"], &["migrate"], &["grants"]]
+            {
+                let run = db.authmig(command);
+                assert!(!format!("{run:?}").contains("ran as"), "{planted} {command:?}\n{run:?}");
+            }
+        }
+    }
+}

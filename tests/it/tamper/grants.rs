@@ -1,0 +1,339 @@
+//! Who may do what: rights on objects, attributes of roles, and their members.
+
+use super::{Change, Installed};
+use crate::support::{TestDb, own_roles, with_options};
+
+const GRANTS: &[Change] = &[
+    (
+        "grant execute on function auth.issue_tokens(text, text) to public",
+        "grants",
+        "function auth.issue_tokens(text,text)",
+    ),
+    (
+        "grant execute on function auth.issue_tokens(text, text) to {anon}",
+        "grants",
+        "function auth.issue_tokens(text,text)",
+    ),
+    (
+        "grant execute on function auth.sign_raw(json, text, text) to {service}",
+        "grants",
+        "function auth.sign_raw(json,text,text)",
+    ),
+    (
+        "grant execute on function auth.refresh_tokens() to {anon} with grant option",
+        "grants",
+        "function auth.refresh_tokens()",
+    ),
+    (
+        "revoke execute on function auth.refresh_tokens() from {anon}",
+        "grants",
+        "function auth.refresh_tokens()",
+    ),
+    (
+        "revoke execute on function auth.issue_tokens(text, text) from {service}",
+        "grants",
+        "function auth.issue_tokens(text,text)",
+    ),
+    (
+        "revoke execute on function auth_private.postgrest_config() from {authenticator}",
+        "grants",
+        "function auth_private.postgrest_config()",
+    ),
+    ("grant select on auth.refresh_token to {anon}", "grants", "table auth.refresh_token"),
+    (
+        "grant select on auth.refresh_token to {anon} with grant option; set role {anon}; \
+         grant select on auth.refresh_token to {service}; reset role",
+        "grants",
+        "table auth.refresh_token",
+    ),
+    ("grant select (subject) on auth.refresh_token to {anon}", "grants", "column auth.refresh_token.subject"),
+    ("grant all on auth_private.config to {service}", "grants", "table auth_private.config"),
+    ("grant truncate on auth.refresh_token to public", "grants", "table auth.refresh_token"),
+    ("grant usage on schema auth_private to {anon}", "grants", "schema auth_private"),
+    ("grant create on schema auth to {service}", "grants", "schema auth"),
+    ("revoke usage on schema auth from {anon}", "grants", "schema auth"),
+    ("grant usage on schema auth to public", "grants", "schema auth"),
+    (
+        "alter default privileges in schema auth grant select on tables to {anon}",
+        "grants",
+        "default privileges for role postgres in schema auth",
+    ),
+    ("grant insert, select on authmig.journal to {service}", "grants", "table authmig.journal"),
+    // What the owner needs to do as the one whom the functions run as.
+    ("revoke delete on auth.refresh_token from {owner}", "grants", "table auth.refresh_token"),
+    ("revoke all on auth_private.config from {owner}", "grants", "table auth_private.config"),
+    ("revoke usage on schema auth_private from {owner}", "grants", "schema auth_private"),
+    (
+        "revoke execute on function auth_private.key_from_settings() from {owner}",
+        "grants",
+        "function auth_private.key_from_settings()",
+    ),
+    (
+        "revoke execute on function auth.url_encode(bytea) from {owner}",
+        "grants",
+        "function auth.url_encode(bytea)",
+    ),
+    ("revoke insert on authmig.journal from postgres", "grants", "table authmig.journal"),
+    ("grant create on schema authmig to public", "grants", "schema authmig"),
+    ("alter role {anon} login", "grants", "role {anon}"),
+    ("alter role {anon} superuser", "grants", "role {anon}"),
+    ("alter role {service} bypassrls", "grants", "role {service}"),
+    ("alter role {authenticated} createrole", "grants", "role {authenticated}"),
+    ("alter role {owner} login", "grants", "role {owner}"),
+    ("alter role {owner} createdb", "grants", "role {owner}"),
+    ("alter role {authenticator} inherit", "grants", "role {authenticator}"),
+    ("alter role {authenticator} nologin", "grants", "role {authenticator}"),
+    ("grant {owner} to {anon}", "grants", "role {anon}"),
+    ("grant {owner} to {authenticator}", "grants", "role {authenticator}"),
+    ("grant {service} to {anon}", "grants", "role {anon}"),
+    ("grant {authenticated} to {anon}", "grants", "role {anon}"),
+    ("grant {service} to {authenticated}", "grants", "role {authenticated}"),
+    ("create role {anon}_more; grant {owner} to {anon}_more", "grants", "role {anon}_more"),
+    ("create role {anon}_3; grant {authenticator} to {anon}_3", "grants", "role {anon}_3"),
+    // By somebody else than whoever mends it, and once more by him.
+    (
+        "create role \"{anon}_G, \" createrole; grant {owner} to \"{anon}_G, \" with admin option; create role {anon}_4; \
+         set role \"{anon}_G, \"; grant {owner} to {anon}_4; reset role; grant {owner} to {anon}_4; \
+         grant {service} to \"{anon}_G, \" with admin option; set role \"{anon}_G, \"; \
+         grant {service} to {anon}; reset role",
+        "grants",
+        "role {anon}_4",
+    ),
+    // Over another role.
+    ("create role {anon}_1; grant postgres to {anon}_1; grant {anon}_1 to {anon}", "grants", "role {anon}"),
+    (
+        "create role {anon}_2; grant pg_execute_server_program to {anon}_2; grant {anon}_2 to {service}",
+        "grants",
+        "role {service}",
+    ),
+    ("grant {authenticator} to {owner}", "grants", "role {owner}"),
+    ("grant pg_read_all_data to {service}", "grants", "role {service}"),
+    ("grant pg_signal_backend to {owner}", "grants", "role {owner}"),
+    ("revoke {anon} from {authenticator}", "grants", "role {authenticator}"),
+    ("drop owned by {anon}; drop role {anon}", "objects", "role {anon}"),
+    ("drop owned by {authenticator}; drop role {authenticator}", "objects", "role {authenticator}"),
+    ("drop owned by {service}; drop role {service}", "grants", "role {authenticator}"),
+];
+
+/// What a role of requests was given of the server's own, and the weight of that.
+const GIVEN: &[(&str, &str, i32)] = &[
+    (
+        "execute on function pg_read_file(text) to {anon}",
+        "may use function pg_catalog.pg_read_file(pg_catalog.text)",
+        4,
+    ),
+    ("select on pg_authid to {anon}", "may use table pg_catalog.pg_authid", 4),
+    ("select (rolpassword) on pg_authid to {authenticator}", "may use table pg_catalog.pg_authid", 4),
+    ("select on pg_shadow to {anon}", "may use view pg_catalog.pg_shadow", 4),
+    ("select on pg_statistic to {service}", "may use table pg_catalog.pg_statistic", 4),
+    ("update on pg_settings to {authenticated}", "may use view pg_catalog.pg_settings", 0),
+    ("select on pg_largeobject to {authenticated}", "may use table pg_catalog.pg_largeobject", 0),
+    ("set on parameter session_replication_role to {anon}", "may use parameter session_replication_role", 4),
+];
+
+#[test]
+fn every_change_of_a_right_is_found_named_and_mended() {
+    let installed = Installed::new();
+    for change in GRANTS {
+        installed.try_out(*change);
+    }
+}
+
+/// As a dump without roles is restored in a server that does not have them.
+#[test]
+fn what_is_printed_can_be_pasted_from_top_to_bottom() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    for role in ["{anon}", "{authenticated}", "{service}", "{authenticator}", "{owner}"] {
+        db.sql(
+            &installed.named(&format!(
+                "reassign owned by {role} to postgres; drop owned by {role}; drop role {role}"
+            )),
+        );
+    }
+    let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+    for check in report["checks"].as_array().unwrap() {
+        for finding in check["findings"].as_array().unwrap() {
+            if let Some(mend) = finding["mend"].as_str() {
+                db.sql(mend);
+            }
+        }
+    }
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
+    let installed = Installed::new();
+    let modern = crate::support::major() >= 16;
+    let mut changes = vec![("grant {service} to {other}", "is a member of {service}")];
+    if modern {
+        changes.extend([(
+            "grant {authenticator} to {other} with admin true, inherit false, set false",
+            "may make itself a member of {authenticator}",
+        )]);
+    }
+    for (change, said) in changes {
+        let other = crate::support::role(&installed.db, "");
+        let named = |text: &str| installed.named(text).replace("{other}", &other);
+        installed.db.sql(&named(change));
+        installed.db.authmig(&["verify"]).exits(0);
+        let report = installed.db.authmig(&["verify", "--strict", "--format", "json"]).exits(4).json();
+        let grants =
+            report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "grants").unwrap();
+        let finding = &grants["findings"][0];
+        assert_eq!((&finding["severity"], &finding["message"]), (&"advice".into(), &named(said).into()));
+        if said.starts_with("is a member of ") {
+            assert!(
+                finding["why"].as_str().unwrap().contains("another database may need this"),
+                "{finding:#}"
+            );
+        }
+        installed.db.sql(finding["mend"].as_str().unwrap());
+        installed.db.authmig(&["verify", "--strict"]).exits(0);
+    }
+    if modern {
+        for (change, subject) in [
+            ("grant {service} to {authenticator} with inherit true", "role {authenticator}"),
+            ("grant {service} to {anon} with admin true, inherit false, set false", "role {anon}"),
+            ("grant pg_read_all_data to {anon} with admin true, inherit false, set false", "role {anon}"),
+        ] {
+            installed.try_out((change, "grants", subject));
+        }
+    }
+    installed.try_out((
+        "create role {anon}_4; grant {anon}_4 to {authenticator}; grant {service} to {anon}_4",
+        "grants",
+        "role {anon}_4",
+    ));
+}
+
+#[test]
+fn who_may_act_as_the_owner_over_whoever_migrates_is_advice() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let (migrator, other) =
+        (crate::support::role(&db, "login createrole"), crate::support::role(&db, "login"));
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.authmig(&["verify", "--strict"]).exits(0);
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    db.sql(&format!("grant {migrator} to {other}"));
+    let told = db.authmig(&["verify"]).exits(0).stdout;
+    let said = format!("advice: role {other}: may act as {owner}, as a member of {migrator}\n");
+    assert!(told.contains(&said), "{told}");
+    assert!(told.contains("why:      it reads the secret; roles are of the whole server"), "{told}");
+    let mend = told.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+    db.sql(mend);
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn whoever_migrates_without_the_rights_of_the_owner_is_found_and_mended() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let migrator = crate::support::role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let db = db.run_by(&migrator);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    db.sql(&format!("set role {migrator}; revoke {owner} from {migrator}"));
+    if crate::support::major() >= 16 {
+        db.authmig(&["verify", "--only", "objects"]).exits(4);
+    }
+    db.sql(&format!("revoke {owner} from {migrator}"));
+    let told = db.authmig(&["verify"]).exits(4).stdout;
+    let said = format!("objects: role {migrator}: does not have the rights of {owner}\n");
+    assert!(told.contains(&said), "{told}");
+    let mend = told.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+    let options = if crate::support::major() >= 16 { " with inherit true, set true" } else { "" };
+    assert_eq!(mend, format!("grant {owner} to {migrator}{options};"));
+    db.sql(mend);
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn what_a_role_of_requests_was_given_of_the_servers_own_is_found() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    for (grant, said, code) in GIVEN {
+        if grant.contains("parameter") && crate::support::major() < 15 {
+            continue;
+        }
+        db.sql(&installed.named(&format!("grant {grant}")));
+        let run = db.authmig(&["verify"]).exits(*code);
+        assert!(run.stdout.contains(&format!(": {said}\n")), "{grant}\n{}", run.stdout);
+        let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+        db.sql(mend);
+        db.authmig(&["verify", "--strict"]).exits(0);
+    }
+    let owner = format!("alter database {} owner to {{anon}}", db.name);
+    let run = {
+        db.sql(&installed.named(&owner));
+        db.authmig(&["verify"]).exits(4)
+    };
+    assert!(
+        run.stdout.contains(&installed.named("grants: role {anon}: owns the database\n")),
+        "{}",
+        run.stdout
+    );
+    let mend = format!("mend:     alter database {} owner to current_user;\n", db.name);
+    assert!(run.stdout.contains(&mend), "{}", run.stdout);
+    db.sql(&format!("alter database {} owner to current_user", db.name));
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn what_a_role_of_requests_may_create_and_who_is_sent_the_tables_is_told() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    let verify = |code: i32| db.authmig(&["verify", "--skip", "self-test"]).exits(code).stdout;
+    db.sql(&installed.named(&format!("grant create on database {} to {{anon}}", db.name)));
+    assert!(verify(0).contains(&installed.named("advice: role {anon}: may create schemas\n")));
+    db.sql(&installed.named(&format!("revoke create on database {} from {{anon}}", db.name)));
+    db.sql(&installed.named("grant create on schema api to {service}"));
+    assert!(verify(0).contains(&installed.named("advice: role {service}: may create in api\n")));
+    db.sql(&installed.named("revoke create on schema api from {service}"));
+    db.sql("create publication sessions for table auth.refresh_token");
+    let told = verify(0);
+    assert!(told.contains("advice: publication relation auth.refresh_token in publication sessions: is bound to auth.refresh_token"), "{told}");
+    db.sql("drop publication sessions; create publication secrets for table auth_private.config");
+    let told = verify(4);
+    assert!(
+        told.contains("objects: publication relation auth_private.config in publication secrets"),
+        "{told}"
+    );
+    db.sql("drop publication secrets");
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn what_keeps_postgrest_from_logging_in_is_found_and_mended() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    for (change, said) in [
+        (
+            format!("revoke connect on database {} from public", db.name),
+            format!(": may not connect to {}\n", db.name),
+        ),
+        ("alter role {authenticator} connection limit 0".to_owned(), ": may have no connection\n".to_owned()),
+        (
+            "alter role {authenticator} valid until '2001-01-01'".to_owned(),
+            ": its password is not valid any more\n".to_owned(),
+        ),
+    ] {
+        db.sql(&installed.named(&change));
+        let run = db.authmig(&["verify"]).exits(0);
+        let said = installed.named(&format!("grants: advice: role {{authenticator}}{said}"));
+        assert!(run.stdout.contains(&said), "{}", run.stdout);
+        let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
+        db.sql(mend);
+        db.authmig(&["verify", "--strict"]).exits(0);
+    }
+    // Who migrates need not be able to grant it.
+    let (fresh, own) = (TestDb::new(), own_roles());
+    fresh.sql(&format!("revoke connect on database {} from public", fresh.name));
+    let run = fresh.authmig(&with_options(&["migrate"], &own)).exits(0);
+    assert!(run.stdout.contains("applied"), "{}", run.stdout);
+}
