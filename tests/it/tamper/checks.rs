@@ -1,7 +1,7 @@
 //! Which checks are made, what a failed one leads to, and what is no alarm.
 
 use super::Installed;
-use crate::support::{TestDb, own_roles, with_options};
+use crate::support::{Files, TestDb, own_roles, with_options};
 
 #[test]
 fn checks_can_be_chosen() {
@@ -75,7 +75,7 @@ fn what_does_not_pass_verification_is_not_committed() {
         ("02-auth_schema.up.sql", "create table auth.more (id int);", "objects: table auth.more: "),
         ("05-grants.up.sql", "delete from auth_private.config;", "auth_private.config has no row"),
     ] {
-        let files = crate::support::Files::embedded()
+        let files = Files::embedded()
             .append(file, addition)
             .replace("05-grants.verify.sql", "")
             .replace("02-auth_schema.verify.sql", "");

@@ -1,7 +1,7 @@
 //! Code that was not installed: it does not run as whoever looks, or goes on.
 
-use super::Installed;
-use crate::support::{TestDb, own_roles, with_options};
+use super::{Installed, of_a_migrator};
+use crate::support::{JWT_SECRET, TestDb, major, own_roles, role, with_options};
 
 #[test]
 fn code_that_was_not_installed_is_not_run() {
@@ -61,7 +61,7 @@ fn code_that_was_not_installed_is_not_run() {
 #[test]
 fn an_event_trigger_whose_function_somebody_could_replace_is_found_and_does_not_run() {
     let Installed { db, .. } = Installed::new();
-    let other = crate::support::role(&db, "");
+    let other = role(&db, "");
     db.sql(
         "create function public.evil() returns event_trigger language plpgsql as \
          $$ begin raise exception 'ran as %', current_user; end $$; \
@@ -82,16 +82,14 @@ fn an_event_trigger_whose_function_somebody_could_replace_is_found_and_does_not_
     db.sql("alter event trigger evil disable");
     db.authmig(&["verify", "--strict"]).exits(0);
     // An administrator's, for who is no superuser: it does not stop what comes.
-    let (db, own) = (TestDb::new(), own_roles());
-    let (migrator, other) = (crate::support::role(&db, "login createrole"), crate::support::role(&db, ""));
+    let (db, _) = of_a_migrator();
+    let other = role(&db, "");
     db.sql(&format!(
         "create function public.watch() returns event_trigger language plpgsql as $$ begin notify pgrst; end $$; \
          create event trigger watch on ddl_command_end execute function public.watch(); \
-         alter function public.watch() owner to {other}; alter database {} owner to {migrator}",
-        db.name
+         alter function public.watch() owner to {other}"
     ));
-    let db = db.run_by(&migrator);
-    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&with_options(&["migrate"], &own_roles())).exits(0);
     let run = db.authmig(&["verify"]).exits(0);
     let said = format!("objects: advice: event trigger watch: runs a function that {other} can replace\n");
     assert!(run.stdout.contains(&said), "{}", run.stdout);
@@ -101,13 +99,13 @@ fn an_event_trigger_whose_function_somebody_could_replace_is_found_and_does_not_
 /// Since 16 the one who created a role may join it: before one looks, and after.
 #[test]
 fn a_superuser_runs_nothing_that_who_may_join_the_owner_could_change_meanwhile() {
-    if crate::support::major() < 16 {
+    if major() < 16 {
         return;
     }
     let installed = Installed::new();
-    let other = crate::support::role(&installed.db, "");
+    let other = role(&installed.db, "");
     let grant = "grant {owner} to {other} with admin true, inherit false, set false";
-    installed.db.sql(&installed.named(grant).replace("{other}", &other));
+    installed.sql(&grant.replace("{other}", &other));
     let run = installed.db.authmig(&["verify"]).exits(0);
     let said = installed.named(&format!("advice: role {other}: may make itself a member of {{owner}}"));
     assert!(run.stdout.contains(&said), "{}", run.stdout);
@@ -116,11 +114,8 @@ fn a_superuser_runs_nothing_that_who_may_join_the_owner_could_change_meanwhile()
 
 #[test]
 fn what_somebody_else_could_change_meanwhile_is_not_run() {
-    let (db, own) = (TestDb::new(), own_roles());
-    let migrator = crate::support::role(&db, "login createrole");
-    db.sql(&format!("alter database {} owner to {migrator}", db.name));
-    let theirs = db.run_by(&migrator);
-    theirs.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let (theirs, migrator) = of_a_migrator();
+    theirs.authmig(&with_options(&["migrate"], &own_roles())).exits(0);
     theirs.authmig(&["verify"]).exits(0);
     let db = theirs.run_by("postgres");
     let run = db.authmig(&["verify"]).exits(1);
@@ -152,10 +147,10 @@ fn what_was_put_there_does_not_run_with_what_changes_something() {
             [&["secret", "status"], &["secret", "generate"]],
         ),
     ] {
-        let (db, own) = (TestDb::new(), own_roles());
+        let db = TestDb::new();
         let secret = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(secret.path(), crate::support::JWT_SECRET).unwrap();
-        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        std::fs::write(secret.path(), JWT_SECRET).unwrap();
+        db.authmig(&with_options(&["migrate"], &own_roles())).exits(0);
         if commands[1] == ["migrate"] {
             // So that there is something to do.
             db.authmig(&["rollback", "--yes"]).exits(0);
@@ -191,16 +186,13 @@ fn who_reads_a_ledger_of_somebody_else_runs_nothing_of_theirs() {
     ] {
         // A ledger that is real, and one that is made up.
         for real in [true, false] {
-            let (db, own) = (TestDb::new(), own_roles());
-            let migrator = crate::support::role(&db, "login createrole");
+            let (db, migrator) = of_a_migrator();
             db.sql(&format!(
-                "alter database {} owner to {migrator}; alter database {} set constraint_exclusion = on; \
-                 grant create on schema public to {migrator}",
-                db.name, db.name
+                "alter database {} set constraint_exclusion = on; grant create on schema public to {migrator}",
+                db.name
             ));
-            let db = db.run_by(&migrator);
             if real {
-                db.authmig(&with_options(&["migrate"], &own)).exits(0);
+                db.authmig(&with_options(&["migrate"], &own_roles())).exits(0);
             } else {
                 db.sql(&format!(
                     "set role {migrator}; create schema authmig; create table authmig.schema_history (version int, name text, \

@@ -1,7 +1,7 @@
 //! Who may do what: rights on objects, attributes of roles, and their members.
 
-use super::{Change, Installed};
-use crate::support::{TestDb, own_roles, with_options};
+use super::{Change, Installed, findings, first_mend, of_a_migrator};
+use crate::support::{TestDb, major, own_roles, role, with_options};
 
 const GRANTS: &[Change] = &[
     (
@@ -145,27 +145,18 @@ fn what_is_printed_can_be_pasted_from_top_to_bottom() {
     let installed = Installed::new();
     let db = &installed.db;
     for role in ["{anon}", "{authenticated}", "{service}", "{authenticator}", "{owner}"] {
-        db.sql(
-            &installed.named(&format!(
-                "reassign owned by {role} to postgres; drop owned by {role}; drop role {role}"
-            )),
-        );
+        installed
+            .sql(&format!("reassign owned by {role} to postgres; drop owned by {role}; drop role {role}"));
     }
     let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
-    for check in report["checks"].as_array().unwrap() {
-        for finding in check["findings"].as_array().unwrap() {
-            if let Some(mend) = finding["mend"].as_str() {
-                db.sql(mend);
-            }
-        }
-    }
+    installed.mend(&report);
     db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]
 fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
     let installed = Installed::new();
-    let modern = crate::support::major() >= 16;
+    let modern = major() >= 16;
     let mut changes = vec![("grant {service} to {other}", "is a member of {service}")];
     if modern {
         changes.extend([(
@@ -174,14 +165,12 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
         )]);
     }
     for (change, said) in changes {
-        let other = crate::support::role(&installed.db, "");
+        let other = role(&installed.db, "");
         let named = |text: &str| installed.named(text).replace("{other}", &other);
         installed.db.sql(&named(change));
         installed.db.authmig(&["verify"]).exits(0);
         let report = installed.db.authmig(&["verify", "--strict", "--format", "json"]).exits(4).json();
-        let grants =
-            report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "grants").unwrap();
-        let finding = &grants["findings"][0];
+        let finding = &findings(&report, "grants")[0];
         assert_eq!((&finding["severity"], &finding["message"]), (&"advice".into(), &named(said).into()));
         if said.starts_with("is a member of ") {
             assert!(
@@ -210,44 +199,35 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
 
 #[test]
 fn who_may_act_as_the_owner_over_whoever_migrates_is_advice() {
-    let (db, own) = (TestDb::new(), own_roles());
-    let (migrator, other) =
-        (crate::support::role(&db, "login createrole"), crate::support::role(&db, "login"));
-    db.sql(&format!("alter database {} owner to {migrator}", db.name));
-    let db = db.run_by(&migrator);
-    db.authmig(&with_options(&["migrate"], &own)).exits(0);
-    db.authmig(&["secret", "generate"]).exits(0);
+    let (db, migrator) = of_a_migrator();
+    let installed = Installed::on(db);
+    let db = &installed.db;
+    let other = role(db, "login");
     db.authmig(&["verify", "--strict"]).exits(0);
-    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
     db.sql(&format!("grant {migrator} to {other}"));
     let told = db.authmig(&["verify"]).exits(0).stdout;
-    let said = format!("advice: role {other}: may act as {owner}, as a member of {migrator}\n");
-    assert!(told.contains(&said), "{told}");
+    let said = format!("advice: role {other}: may act as {{owner}}, as a member of {migrator}\n");
+    assert!(told.contains(&installed.named(&said)), "{told}");
     assert!(told.contains("why:      it reads the secret; roles are of the whole server"), "{told}");
-    let mend = told.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
-    db.sql(mend);
+    db.sql(first_mend(&told).unwrap());
     db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]
 fn whoever_migrates_without_the_rights_of_the_owner_is_found_and_mended() {
-    let (db, own) = (TestDb::new(), own_roles());
-    let migrator = crate::support::role(&db, "login createrole");
-    db.sql(&format!("alter database {} owner to {migrator}", db.name));
-    let db = db.run_by(&migrator);
-    db.authmig(&with_options(&["migrate"], &own)).exits(0);
-    db.authmig(&["secret", "generate"]).exits(0);
-    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    let (db, migrator) = of_a_migrator();
+    let installed = Installed::on(db);
+    let (db, owner) = (&installed.db, installed.named("{owner}"));
     db.sql(&format!("set role {migrator}; revoke {owner} from {migrator}"));
-    if crate::support::major() >= 16 {
+    if major() >= 16 {
         db.authmig(&["verify", "--only", "objects"]).exits(4);
     }
     db.sql(&format!("revoke {owner} from {migrator}"));
     let told = db.authmig(&["verify"]).exits(4).stdout;
     let said = format!("objects: role {migrator}: does not have the rights of {owner}\n");
     assert!(told.contains(&said), "{told}");
-    let mend = told.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
-    let options = if crate::support::major() >= 16 { " with inherit true, set true" } else { "" };
+    let mend = first_mend(&told).unwrap();
+    let options = if major() >= 16 { " with inherit true, set true" } else { "" };
     assert_eq!(mend, format!("grant {owner} to {migrator}{options};"));
     db.sql(mend);
     db.authmig(&["verify", "--strict"]).exits(0);
@@ -258,26 +238,19 @@ fn what_a_role_of_requests_was_given_of_the_servers_own_is_found() {
     let installed = Installed::new();
     let db = &installed.db;
     for (grant, said, code) in GIVEN {
-        if grant.contains("parameter") && crate::support::major() < 15 {
+        if grant.contains("parameter") && major() < 15 {
             continue;
         }
-        db.sql(&installed.named(&format!("grant {grant}")));
+        installed.sql(&format!("grant {grant}"));
         let run = db.authmig(&["verify"]).exits(*code);
         assert!(run.stdout.contains(&format!(": {said}\n")), "{grant}\n{}", run.stdout);
-        let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
-        db.sql(mend);
+        db.sql(first_mend(&run.stdout).unwrap());
         db.authmig(&["verify", "--strict"]).exits(0);
     }
-    let owner = format!("alter database {} owner to {{anon}}", db.name);
-    let run = {
-        db.sql(&installed.named(&owner));
-        db.authmig(&["verify"]).exits(4)
-    };
-    assert!(
-        run.stdout.contains(&installed.named("grants: role {anon}: owns the database\n")),
-        "{}",
-        run.stdout
-    );
+    installed.sql(&format!("alter database {} owner to {{anon}}", db.name));
+    let run = db.authmig(&["verify"]).exits(4);
+    let said = installed.named("grants: role {anon}: owns the database\n");
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
     let mend = format!("mend:     alter database {} owner to current_user;\n", db.name);
     assert!(run.stdout.contains(&mend), "{}", run.stdout);
     db.sql(&format!("alter database {} owner to current_user", db.name));
@@ -289,12 +262,12 @@ fn what_a_role_of_requests_may_create_and_who_is_sent_the_tables_is_told() {
     let installed = Installed::new();
     let db = &installed.db;
     let verify = |code: i32| db.authmig(&["verify", "--skip", "self-test"]).exits(code).stdout;
-    db.sql(&installed.named(&format!("grant create on database {} to {{anon}}", db.name)));
+    installed.sql(&format!("grant create on database {} to {{anon}}", db.name));
     assert!(verify(0).contains(&installed.named("advice: role {anon}: may create schemas\n")));
-    db.sql(&installed.named(&format!("revoke create on database {} from {{anon}}", db.name)));
-    db.sql(&installed.named("grant create on schema api to {service}"));
+    installed.sql(&format!("revoke create on database {} from {{anon}}", db.name));
+    installed.sql("grant create on schema api to {service}");
     assert!(verify(0).contains(&installed.named("advice: role {service}: may create in api\n")));
-    db.sql(&installed.named("revoke create on schema api from {service}"));
+    installed.sql("revoke create on schema api from {service}");
     db.sql("create publication sessions for table auth.refresh_token");
     let told = verify(0);
     assert!(told.contains("advice: publication relation auth.refresh_token in publication sessions: is bound to auth.refresh_token"), "{told}");
@@ -323,12 +296,11 @@ fn what_keeps_postgrest_from_logging_in_is_found_and_mended() {
             ": its password is not valid any more\n".to_owned(),
         ),
     ] {
-        db.sql(&installed.named(&change));
+        installed.sql(&change);
         let run = db.authmig(&["verify"]).exits(0);
         let said = installed.named(&format!("grants: advice: role {{authenticator}}{said}"));
         assert!(run.stdout.contains(&said), "{}", run.stdout);
-        let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
-        db.sql(mend);
+        db.sql(first_mend(&run.stdout).unwrap());
         db.authmig(&["verify", "--strict"]).exits(0);
     }
     // Who migrates need not be able to grant it.

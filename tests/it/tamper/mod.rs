@@ -7,11 +7,14 @@ mod objects;
 mod settings;
 mod strangers;
 
-use crate::support::{TestDb, own_roles, with_options};
+use serde_json::Value;
+
+use crate::support::{TestDb, own_roles, role, with_options};
 
 /// A change, the check that finds it, and the subject that it is found under.
 type Change = (&'static str, &'static str, &'static str);
 
+/// authmig with a secret, and roles that have names of the test's own.
 struct Installed {
     db: TestDb,
     own: Vec<String>,
@@ -19,24 +22,28 @@ struct Installed {
 
 impl Installed {
     fn new() -> Installed {
-        let (db, own) = (TestDb::new(), own_roles());
+        Installed::on(TestDb::new())
+    }
+
+    /// The same where something was there before.
+    fn on(db: TestDb) -> Installed {
+        let own = own_roles();
         db.authmig(&with_options(&["migrate"], &own)).exits(0);
         db.authmig(&["secret", "generate"]).exits(0);
         Installed { db, own }
     }
 
+    /// The text with the names of the roles, which are `{anon}` and so on in it.
     fn named(&self, text: &str) -> String {
-        ["anon", "authenticated", "service", "authenticator", "owner"].iter().fold(
-            text.to_owned(),
-            |text, role| {
-                let name = self
-                    .own
-                    .iter()
-                    .find_map(|option| option.strip_prefix(&format!("--{role}-role=")))
-                    .unwrap();
-                text.replace(&format!("{{{role}}}"), name)
-            },
-        )
+        self.own.iter().fold(text.to_owned(), |text, option| {
+            let (role, name) = option.strip_prefix("--").unwrap().split_once("-role=").unwrap();
+            text.replace(&format!("{{{role}}}"), name)
+        })
+    }
+
+    /// Runs statements that name the roles like that.
+    fn sql(&self, sql: &str) {
+        self.db.sql(&self.named(sql));
     }
 
     /// Makes the change, looks, mends what was found with what was printed, looks again.
@@ -46,24 +53,40 @@ impl Installed {
         let run = self.db.authmig(&["verify", "--format", "json"]);
         assert_eq!(run.code, 4, "{change}: {}", run.stdout);
         let report = run.json();
-        let findings: Vec<&serde_json::Value> = report["checks"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .flat_map(|check| check["findings"].as_array().unwrap())
-            .collect();
-        let found = report["checks"].as_array().unwrap().iter().find(|found| found["name"] == check).unwrap();
-        assert!(
-            found["findings"].as_array().unwrap().iter().any(|finding| finding["subject"] == subject),
-            "{change}: {found:#}"
-        );
-        for finding in findings {
-            assert!(finding["why"].is_string() || finding["mend"].is_null(), "{change}: {finding:#}");
+        let found = findings(&report, check);
+        assert!(found.iter().any(|finding| finding["subject"] == subject), "{change}: {found:#?}");
+        self.mend(&report);
+        let run = self.db.authmig(&["verify", "--strict"]);
+        assert_eq!(run.code, 0, "{change}\n{}", run.stdout);
+    }
+
+    /// Runs what is printed to mend each finding, from top to bottom.
+    fn mend(&self, report: &Value) {
+        let checks = report["checks"].as_array().unwrap();
+        for finding in checks.iter().flat_map(|check| check["findings"].as_array().unwrap()) {
+            assert!(finding["why"].is_string() || finding["mend"].is_null(), "{finding:#}");
             if let Some(mend) = finding["mend"].as_str() {
                 self.db.sql(mend);
             }
         }
-        let run = self.db.authmig(&["verify", "--strict"]);
-        assert_eq!(run.code, 0, "{change}\n{}", run.stdout);
     }
+}
+
+/// An empty database that authmig is run on by its owner, who is no superuser; and the owner's name.
+fn of_a_migrator() -> (TestDb, String) {
+    let db = TestDb::new();
+    let migrator = role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    (db.run_by(&migrator), migrator)
+}
+
+/// What this check has found.
+fn findings<'a>(report: &'a Value, check: &str) -> &'a [Value] {
+    let mut checks = report["checks"].as_array().unwrap().iter();
+    checks.find(|found| found["name"] == check).unwrap()["findings"].as_array().unwrap()
+}
+
+/// The first line of the first statement that is printed to mend something.
+fn first_mend(told: &str) -> Option<&str> {
+    told.split("mend:     ").nth(1)?.lines().next()
 }

@@ -1,6 +1,6 @@
 //! What was installed: each object of it, changed, lost or joined by another.
 
-use super::{Change, Installed};
+use super::{Change, Installed, findings};
 use crate::support::TestDb;
 
 const OBJECTS: &[Change] = &[
@@ -295,21 +295,15 @@ fn a_column_that_rows_would_have_no_value_for_is_mended_as_far_as_that_goes() {
     let Installed { db, .. } = Installed::new();
     db.sql("alter table authmig.journal drop column authmig_version");
     let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
-    let mend = |report: &serde_json::Value| {
-        let objects = &report["checks"].as_array().unwrap()[2];
-        assert_eq!(objects["name"], "objects");
-        objects["findings"][0]["mend"].as_str().unwrap().to_owned()
-    };
-    db.sql(&mend(&report));
+    db.sql(findings(&report, "objects")[0]["mend"].as_str().unwrap());
     db.authmig(&["verify", "--strict"]).exits(0);
     assert_eq!(db.ask("select authmig_version from authmig.journal limit 1"), "lost");
     db.sql("alter table auth.refresh_token drop column subject");
     let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
-    assert!(
-        mend(&report).starts_with("-- Fails where there are rows, whose values are lost: "),
-        "{report:#}"
-    );
-    for finding in report["checks"][2]["findings"].as_array().unwrap() {
+    let found = findings(&report, "objects");
+    let mend = found[0]["mend"].as_str().unwrap();
+    assert!(mend.starts_with("-- Fails where there are rows, whose values are lost: "), "{report:#}");
+    for finding in found {
         db.sql(finding["mend"].as_str().unwrap());
     }
     db.authmig(&["verify", "--strict"]).exits(0);
@@ -323,20 +317,14 @@ fn a_lost_table_of_settings_is_found_and_mended_but_for_what_was_in_it() {
     for lost in ["table auth_private.config", "schema auth_private"] {
         db.sql(&format!("drop {lost} cascade"));
         let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
-        let of_check = |report: &serde_json::Value, name: &str, key: &str| -> Vec<String> {
-            let check =
-                report["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap();
-            let findings = check["findings"].as_array().unwrap();
-            findings.iter().filter_map(|finding| Some(finding[key].as_str()?.to_owned())).collect()
-        };
-        let subjects = of_check(&report, "objects", "subject");
-        assert!(subjects.contains(&lost.to_owned()), "{subjects:?}");
-        for mend in of_check(&report, "objects", "mend") {
-            db.sql(&mend);
+        let found = findings(&report, "objects");
+        assert!(found.iter().any(|finding| finding["subject"] == lost), "{found:#?}");
+        for mend in found.iter().filter_map(|finding| finding["mend"].as_str()) {
+            db.sql(mend);
         }
         // The table is there, and empty. What it says of that is a statement, too.
         let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
-        db.sql(&of_check(&report, "scripts", "mend")[0]);
+        db.sql(findings(&report, "scripts").iter().find_map(|finding| finding["mend"].as_str()).unwrap());
     }
     // The secret was in the rows, and is lost.
     let run = db.authmig(&["verify"]).exits(0);
@@ -355,8 +343,7 @@ fn an_extension_that_was_moved_is_advice() {
     // One that was there before is somebody else's.
     let before = TestDb::new();
     before.sql("create extension pgcrypto");
-    before.authmig(&["migrate"]).exits(0);
-    before.authmig(&["secret", "generate"]).exits(0);
-    before.sql("drop extension pgcrypto");
-    before.authmig(&["verify", "--strict"]).exits(0);
+    let Installed { db, .. } = Installed::on(before);
+    db.sql("drop extension pgcrypto");
+    db.authmig(&["verify", "--strict"]).exits(0);
 }

@@ -1,6 +1,7 @@
 //! What is written down: in the ledger, in the settings, and for PostgREST.
 
-use super::Installed;
+use super::{Installed, first_mend};
+use crate::support::role;
 
 #[test]
 fn a_lost_name_of_the_installation_is_found() {
@@ -26,7 +27,7 @@ fn an_edited_history_row_is_found() {
 #[test]
 fn a_table_of_the_ledger_that_is_somebody_elses_is_found() {
     let installed = Installed::new();
-    installed.db.sql(&installed.named("alter table authmig.created owner to {service}"));
+    installed.sql("alter table authmig.created owner to {service}");
     let run = installed.db.authmig(&["verify"]).exits(1);
     let said = installed.named("the ledger belongs to {service}, who could run code as whoever looks");
     assert!(run.stderr.contains(&said), "{}", run.stderr);
@@ -44,10 +45,10 @@ fn settings_that_their_trigger_would_not_let_pass_are_found() {
         ),
     ] {
         let write = |what: &str| {
-            installed.db.sql(&installed.named(&format!(
+            installed.sql(&format!(
                 "alter table auth_private.config disable trigger all; update auth_private.config set {what}; \
                  alter table auth_private.config enable trigger all"
-            )));
+            ));
         };
         write(change);
         let run = installed.db.authmig(&["verify"]).exits(4);
@@ -85,8 +86,7 @@ fn a_missing_row_of_settings_is_found() {
     db.sql("delete from auth_private.config");
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("self-test: auth_private.config has no row"), "{}", run.stdout);
-    let mend = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()).unwrap();
-    db.sql(mend);
+    db.sql(first_mend(&run.stdout).unwrap());
     db.authmig(&["secret", "generate"]).exits(0);
     db.authmig(&["verify", "--strict"]).exits(0);
 }
@@ -96,15 +96,13 @@ fn what_postgrest_is_told_wrongly_is_found() {
     let installed = Installed::new();
     let db = &installed.db;
     let run = |setting: &str, code: i32| {
-        db.sql(
-            &installed.named(&format!("alter role {{authenticator}} in database {} set {setting}", db.name)),
-        );
+        installed.sql(&format!("alter role {{authenticator}} in database {} set {setting}", db.name));
         let run = db.authmig(&["verify", "--only", "postgrest"]).exits(code);
-        if let Some(mend) = run.stdout.split("mend:     ").nth(1).and_then(|mend| mend.lines().next()) {
+        if let Some(mend) = first_mend(&run.stdout) {
             db.sql(mend);
             db.authmig(&["verify", "--only", "postgrest"]).exits(0);
         }
-        db.sql(&installed.named(&format!("alter role {{authenticator}} in database {} reset all", db.name)));
+        installed.sql(&format!("alter role {{authenticator}} in database {} reset all", db.name));
         run.stdout
     };
     assert!(run("pgrst.db_schemas = 'api'", 4).contains("the schema auth is not exposed"));
@@ -116,15 +114,15 @@ fn what_postgrest_is_told_wrongly_is_found() {
     );
     assert!(run("pgrst.jwt_secret = 'AAAA'", 4).contains("another JWT secret is set here"));
     run("pgrst.db_schemas = 'api, auth'", 0);
-    assert!(run(&installed.named("pgrst.db_anon_role = '{service}'"), 4).contains("run as another role"));
-    run(&installed.named("pgrst.db_anon_role = '{anon}'"), 0);
+    assert!(run("pgrst.db_anon_role = '{service}'", 4).contains("run as another role"));
+    run("pgrst.db_anon_role = '{anon}'", 0);
     assert!(run("pgrst.jwt_role_claim_key = '.sub'", 4).contains("the role is read from another claim"));
     run("pgrst.jwt_role_claim_key = '.role'", 0);
     assert!(run("pgrst.jwt_secret_is_base64 = 'false'", 4).contains("taken for the key itself"));
     run("pgrst.jwt_secret_is_base64 = 'true'", 0);
     // It chooses the key.
     assert!(run("pgrst.db_pre_config = 'public.mine'", 4).contains("from a function that is not there"));
-    let other = crate::support::role(db, "");
+    let other = role(db, "");
     db.sql(&format!(
         "create function public.mine() returns void language sql as ''; alter function public.mine() owner to {other}"
     ));
@@ -142,7 +140,7 @@ fn what_postgrest_is_told_wrongly_is_found() {
     assert!(run("pgrst.db_tx_end = 'commit-allow-override'", 4).contains("may be taken back"));
     run("pgrst.db_tx_end = 'commit'", 0);
     assert!(run("pgrst.db_pre_request = 'public.mine'", 0).contains("a function runs before each request"));
-    assert!(run(&installed.named("role = '{service}'"), 4).contains("PostgREST begins as another role"));
+    assert!(run("role = '{service}'", 4).contains("PostgREST begins as another role"));
     assert!(run("session_replication_role = 'replica'", 4).contains("triggers do not run in requests"));
     // What somebody pastes does what it says and no more.
     let injected = run("pgrst.db_schemas = 'x''; select 1/0; --'", 4);

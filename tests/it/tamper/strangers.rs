@@ -1,8 +1,8 @@
 //! What was not installed: what is bound to the installation from elsewhere, and what stands in its
 //! schemas.
 
-use super::Installed;
-use crate::support::{TestDb, own_roles, with_options};
+use super::{Installed, findings};
+use crate::support::{TestDb, major, role};
 
 #[test]
 fn what_is_bound_to_it_from_elsewhere_is_found() {
@@ -73,24 +73,23 @@ fn what_is_bound_to_it_from_elsewhere_is_found() {
             4,
         ),
     ] {
-        installed.db.sql(&installed.named(made));
+        installed.sql(made);
         let run = installed.db.authmig(&["verify"]).exits(code);
         let said = installed.named(&format!("{subject}: is bound to "));
         assert!(run.stdout.contains(&said), "{made}\n{}", run.stdout);
         installed.db.authmig(&["verify", "--strict"]).exits(4);
-        installed.db.sql(&installed.named(gone));
+        installed.sql(gone);
         installed.db.authmig(&["verify", "--strict"]).exits(0);
     }
 }
 
 #[test]
 fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
-    let (db, own) = (TestDb::new(), own_roles());
-    db.sql("create schema auth; create schema auth_private");
-    db.authmig(&with_options(&["migrate"], &own)).exits(0);
-    db.authmig(&["secret", "generate"]).exits(0);
+    let before = TestDb::new();
+    before.sql("create schema auth; create schema auth_private");
+    let Installed { db, .. } = Installed::on(before);
     db.authmig(&["verify", "--strict"]).exits(0);
-    let other = crate::support::role(&db, "");
+    let other = role(&db, "");
     db.sql(&format!("grant create on schema auth_private to {other}, public"));
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("objects: schema auth_private: others may create in it"), "{}", run.stdout);
@@ -104,10 +103,9 @@ fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
 
 #[test]
 fn what_is_part_of_a_table_of_ours_is_no_advice_in_a_schema_that_was_there() {
-    let (db, own) = (TestDb::new(), own_roles());
-    db.sql("create schema auth; create table auth.users (id int primary key); create index users_id on auth.users (id)");
-    db.authmig(&with_options(&["migrate"], &own)).exits(0);
-    db.authmig(&["secret", "generate"]).exits(0);
+    let before = TestDb::new();
+    before.sql("create schema auth; create table auth.users (id int primary key); create index users_id on auth.users (id)");
+    let Installed { db, .. } = Installed::on(before);
     let run = db.authmig(&["verify"]).exits(0);
     assert!(run.stdout.contains("advice: table auth.users: is not authmig's"), "{}", run.stdout);
     assert!(!run.stdout.contains("mend:"), "{}", run.stdout);
@@ -130,8 +128,8 @@ fn what_is_part_of_a_table_of_ours_is_no_advice_in_a_schema_that_was_there() {
         assert!(run.stdout.contains("self-test: advice: not tried"), "{}", run.stdout);
         assert!(!run.stdout.contains("ran as"), "{}", run.stdout);
         let report = db.authmig(&["verify", "--only", "objects", "--format", "json"]).exits(4).json();
-        let findings = report["checks"][0]["findings"].as_array().unwrap();
-        let mend = findings.iter().find(|finding| finding["subject"] == subject).unwrap()["mend"].as_str();
+        let mut found = findings(&report, "objects").iter();
+        let mend = found.find(|finding| finding["subject"] == subject).unwrap()["mend"].as_str();
         db.sql(mend.unwrap());
         db.authmig(&["verify"]).exits(0);
     }
@@ -140,12 +138,11 @@ fn what_is_part_of_a_table_of_ours_is_no_advice_in_a_schema_that_was_there() {
 #[test]
 fn who_empties_the_list_of_what_was_created_hides_nothing() {
     let installed = Installed::new();
-    let db = &installed.db;
-    db.sql(&installed.named(
+    installed.sql(
         "delete from authmig.created; create function auth.leak() returns text security definer \
          return (select jwt_secret from auth_private.config); grant usage on schema auth_private to {anon}",
-    ));
-    let told = db.authmig(&["verify"]).exits(4).stdout;
+    );
+    let told = installed.db.authmig(&["verify"]).exits(4).stdout;
     for said in [
         "objects: function auth.leak(): is not authmig's\n",
         "grants: schema auth_private: {anon} may usage\n",
@@ -166,7 +163,7 @@ fn a_function_that_calls_one_of_ours_is_no_alarm() {
 
 #[test]
 fn a_schema_that_is_published_is_judged_as_its_tables_are() {
-    if crate::support::major() < 15 {
+    if major() < 15 {
         return;
     }
     let installed = Installed::new();
