@@ -165,15 +165,10 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
             }
             continue;
         }
-        let only_rights = is.is_none_or(|facts| facts.keys().all(|property| is_right(property)));
         let properties = wanted.into_iter().chain(is).flat_map(Properties::keys);
         for property in properties.collect::<BTreeSet<_>>() {
             let [wanted, is] = [wanted, is].map(|facts| facts?.get(property).map(String::as_str));
             if wanted == is || belongs_to_somebody_else(object, property, live, expected) {
-                continue;
-            }
-            // Of what has lost all else, that was said already.
-            if is_right(property) && only_rights {
                 continue;
             }
             foreign_code |= is_foreign_code(property, wanted, is, live);

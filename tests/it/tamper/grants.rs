@@ -75,6 +75,12 @@ const GRANTS: &[Change] = &[
     ),
     ("revoke insert on authmig.journal from postgres", "grants", "table authmig.journal"),
     ("grant create on schema authmig to public", "grants", "schema authmig"),
+    // The comment is all else that there is of it.
+    (
+        "comment on schema authmig is null; grant create on schema authmig to public",
+        "grants",
+        "schema authmig",
+    ),
     ("alter role {anon} login", "grants", "role {anon}"),
     ("alter role {anon} superuser", "grants", "role {anon}"),
     ("alter role {service} bypassrls", "grants", "role {service}"),
