@@ -168,7 +168,7 @@ pub fn refuse_foreign_code(
     if !compared.is_some_and(|compared| compared.foreign_code) {
         return Ok(());
     }
-    let message = "what was not installed would run with this, as whoever goes on; nothing was changed";
+    let message = "something here is not as authmig installed it, and could run as whoever goes on; nothing was changed";
     Err(Failure::new(Exit::Drift, message).hint("`authmig verify` names it, and what mends it"))
 }
 

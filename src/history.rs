@@ -86,9 +86,15 @@ impl History {
     pub fn refuse_stranger(&self, doing: &str) -> Result<(), Failure> {
         let Some(owner) = &self.stranger else { return Ok(()) };
         let message = format!(
-            "the ledger belongs to {owner}, who could run code as whoever looks; nothing was looked at"
+            "this installation belongs to {owner}, who could run code as whoever else looks; nothing was looked at"
         );
-        Err(Failure::new(Exit::Failure, message).hint(format!("{doing} as {owner}")))
+        let plain = owner.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let member = if plain {
+            format!("; a member of it adds ?options=-c%20role%3D{owner} to the URL")
+        } else {
+            String::new()
+        };
+        Err(Failure::new(Exit::Failure, message).hint(format!("{doing} as {owner}{member}")))
     }
 
     /// As JSON, in the form in which `sql/planned.sql` builds it.

@@ -275,7 +275,7 @@ fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expect
             if live.created.contains(&object.1) { found } else { created }
         }
         "role" => {
-            let group = ["member of ", "may join ", "lacks "]
+            let group = ["member of ", "may join ", "lacks ", "rights over "]
                 .iter()
                 .find_map(|joins| property.strip_prefix(joins))
                 .or_else(|| property.starts_with("owner through ").then(|| live.name("{owner_role}")));

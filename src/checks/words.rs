@@ -22,12 +22,9 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) ->
         !missing && !part.contains(&&*object.0) && schema == "auth" && !live.created.contains(schema);
     // As one of the table of sessions, see below.
     let sent = object.0 == "publication namespace" && object.1.starts_with("auth in ");
-    let (expected, found) = if missing { ("it", "nothing") } else { ("nothing", "it") };
     let severity = if foreign || sent { Severity::Advice } else { Severity::Error };
     let message = if missing { "is missing" } else { "is not authmig's" };
     Finding {
-        expected: Some(expected.to_owned()),
-        found: Some(found.to_owned()),
         why: Some(
             match (missing, &*object.0) {
                 (true, "index") => "requests that used it read the whole table",
@@ -94,11 +91,15 @@ pub(super) fn property(
     live: &Live,
     all: &Facts,
 ) -> Finding {
-    let [expected, found] =
-        [wanted, is].map(|value| value.map_or_else(|| "nothing".to_owned(), |value| shown(property, value)));
+    // Where the message says it all, it is not said twice.
+    let all_said = is_told_whole(property) || wanted == Some("yes") || is == Some("yes");
+    let [expected, found] = [wanted, is].map(|value| {
+        let value = value.map_or_else(|| "nothing".to_owned(), |value| shown(property, value));
+        (!all_said).then_some(value)
+    });
     Finding {
-        expected: Some(expected),
-        found: Some(found),
+        expected,
+        found,
         why: Some(why(object, property, wanted, is, live).to_owned()),
         mend: mend::mend(object, property, wanted, is, all),
         ..Finding::new(
@@ -107,6 +108,11 @@ pub(super) fn property(
             property_message(property, wanted, is, live),
         )
     }
+}
+
+fn is_told_whole(property: &str) -> bool {
+    matches!(property, "may not connect to" | "connection limit" | "owns database")
+        || ["lacks ", "uses ", "creates ", "rights over "].iter().any(|kind| property.starts_with(kind))
 }
 
 fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> Severity {
@@ -122,7 +128,9 @@ fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> S
                 || matches!(property, "may not connect to" | "connection limit" | "valid until")
                 || property.starts_with("uses ") && !opens(property)
                 || others
-                    && (property.starts_with("may join ") || property.starts_with("owner through "))
+                    && ["may join ", "owner through ", "rights over "]
+                        .iter()
+                        .any(|kind| property.starts_with(kind))
                 || others
                     && is.is_some_and(|is| !is.starts_with("in requests"))
                     && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
@@ -143,24 +151,37 @@ fn opens(property: &str) -> bool {
 
 fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>, live: &Live) -> String {
     // Some properties end in the name that they are about.
-    let kinds =
-        ["grant to ", "member of ", "may join ", "creates ", "lost by ", "owner through ", "lacks ", "uses "];
+    let kinds = [
+        "grant to ",
+        "member of ",
+        "may join ",
+        "creates ",
+        "lost by ",
+        "owner through ",
+        "lacks ",
+        "uses ",
+        "rights over ",
+    ];
+    let rights = |rights: &str| rights.replace("usage", "use");
     let (kind, name) = kinds
         .into_iter()
         .find_map(|kind| Some((kind, property.strip_prefix(kind)?)))
         .unwrap_or((property, ""));
     match (kind, wanted, is) {
-        ("grant to ", None, Some(is)) => format!("{name} may {is}"),
-        ("grant to ", Some(wanted), None) => format!("{name} may not {wanted}"),
+        ("grant to ", None, Some(is)) => format!("{name} may {}", rights(is)),
+        ("grant to ", Some(wanted), None) => format!("{name} may not {}", rights(wanted)),
         ("grant to ", ..) => format!("{name} has other rights"),
         ("member of ", None, _) => format!("is a member of {name}"),
         ("member of ", Some(_), None) => format!("is not a member of {name}"),
         ("member of ", ..) => format!("has the rights of {name} without becoming it"),
         ("may join ", ..) => format!("may make itself a member of {name}"),
         ("creates ", ..) => format!("may create {name}"),
-        ("lost by ", _, Some(is)) => format!("{name} may not {is}"),
+        ("lost by ", _, Some(is)) => format!("{name} may not {}", rights(is)),
         ("owner through ", ..) => {
             format!("may act as {}, as a member of {name}", live.name("{owner_role}"))
+        }
+        ("rights over ", _, Some(is)) => {
+            format!("may read or write what {name} owns, row level security or not: {is}")
         }
         ("lacks ", ..) => format!("does not have the rights of {name}"),
         ("uses ", ..) => format!("may use {name}"),
@@ -171,6 +192,8 @@ fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>, live
         ("foreign owner", ..) => "belongs to somebody else".to_owned(),
         ("foreign makers", ..) => "others may create in it".to_owned(),
         ("exists", ..) => "does not exist".to_owned(),
+        (attribute, None, Some("yes")) => format!("has {attribute}"),
+        (attribute, Some("yes"), None) => format!("does not have {attribute}"),
         _ => format!("its {property} is another one"),
     }
 }
@@ -224,6 +247,9 @@ fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, 
         ("role", "valid until") => "PostgREST cannot log in with a password",
         ("role", "owns database") => "it may drop it, and create schemas and extensions in it",
         ("role", _) if property.starts_with("uses ") => "it was given what is kept from everybody else",
+        ("role", _) if property.starts_with("rights over ") => {
+            "to it, neither the secret nor the sessions are closed; on some platforms its administrators have that"
+        }
         ("role", _) if property.starts_with("lacks ") => {
             "it cannot change what it has installed, nor verify it"
         }

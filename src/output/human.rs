@@ -237,15 +237,18 @@ fn found(report: &VerifyReport) -> String {
     for check in &report.checks {
         text.push_str(&findings(check.name, &check.findings));
     }
+    let any = |verdict| report.checks.iter().any(|check| check.verdict == verdict);
     let failed = report.checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
+    let advised =
+        report.checks.iter().any(|check| check.verdict == Verdict::Passed && !check.findings.is_empty());
+    let limit = match report.checks.len() {
+        _ if any(Verdict::Skipped) => " in what could be checked",
+        count if count < crate::checks::ALL.len() => " in what was checked",
+        _ => "",
+    };
+    let advice = if advised { "; see the advice" } else { "" };
     let _ = match failed {
-        0 if report.checks.iter().any(|check| check.verdict == Verdict::Skipped) => {
-            writeln!(text, "verified: nothing is wrong in what could be checked")
-        }
-        0 if report.checks.len() < crate::checks::ALL.len() => {
-            writeln!(text, "verified: nothing is wrong in what was checked")
-        }
-        0 => writeln!(text, "verified: nothing is wrong"),
+        0 => writeln!(text, "verified: nothing is wrong{limit}{advice}"),
         _ => writeln!(text, "{} failed", counted(failed, "check")),
     };
     text

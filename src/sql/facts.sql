@@ -250,6 +250,14 @@ select 'role', quote_ident(pg_get_userbyid(n.nspowner)), 'lacks ' || quote_ident
    and (pg_has_role(n.nspowner, to_regrole(quote_ident(current_setting('authmig.owner_role'))), 'usage')
         and pg_has_role(n.nspowner, to_regrole(quote_ident(current_setting('authmig.owner_role'))),
             case when current_setting('server_version_num')::int4 >= 160000 then 'set' else 'member' end)) is not true;
+-- What an administrator of a platform may have, and row level security does not keep out.
+select 'role', quote_ident(r.rolname), 'rights over ' || quote_ident(current_setting('authmig.owner_role')),
+       'bypassrls, ' || concat_ws(', ', case when pg_has_role(r.oid, 'pg_read_all_data', 'usage') then 'pg_read_all_data' end,
+            case when pg_has_role(r.oid, 'pg_write_all_data', 'usage') then 'pg_write_all_data' end)
+  from pg_catalog.pg_roles as r
+ where r.rolbypassrls and r.rolcanlogin and not r.rolsuper and has_database_privilege(r.oid, current_database(), 'connect')
+   and r.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
+   and (pg_has_role(r.oid, 'pg_read_all_data', 'usage') or pg_has_role(r.oid, 'pg_write_all_data', 'usage'));
 select 'role', quote_ident(r.rolname),
        'superuser', case when r.rolsuper then 'yes' end,
        'bypassrls', case when r.rolbypassrls then 'yes' end,

@@ -134,10 +134,16 @@ fn a_dry_run_does_it_all_and_leaves_nothing() {
 fn a_verification_in_part_says_that_it_was_one() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
-    for arguments in [["--only", "history"], ["--skip", "history"]] {
-        let run = db.authmig(&[&["verify"], &arguments[..]].concat()).exits(0);
-        assert!(run.stdout.ends_with("verified: nothing is wrong in what was checked\n"), "{}", run.stdout);
+    // No secret is set, which is advice.
+    for (arguments, end) in [
+        (&["--only", "history"][..], "verified: nothing is wrong in what was checked\n"),
+        (&["--skip", "history"], "verified: nothing is wrong in what was checked; see the advice\n"),
+        (&[], "verified: nothing is wrong; see the advice\n"),
+    ] {
+        let run = db.authmig(&[&["verify"], arguments].concat()).exits(0);
+        assert!(run.stdout.ends_with(end), "{}", run.stdout);
     }
+    db.authmig(&["secret", "generate"]).exits(0);
     assert!(db.authmig(&["verify"]).exits(0).stdout.ends_with("verified: nothing is wrong\n"));
     db.authmig(&["verify", "--only", "history", "--skip", "history"]).exits(2);
 }

@@ -38,7 +38,7 @@ fn install_migrates_verifies_and_becomes_the_command() {
     // Standard output is the command's, and the process is the same.
     assert_eq!(run.stdout, format!("{pid}\n"));
     assert!(run.stderr.contains("5 migrations applied, verified and committed in "), "{}", run.stderr);
-    assert!(run.stderr.ends_with("verified: nothing is wrong\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("verified: nothing is wrong; see the advice\n"), "{}", run.stderr);
     assert_eq!(db.history(), [1, 2, 3, 4, 5]);
 }
 

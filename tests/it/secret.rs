@@ -150,7 +150,7 @@ fn status_runs_nothing_that_somebody_could_have_put_there() {
         let run = db.authmig(&["secret", "status"]).exits(4);
         assert_eq!(
             run.stderr,
-            "error: what was not installed would run with this, as whoever goes on; nothing was changed\n\
+            "error: something here is not as authmig installed it, and could run as whoever goes on; nothing was changed\n\
              hint: `authmig verify` names it, and what mends it\n"
         );
     }

@@ -172,6 +172,7 @@ fn d12_neither_foreign_create_nor_a_foreign_function_is_taken_over() {
         "create function auth.url_encode(data bytea) returns text language sql as 'select 1::text'",
         "create function auth.logout(x int) returns void language sql as ''",
         "create table auth.refresh_token (id int)",
+        "create table auth.refresh_token (id bigint, subject text, token text, created_at timestamptz)",
         "create view auth.refresh_token as select 1 as id",
     ] {
         let db = TestDb::new();
@@ -179,8 +180,13 @@ fn d12_neither_foreign_create_nor_a_foreign_function_is_taken_over() {
         let before = db.dump(&[]);
         let run = db.authmig(&["migrate"]).exits(1);
         assert!(run.stderr.contains("schema auth already holds auth."), "{}", run.stderr);
-        // What was published has the table.
-        assert_eq!(run.stderr.contains("--adopt"), there.contains("auth.refresh_token"), "{}", run.stderr);
+        // What was published has the table, with these columns.
+        assert_eq!(
+            run.stderr.contains("--adopt"),
+            there.contains("token text, created_at"),
+            "{}",
+            run.stderr
+        );
         assert_eq!(db.dump(&[]), before);
     }
 }

@@ -78,7 +78,7 @@ fn an_event_trigger_whose_function_somebody_could_replace_is_found_and_does_not_
     assert!(run.stdout.contains(&said), "{}", run.stdout);
     assert!(run.stdout.contains("self-test: advice: not tried: "), "{}", run.stdout);
     let run = db.authmig(&["rollback", "--yes"]).exits(4);
-    assert!(run.stderr.starts_with("error: what was not installed would run with this"), "{}", run.stderr);
+    assert!(run.stderr.starts_with("error: something here is not as authmig installed it"), "{}", run.stderr);
     db.sql("alter event trigger evil disable");
     db.authmig(&["verify", "--strict"]).exits(0);
     // An administrator's, for who is no superuser: it does not stop what comes.
@@ -122,8 +122,8 @@ fn what_somebody_else_could_change_meanwhile_is_not_run() {
     assert_eq!(
         run.stderr,
         format!(
-            "error: the ledger belongs to {migrator}, who could run code as whoever looks; nothing was looked at\n\
-             hint: verify as {migrator}\n"
+            "error: this installation belongs to {migrator}, who could run code as whoever else looks; nothing was looked at\n\
+             hint: verify as {migrator}; a member of it adds ?options=-c%20role%3D{migrator} to the URL\n"
         )
     );
     db.run_by(&migrator).authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
@@ -164,7 +164,7 @@ fn what_was_put_there_does_not_run_with_what_changes_something() {
                 .collect();
             let command: Vec<_> = command.iter().map(String::as_str).collect();
             let run = db.authmig(&command).exits(4);
-            let said = "error: what was not installed would run with this, as whoever goes on; nothing was changed\n";
+            let said = "error: something here is not as authmig installed it, and could run as whoever goes on; nothing was changed\n";
             assert!(
                 run.stderr.starts_with(said) && !run.stderr.contains("ran as"),
                 "{command:?}\n{}",

@@ -1,6 +1,7 @@
 //! Who may do what: rights on objects, attributes of roles, and their members.
 
 use super::{Change, Installed, findings, first_mend, of_a_migrator};
+use crate::support::server::Server;
 use crate::support::{TestDb, major, own_roles, role, with_options};
 
 const GRANTS: &[Change] = &[
@@ -201,6 +202,44 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
         "grants",
         "role {anon}_4",
     ));
+}
+
+#[test]
+fn whom_row_level_security_does_not_keep_out_is_named() {
+    // Roles are of the whole server, and others are tested on the one that is there.
+    let server = Server::new("");
+    let installed = Installed::on(TestDb::on(server.config(), "template0"));
+    let db = &installed.db;
+    let other = role(db, "login bypassrls");
+    db.authmig(&["verify", "--strict"]).exits(0);
+    db.sql(&format!("grant pg_read_all_data to {other}"));
+    let told = db.authmig(&["verify", "--strict"]).exits(4).stdout;
+    let said = format!(
+        "grants: advice: role {other}: may read or write what {{owner}} owns, row level security or not: \
+         bypassrls, pg_read_all_data\n  why: "
+    );
+    assert!(told.contains(&installed.named(&said)), "{told}");
+    db.sql(&format!("alter role {other} nobypassrls"));
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn what_a_message_says_is_not_said_twice() {
+    let installed = Installed::new();
+    installed.sql(
+        "alter role {authenticator} inherit; alter role {anon} login; \
+         revoke usage on schema auth from {service}; create function auth.mine() returns int return 1",
+    );
+    let told = installed.db.authmig(&["verify"]).exits(4).stdout;
+    for (said, next) in [
+        ("grants: role {authenticator}: has inherit\n", "why"),
+        ("grants: role {anon}: has login\n", "why"),
+        ("grants: schema auth: {service} may not use\n", "expected"),
+        ("objects: function auth.mine(): is not authmig's\n", "why"),
+    ] {
+        let said = format!("{}  {next}: ", installed.named(said));
+        assert!(told.contains(&said), "{said}{told}");
+    }
 }
 
 #[test]

@@ -29,7 +29,8 @@ fn a_table_of_the_ledger_that_is_somebody_elses_is_found() {
     let installed = Installed::new();
     installed.sql("alter table authmig.created owner to {service}");
     let run = installed.db.authmig(&["verify"]).exits(1);
-    let said = installed.named("the ledger belongs to {service}, who could run code as whoever looks");
+    let said =
+        installed.named("this installation belongs to {service}, who could run code as whoever else looks");
     assert!(run.stderr.contains(&said), "{}", run.stderr);
 }
 

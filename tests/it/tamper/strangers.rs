@@ -143,10 +143,9 @@ fn who_empties_the_list_of_what_was_created_hides_nothing() {
          return (select jwt_secret from auth_private.config); grant usage on schema auth_private to {anon}",
     );
     let told = installed.db.authmig(&["verify"]).exits(4).stdout;
-    for said in [
-        "objects: function auth.leak(): is not authmig's\n",
-        "grants: schema auth_private: {anon} may usage\n",
-    ] {
+    for said in
+        ["objects: function auth.leak(): is not authmig's\n", "grants: schema auth_private: {anon} may use\n"]
+    {
         assert!(told.contains(&installed.named(said)), "{told}");
     }
 }
