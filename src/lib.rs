@@ -76,7 +76,10 @@ pub fn run<E: Into<anyhow::Error>>(
     let exit = match result {
         Ok(Some(report)) => {
             let done = report.lasting().map_or_else(String::new, |what| format!("; {what}"));
-            written(streams.report(&report, format), report.exit(), &done, &streams, log)
+            let result = streams.report(&report, format);
+            // What is told on standard error need not be heard by anybody.
+            let result = if cli.command.hands_over() { Ok(()) } else { result };
+            written(result, report.exit(), &done, &streams, log)
         }
         Ok(None) => Exit::Success,
         Err(error) => {

@@ -68,7 +68,7 @@ impl Secret {
         }
         let bytes = decoded(&text).ok_or_else(|| {
             refused("is not base64")
-                .hint("`head -c 32 /dev/urandom | base64` makes one, and so does `authmig secret generate`")
+                .hint("`authmig secret generate` makes one; one that is plain text is given as `printf %s \"$SECRET\" | base64`")
         })?;
         if (bytes.len() as u64) < SHORTEST {
             return Err(refused(&format!("has {} bytes, and HS256 needs {SHORTEST} or more", bytes.len())));

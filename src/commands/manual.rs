@@ -22,7 +22,8 @@ pub fn completions(shell: Shell) -> Result<String, Failure> {
 /// The pages of all commands into this folder, or the first one as text.
 pub fn pages(folder: Option<&Path>) -> Result<String, Failure> {
     let unwritable = |error: &io::Error| {
-        Failure::new(Exit::Failure, format!("the manual pages cannot be written: {error}"))
+        let place = folder.map_or_else(String::new, |folder| format!(" into {}", folder.display()));
+        Failure::new(Exit::Failure, format!("the manual pages cannot be written{place}: {error}"))
     };
     let Some(folder) = folder else {
         let mut bytes = Vec::new();

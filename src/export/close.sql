@@ -1,2 +1,5 @@
 -- Takes back what the scripts before it did to the path.
-select pg_catalog.set_config('search_path', pg_catalog.current_setting('authmig.search_path'), true);
+do $$
+begin
+    perform pg_catalog.set_config('search_path', pg_catalog.current_setting('authmig.search_path'), true);
+end $$;

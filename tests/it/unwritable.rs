@@ -37,6 +37,17 @@ fn what_was_committed_is_said_to_be_where_the_result_cannot_be_written() {
 }
 
 #[test]
+fn a_standard_error_that_takes_nothing_stops_nothing() {
+    let db = TestDb::new();
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [&["migrate"][..], &["install", "--", "echo", "started"], &["status"]] {
+        let run = finish(db.command(arguments).stderr(full()).spawn().unwrap()).exits(0);
+        assert!(arguments[0] != "install" || run.stdout == "started\n", "{}", run.stdout);
+    }
+    finish(db.command(&["migrate", "--to", "9"]).stderr(full()).spawn().unwrap()).exits(2);
+}
+
+#[test]
 fn a_secret_that_cannot_be_printed_is_not_stored() {
     let db = TestDb::new().with("AUTHMIG_JWT_SECRET", JWT_SECRET);
     db.authmig(&["migrate"]).exits(0);
