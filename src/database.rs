@@ -25,7 +25,7 @@ use crate::report::{Event, Exit, Step};
 use crate::target::Target;
 
 use connect::Connected;
-pub use connect::Patience;
+pub use connect::{Patience, announce};
 use errors::{holder, is_about_language, lost_ledger, no_ledger, not_utf8, odd_ledger, reason, words};
 pub use locked::{Locked, Stored};
 pub use work::Work;

@@ -76,7 +76,7 @@ pub fn run<E: Into<anyhow::Error>>(
     let exit = match result {
         Ok(Some(report)) => {
             let done = report.lasting().map_or_else(String::new, |what| format!("; {what}"));
-            let result = streams.report(&report, format);
+            let result = streams.report(&report, format, log);
             // What is told on standard error need not be heard by anybody.
             let result = if cli.command.hands_over() { Ok(()) } else { result };
             written(result, report.exit(), &done, &streams, log)
@@ -140,15 +140,19 @@ fn execute<E: Into<anyhow::Error>>(
     let ask = move |report: &report::RollbackReport| asked.ask(report);
     let ask_secret = || streams.ask_secret(interrupt);
     let hand_out = |report: &Report| {
-        streams.hand_out(report, cli.format()).map_err(|error| unwritable(&error, "; nothing was changed"))
+        streams
+            .hand_out(report, cli.format(), log)
+            .map_err(|error| unwritable(&error, "; nothing was changed"))
     };
     let format = cli.format();
     let tell: database::Tell = Arc::new(move |event| told.event(&event, verbose, format, log));
     // Only for commands that need a database: the others need none to be named.
     let context = || -> Result<Context<'_>, Failure> {
+        let target = Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process()?)?;
+        database::announce(&target, &tell);
         Ok(Context {
             catalog: &catalog,
-            target: Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process()?)?,
+            target,
             patience: cli.patience(),
             limits: cli.common.limits(),
             given: cli.common.parameters.given(),

@@ -28,7 +28,7 @@ use live::Screen;
 use crate::cli::{Format, LogFormat};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::report::{Event, Report, RollbackReport};
+use crate::report::{Event, Exit, Report, RollbackReport};
 
 /// The target of what is written to standard error anyway, when that is a log.
 const EVENTS: &str = "authmig::events";
@@ -98,16 +98,19 @@ impl Streams {
     }
 
     /// Writes a result.
-    pub fn report(&self, report: &Report, format: Format) -> io::Result<()> {
+    pub fn report(&self, report: &Report, format: Format, log: LogFormat) -> io::Result<()> {
         self.nothing_goes_on();
         self.answered.store(true, Ordering::SeqCst);
         match format {
             Format::Human | Format::Files(_) => {
                 write(&self.out, &self.paint_table(&human::report(report)))?;
-                if let Some(refusal) = human::refusal(report) {
-                    write(&self.err, &self.paint(&refusal))?;
+                match report {
+                    Report::Rollback(RollbackReport { refusal: Some(refusal), .. }) => {
+                        let message = format!("refused: {refusal}; nothing was changed");
+                        self.failure(&Failure::new(Exit::Refused, message), Format::Human, log)
+                    }
+                    _ => Ok(()),
                 }
-                Ok(())
             }
             Format::Json => write(&self.out, &json::report(report)?),
             Format::Github => write(&self.out, &github::report(report)),
@@ -121,11 +124,11 @@ impl Streams {
     }
 
     /// Writes a result that is worth nothing unless somebody gets it.
-    pub fn hand_out(&self, report: &Report, format: Format) -> io::Result<()> {
+    pub fn hand_out(&self, report: &Report, format: Format, log: LogFormat) -> io::Result<()> {
         if self.nowhere {
             return Err(io::Error::other("it is closed, or /dev/null"));
         }
-        self.report(report, format)
+        self.report(report, format, log)
     }
 
     /// Writes an error: to standard error for people, and as the one JSON object.

@@ -68,7 +68,9 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         let rows = locked.answers().get(section).first().cloned().unwrap_or_default();
         pairs(rows).collect::<BTreeSet<_>>()
     };
-    let gone = found("before").difference(&found("after")).cloned().collect();
+    // What others drop meanwhile is gone as well, and does not come back.
+    let (before, after, again) = (found("before"), found("after"), found("again"));
+    let gone = before.difference(&after).filter(|object| again.contains(*object)).cloned().collect();
     drop(locked);
     judge(&mut database, gone, &mut report)?;
 

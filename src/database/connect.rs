@@ -44,6 +44,17 @@ pub(super) struct Connected {
     pub(super) cancel: Cancel,
 }
 
+/// Tells where each setting of the target comes from, and what of it is not used. Once, however
+/// often it is connected to.
+pub fn announce(target: &Target, tell: &Tell) {
+    for line in target.origins() {
+        info!("{line}");
+    }
+    for warning in &target.warnings {
+        tell(Event::Notice("warning".to_owned(), warning.clone()));
+    }
+}
+
 /// Connects; while `patience` lasts, again and again if it may yet succeed. `config` has
 /// what is not the target's.
 pub(super) fn connect(
@@ -53,12 +64,6 @@ pub(super) fn connect(
     interrupt: &Interrupt,
     tell: &Tell,
 ) -> Result<Connected, Failure> {
-    for line in target.origins() {
-        info!("{line}");
-    }
-    for warning in &target.warnings {
-        tell(Event::Notice("warning".to_owned(), warning.clone()));
-    }
     let round = Round {
         target,
         interrupt,

@@ -98,9 +98,12 @@ impl Work {
     pub fn rehearse(plan: &Plan<'_>, parameters: &Values, purge: bool, look: &str) -> Work {
         let mut message = may_revert(parameters);
         message.push_section("before", look);
+        message.push("savepoint authmig_rehearsal;");
         message.push_section("revert", "");
         push_revert(&mut message, plan, purge);
         message.push_section("after", look);
+        message.push("rollback to savepoint authmig_rehearsal;");
+        message.push_section("again", look);
         message.push("rollback;");
         Work { message, ends: true, applying: 0 }
     }

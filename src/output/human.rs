@@ -27,16 +27,6 @@ pub(super) fn report(report: &Report) -> String {
     harmless(&text)
 }
 
-/// Why a command refused, for standard error.
-pub(super) fn refusal(report: &Report) -> Option<String> {
-    match report {
-        Report::Rollback(report) => {
-            Some(harmless(&format!("error: refused: {}; nothing was changed\n", report.refusal.as_ref()?)))
-        }
-        _ => None,
-    }
-}
-
 fn migrate(report: &MigrateReport) -> String {
     let mut text = String::new();
     if let Some(scripts) = &report.sql {

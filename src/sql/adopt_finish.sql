@@ -23,7 +23,8 @@ begin
       from authmig.adopted as a
      where a.created_at > clock_timestamp() - interval '30 days'
        and a.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
-       and a.subject <> ''
+       -- Others get no token, so their refresh would be an error each time.
+       and char_length(a.subject) between 1 and 255 and a.subject ~ '^[^\u0001-\u001f\u007f]+$'
      order by a.created_at
         on conflict (selector) do nothing;
     get diagnostics kept = row_count;

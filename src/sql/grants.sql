@@ -1,5 +1,5 @@
--- What each role of this installation, and everybody, really may do: kind, object,
--- role, privilege. Grants of its own, of roles that it is a member of, of PUBLIC.
+-- What each role of this installation, and everybody, really may do, with a table or with a
+-- column of it: kind, object, role, privilege. Grants of its own, of roles that it is a member of, of PUBLIC.
 with roles (rank, name, oid) as (
     select p.rank, coalesce(r.rolname, p.name), coalesce(r.oid, 0)
       from (values (1, current_setting('authmig.anon_role')), (2, current_setting('authmig.authenticated_role')),
@@ -31,8 +31,13 @@ select o.kind, o.name, r.name, w.privilege
  cross join roles as r
  where case
         when r.oid = 0 then exists (
-            select from aclexplode(o.acl) as a where a.grantee = 0 and lower(a.privilege_type) = w.privilege)
+            select from aclexplode(o.acl) as a where a.grantee = 0 and lower(a.privilege_type) = w.privilege
+             union all
+            select from pg_catalog.pg_attribute as c, aclexplode(c.attacl) as a
+             where o.kind = 'table' and c.attrelid = o.oid and a.grantee = 0 and lower(a.privilege_type) = w.privilege)
         when o.kind = 'schema' then has_schema_privilege(r.oid, o.oid, w.privilege)
+        when w.privilege in ('select', 'insert', 'update', 'references')
+            then has_table_privilege(r.oid, o.oid, w.privilege) or has_any_column_privilege(r.oid, o.oid, w.privilege)
         when o.kind = 'table' then has_table_privilege(r.oid, o.oid, w.privilege)
         else has_function_privilege(r.oid, o.oid, w.privilege)
        end

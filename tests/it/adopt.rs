@@ -127,6 +127,23 @@ fn d35_the_published_installation_is_adopted_with_its_live_sessions() {
 }
 
 #[test]
+fn a_session_of_a_subject_that_no_token_can_have_is_not_kept() {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    let token = "44444444-4444-4444-8444-44444444444";
+    db.sql(&format!(
+        "delete from auth.refresh_token; insert into auth.refresh_token (subject, token, created_at) values \
+         (repeat('x', 256), '{token}0', now()), (e'a\\tb', '{token}1', now()), (repeat('ä', 255), '{token}2', now())"
+    ));
+    let report = adopt(&db).exits(0).json();
+    assert_eq!((&report["adopted"]["rows"], &report["adopted"]["sessions"]), (&3.into(), &1.into()));
+    for lost in [0, 1] {
+        assert_eq!(refresh(&db, &format!("{token}{lost}")), Err("PT401".to_owned()));
+    }
+    refresh(&db, &format!("{token}2")).unwrap();
+}
+
+#[test]
 fn an_old_cookie_that_is_used_again_later_ends_the_session() {
     let db = TestDb::new();
     installed(&db, &repaired());

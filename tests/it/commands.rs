@@ -378,6 +378,21 @@ fn grants_shows_who_may_do_what() {
         line("function  auth_private.postgrest_config()"),
         "function auth_private.postgrest_config() - - - execute execute -"
     );
+    // A right on one column is one.
+    db.sql(
+        "grant select (jwt_secret) on auth_private.config to anon; \
+         grant update (subject) on auth.refresh_token to public",
+    );
+    let run = db.authmig(&["grants"]).exits(0);
+    let line = |start: &str| {
+        let line = run.stdout.lines().find(|line| line.trim_start().starts_with(start)).unwrap_or_default();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("table     auth_private.config"), "table auth_private.config select - - - all -");
+    assert_eq!(
+        line("table     auth.refresh_token"),
+        "table auth.refresh_token update update update update all update"
+    );
     TestDb::new().authmig(&["grants"]).exits(0);
 }
 

@@ -497,3 +497,23 @@ fn an_extension_of_somebody_else_by_now_stays() {
     db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
     assert_eq!(db.ask("select extname from pg_extension where extname = 'pgcrypto'"), "pgcrypto");
 }
+
+#[test]
+fn what_others_drop_meanwhile_is_not_told_as_dropped() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.sql("create table public.foo (a int, b int); create view public.v as select 1 as one; create table public.bar ()");
+    let mut holder = db.client();
+    holder.batch_execute("begin; lock table auth.refresh_token in access share mode").unwrap();
+    let run = db.command(&["rollback", "--to", "1", "--dry-run"]).spawn().unwrap();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() \
+         and application_name = 'authmig' and wait_event_type = 'Lock'";
+    while db.ask(waits) == "0" {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    db.sql("alter table public.foo drop column b; drop view public.v; drop table public.bar");
+    holder.batch_execute("commit").unwrap();
+    let run = crate::support::finish(run).exits(0);
+    assert!(run.stdout.contains("auth.refresh_token"), "{}", run.stdout);
+    assert!(!run.stdout.contains("public."), "{}", run.stdout);
+}

@@ -92,14 +92,15 @@ fn a_password_file_that_others_may_read_is_not_used_and_said_so() {
     let file = folder.path().join("pgpass");
     std::fs::write(&file, "*:*:*:*:s3cret\n").unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let mut command = db.command(&["status"]);
-    command.env("PGPASSFILE", &file);
-    let run = crate::support::finish(command.spawn().unwrap()).exits(0);
-    assert_eq!(
-        run.stderr,
-        format!(
-            "warning: password file {} is not used: others may read it; chmod 600 mends that\n",
-            file.display()
-        )
+    let warning = format!(
+        "warning: password file {} is not used: others may read it; chmod 600 mends that\n",
+        file.display()
     );
+    let run = |arguments: &[&str]| {
+        crate::support::finish(db.command(arguments).env("PGPASSFILE", &file).spawn().unwrap())
+    };
+    assert_eq!(run(&["status"]).exits(0).stderr, warning);
+    // However often it looks.
+    let waited = run(&["status", "--wait", "1200ms"]).exits(3);
+    assert_eq!(waited.stderr, format!("{warning}waiting: 5 of 5 migrations are pending\n"));
 }

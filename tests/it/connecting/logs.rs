@@ -41,6 +41,12 @@ fn logs_can_be_filtered_and_written_as_json() {
     assert_eq!((line["level"].as_str(), line["fields"]["exit"].as_u64()), (Some("ERROR"), Some(2)));
     assert!(line["fields"]["message"].as_str().unwrap().starts_with("error: "), "{line}");
 
+    // What refuses is an error like another, beside the result.
+    let run = db.authmig(&["rollback", "--log-format", "json"]).exits(7);
+    let line: serde_json::Value = serde_json::from_str(run.stderr.trim_end()).unwrap();
+    assert_eq!(line["fields"]["exit"], 7);
+    assert!(line["fields"]["message"].as_str().unwrap().starts_with("error: refused: "), "{line}");
+
     // What the driver would log is whole statements.
     let fresh = TestDb::new();
     let run = fresh.authmig(&["migrate", "--log", "trace"]).exits(0);
