@@ -7,8 +7,16 @@ use crate::parameters::Values;
 use crate::plan::{self, State};
 use crate::report::{Check, Finding, Severity};
 
+const NAME: &str = "history";
+const PROVES: &str = "every script of this binary is applied, and no other";
+
 /// Compares the history with the catalog, and looks for the names of the installation.
 pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
+    if history.applied.is_empty() {
+        let hint = "`authmig migrate` installs it";
+        let finding = Finding::new(Severity::Error, NAME, "nothing is applied");
+        return super::check(NAME, PROVES, vec![Finding { hint: Some(hint.to_owned()), ..finding }]);
+    }
     let mut findings: Vec<_> = plan::entries(catalog, history)
         .iter()
         .filter(|entry| entry.state != State::Applied)
@@ -25,7 +33,7 @@ pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
             Finding { hint: Some(hint.to_owned()), ..Finding::new(Severity::Error, label, message) }
         })
         .collect();
-    let is_lost = |name: &str| !history.applied.is_empty() && !history.parameters.contains_key(name);
+    let is_lost = |name: &str| !history.parameters.contains_key(name);
     findings.extend(parameters.iter().filter(|(name, _)| is_lost(name)).map(|(name, value)| Finding {
         why: Some("what the next migration is told is taken for it".to_owned()),
         mend: Some(format!(
@@ -35,5 +43,5 @@ pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
         )),
         ..Finding::new(Severity::Error, "authmig.parameter", format!("has no {name}"))
     }));
-    super::check("history", "every script of this binary is applied, and no other", findings)
+    super::check(NAME, PROVES, findings)
 }

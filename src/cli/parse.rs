@@ -84,7 +84,25 @@ impl Complaint {
             let tip = format!("it comes from the variable {variable}");
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
+        if let Some(tip) = meant(&error, arguments) {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
         Complaint { error, format: format_of(arguments) }
+    }
+}
+
+/// What was probably meant by an argument that does not exist, from what other tools take.
+fn meant(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    match given.as_str() {
+        _ if error.kind() != ErrorKind::UnknownArgument => None,
+        "--json" => Some("--format json".to_owned()),
+        version if version.parse::<i32>().is_ok() && (has("migrate") || has("rollback")) => {
+            Some(format!("--to {version}"))
+        }
+        _ if has("set") => Some("a secret is read from standard input, or from --file FILE".to_owned()),
+        _ => None,
     }
 }
 
@@ -250,6 +268,9 @@ mod tests {
             ("status --wait 90", "'90'"),
             ("migrate --to x", "'x'"),
             ("secret status --format yaml", "'…'"),
+            ("migrate --json", "tip: --format json\n"),
+            ("rollback 03", "tip: --to 03\n"),
+            ("secret set hunter2", "tip: a secret is read from standard input, or from --file FILE\n"),
         ] {
             assert!(complaint(line).contains(quoted), "{}", complaint(line));
         }
