@@ -13,25 +13,26 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, PINNED, Sections, mark, parameter_settings, settings};
-use crate::migration::{Migration, Script, Version};
+use crate::migration::{GRANTS, Migration, Script, Version};
 use crate::parameters::Values;
 use crate::plan::{State, entries};
 use crate::report::{Check, Exit, Finding, Severity, Verdict};
 use crate::secret;
 
-/// The names of all checks, in the order in which they are shown.
-pub const ALL: [&str; 6] = ["history", "scripts", "objects", "grants", "self-test", "postgrest"];
-
-/// What those prove that need something to be there.
-const PROVES: [(&str, &str); 4] = [
-    (facts::OBJECTS, facts::OBJECTS_PROVES),
-    (facts::GRANTS, facts::GRANTS_PROVES),
-    (self_test::NAME, self_test::PROVES),
-    (postgrest::NAME, postgrest::PROVES),
+/// All checks, in the order in which they are shown: the name, and what it proves.
+pub const ALL: [(&str, &str); 6] = [
+    (history::NAME, "every script of this binary is applied, and no other"),
+    (scripts::NAME, "each verify script finds what it looks for"),
+    (facts::OBJECTS, "what is in the schemas is what was installed, no more"),
+    (facts::GRANTS, "nobody may do more, or less, than was granted"),
+    (self_test::NAME, "tokens are issued, refreshed, ended, refused as they should"),
+    (postgrest::NAME, "PostgREST can use it: roles, schemas, secret"),
 ];
 
-/// The migration that lets requests in: without it there is nothing to try.
-const OPENED: &str = "grants";
+/// The names of all checks.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.into_iter().map(|(name, _)| name)
+}
 
 /// What can be checked when these migrations are applied.
 pub struct Scope<'a> {
@@ -50,7 +51,7 @@ impl<'a> Scope<'a> {
     pub fn new(catalog: &'a Catalog, applied: &[&'a Migration]) -> Scope<'a> {
         let newest = applied.last().map(|migration| migration.version);
         let described = newest.filter(|version| catalog.describes(*version));
-        let opened = described.is_some() && applied.iter().any(|migration| migration.name == OPENED);
+        let opened = described.is_some() && applied.iter().any(|migration| migration.name == GRANTS);
         Scope {
             catalog,
             scripts: applied.iter().map(|migration| &migration.verify).collect(),
@@ -191,9 +192,8 @@ pub fn run(
     let foreign = [State::Changed, State::Missing, State::Newer];
     if entries(catalog, history).iter().any(|entry| foreign.contains(&entry.state)) {
         let why = "not tried: what is applied is not this binary's, see history";
-        checks.push(skipped(scripts::NAME, scripts::PROVES, why));
-        checks.extend(PROVES.map(|(name, proves)| skipped(name, proves, why)));
-        return Ok(in_order(checks));
+        checks.extend(names().skip(1).map(|name| skipped(name, why)));
+        return Ok(checks);
     }
     let applied = applied(catalog, history);
     let mut scope = Scope::new(catalog, &applied);
@@ -216,32 +216,22 @@ pub fn run(
     checks.extend(compared.into_iter().flat_map(|compared| compared.checks));
     if foreign_code {
         let why = "not tried: it would run what was not installed, see objects and grants";
-        checks.push(skipped(scripts::NAME, scripts::PROVES, why));
+        checks.push(skipped(scripts::NAME, why));
         if scope.told {
-            checks.push(skipped(postgrest::NAME, postgrest::PROVES, why));
+            checks.push(skipped(postgrest::NAME, why));
         }
         if scope.tried {
-            checks.push(skipped(self_test::NAME, self_test::PROVES, why));
+            checks.push(skipped(self_test::NAME, why));
         }
     } else {
-        let mut tried = try_all(database, &scope, applied.len(), parameters)?;
-        tried.retain(|check| wanted(check.name));
-        checks.extend(tried);
+        checks.extend(try_all(database, &scope, applied.len(), parameters)?);
     }
-    for (name, proves) in PROVES {
+    let take = |name| match checks.iter().position(|check| check.name == name) {
+        Some(index) => checks.swap_remove(index),
         // What is not there cannot be looked at.
-        if !checks.iter().any(|check| check.name == name) {
-            checks.push(Check { verdict: Verdict::Skipped, ..check(name, proves, Vec::new()) });
-        }
-    }
-    Ok(in_order(checks))
-}
-
-fn in_order(mut checks: Vec<Check>) -> Vec<Check> {
-    let take = |name: &&str| {
-        checks.iter().position(|check| check.name == *name).map(|index| checks.swap_remove(index))
+        None => Check { verdict: Verdict::Skipped, ..check(name, Vec::new()) },
     };
-    ALL.iter().filter_map(take).collect()
+    Ok(names().map(take).collect())
 }
 
 /// The checks that run functions of the installation.
@@ -325,13 +315,14 @@ pub fn begin(sql: &str, database: &Database, parameters: &Values) -> Message {
 }
 
 /// A check that could not be made.
-fn skipped(name: &'static str, proves: &'static str, why: &str) -> Check {
+fn skipped(name: &'static str, why: &str) -> Check {
     let finding = Finding::new(Severity::Advice, name, why);
-    Check { verdict: Verdict::Skipped, ..check(name, proves, vec![finding]) }
+    Check { verdict: Verdict::Skipped, ..check(name, vec![finding]) }
 }
 
 /// A check that was made, with what it found.
-fn check(name: &'static str, proves: &'static str, findings: Vec<Finding>) -> Check {
+fn check(name: &'static str, findings: Vec<Finding>) -> Check {
+    let proves = ALL.iter().find(|(known, _)| *known == name).map_or("", |(_, proves)| proves);
     let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
     Check { name, proves, verdict: if failed { Verdict::Failed } else { Verdict::Passed }, findings }
 }

@@ -280,10 +280,10 @@ pub struct RollbackArgs {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Make these checks only
-    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::ALL))]
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::names()))]
     pub only: Vec<String>,
     /// Leave these checks out
-    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::ALL))]
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::names()))]
     pub skip: Vec<String>,
     /// Let advice count as failure, too
     #[arg(long, env = "AUTHMIG_STRICT", value_parser = BoolishValueParser::new())]

@@ -30,12 +30,6 @@ use errors::{holder, is_about_language, lost_ledger, no_ledger, not_utf8, odd_le
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
-/// The migration that holds the table of sessions and the settings.
-pub(crate) const AUTH_SCHEMA: &str = "auth_schema";
-
-/// The migration that lets the roles of requests in.
-pub(crate) const GRANTS: &str = "grants";
-
 /// Who is told what happens while it happens.
 pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 

@@ -55,6 +55,12 @@ pub enum Part {
     Verify,
 }
 
+/// The migration that makes `auth_private.config`, where the secret is kept, and the sessions.
+pub const AUTH_SCHEMA: &str = "auth_schema";
+
+/// The migration that lets requests in: without it nobody logs in, and there is nothing to try.
+pub const GRANTS: &str = "grants";
+
 impl Part {
     /// All parts, each of which a migration must have.
     pub const ALL: [Part; 3] = [Part::Up, Part::Down, Part::Verify];

@@ -7,15 +7,14 @@ use crate::parameters::Values;
 use crate::plan::{self, State};
 use crate::report::{Check, Finding, Severity};
 
-const NAME: &str = "history";
-const PROVES: &str = "every script of this binary is applied, and no other";
+pub(super) const NAME: &str = "history";
 
 /// Compares the history with the catalog, and looks for the names of the installation.
 pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
     if history.applied.is_empty() {
         let hint = "`authmig migrate` installs it";
         let finding = Finding::new(Severity::Error, NAME, "nothing is applied");
-        return super::check(NAME, PROVES, vec![Finding { hint: Some(hint.to_owned()), ..finding }]);
+        return super::check(NAME, vec![Finding { hint: Some(hint.to_owned()), ..finding }]);
     }
     let mut findings: Vec<_> = plan::entries(catalog, history)
         .iter()
@@ -43,5 +42,5 @@ pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
         )),
         ..Finding::new(Severity::Error, "authmig.parameter", format!("has no {name}"))
     }));
-    super::check(NAME, PROVES, findings)
+    super::check(NAME, findings)
 }

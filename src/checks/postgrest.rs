@@ -10,7 +10,6 @@ use crate::secret::SHORTEST;
 pub const SQL: &str = include_str!("../sql/postgrest.sql");
 
 pub(super) const NAME: &str = "postgrest";
-pub(super) const PROVES: &str = "PostgREST can use it: roles, schemas, secret";
 
 /// Settings that [`SQL`] finds only if they are not what the installation needs.
 const TOLD: [(&str, Severity, &str, &str); 10] = [
@@ -129,7 +128,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
         }
     }
     secret(&mut findings, secrets);
-    super::check(NAME, PROVES, findings)
+    super::check(NAME, findings)
 }
 
 /// The check, if the questions could not be asked; what is not the server's word is given back.
@@ -138,7 +137,7 @@ pub fn raised(failure: Failure) -> Result<Check, Failure> {
         return Err(failure);
     };
     let message = format!("cannot be looked at: {} ({})", server.message, server.sqlstate);
-    Ok(super::check(NAME, PROVES, vec![Finding::new(Severity::Error, "JWT secret", message)]))
+    Ok(super::check(NAME, vec![Finding::new(Severity::Error, "JWT secret", message)]))
 }
 
 fn exposed(findings: &mut Vec<Finding>, setting: &str, schemas: &[&str]) {

@@ -4,7 +4,6 @@ use crate::failure::Failure;
 use crate::report::{Check, Finding, Severity, Verdict};
 
 pub(super) const NAME: &str = "scripts";
-pub(super) const PROVES: &str = "each verify script finds what it looks for";
 
 /// The check, from the scripts that raised; `count` is how many were run.
 pub fn run(count: usize, raised: Vec<(String, Failure)>) -> Check {
@@ -20,7 +19,7 @@ pub fn run(count: usize, raised: Vec<(String, Failure)>) -> Check {
             None => Finding::new(Severity::Error, file, failure.message),
         })
         .collect();
-    let mut check = super::check(NAME, PROVES, findings);
+    let mut check = super::check(NAME, findings);
     if count == 0 {
         check.verdict = Verdict::Skipped;
     }

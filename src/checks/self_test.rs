@@ -18,7 +18,6 @@ pub const SQL: &str = include_str!("../sql/self_test.sql");
 pub const FILE: &str = "self_test.sql";
 
 pub(super) const NAME: &str = "self-test";
-pub(super) const PROVES: &str = "tokens are issued, refreshed, ended, refused as they should";
 
 /// The check, from what [`SQL`] left.
 pub fn run(result: &str) -> Check {
@@ -26,10 +25,10 @@ pub fn run(result: &str) -> Check {
         .ok()
         .and_then(|value| Some(value["skipped"].as_str()?.to_owned()));
     if let Some(reason) = reason {
-        return skipped(&reason);
+        return super::skipped(NAME, &reason);
     }
     let error = check(result).err().map(|message| Finding::new(Severity::Error, NAME, message));
-    super::check(NAME, PROVES, error.into_iter().collect())
+    super::check(NAME, error.into_iter().collect())
 }
 
 /// The check, if [`SQL`] raised; a failure that is not its own is given back.
@@ -45,16 +44,7 @@ pub fn raised(failure: Failure) -> Result<Check, Failure> {
     // Its own hints are statements.
     let mend = server.hint.clone().filter(|_| server.sqlstate == "AMK02");
     let why = mend.is_some().then(|| "tokens name only roles that this one may become".to_owned());
-    Ok(super::check(
-        NAME,
-        PROVES,
-        vec![Finding { why, mend, ..Finding::new(Severity::Error, NAME, message) }],
-    ))
-}
-
-/// The check that could not be made.
-pub fn skipped(why: &str) -> Check {
-    super::skipped(NAME, PROVES, why)
+    Ok(super::check(NAME, vec![Finding { why, mend, ..Finding::new(Severity::Error, NAME, message) }]))
 }
 
 fn check(result: &str) -> Result<(), String> {

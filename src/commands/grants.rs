@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Context;
 use crate::checks;
-use crate::database::AUTH_SCHEMA;
 use crate::failure::Failure;
 use crate::message::Sections;
+use crate::migration::AUTH_SCHEMA;
 use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
 
 /// Runs the command.

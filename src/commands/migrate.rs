@@ -3,11 +3,11 @@
 use super::{Context, secret};
 use crate::checks::{self, Scope};
 use crate::cli::MigrateArgs;
-use crate::database::{AUTH_SCHEMA, Database, Lock, Locked, Work};
+use crate::database::{Database, Lock, Locked, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::Sections;
-use crate::migration::Part;
+use crate::migration::{AUTH_SCHEMA, Part};
 use crate::plan::Plan;
 use crate::report::{Check, Event, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
 use crate::secret::Secret;

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use super::Context;
 use crate::checks;
 use crate::cli::RollbackArgs;
-use crate::database::{AUTH_SCHEMA, Database, GRANTS, Lock, Work};
+use crate::database::{Database, Lock, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, PINNED, Rows, settings};
-use crate::migration::Part;
+use crate::migration::{AUTH_SCHEMA, GRANTS, Part};
 use crate::plan::Until;
 use crate::report::{Dropped, Exit, RollbackOutcome, RollbackReport, VERSION};
 

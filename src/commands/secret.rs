@@ -4,10 +4,11 @@
 use super::Context;
 use crate::checks;
 use crate::cli::{SecretArgs, SecretCommand};
-use crate::database::{AUTH_SCHEMA, Database, Lock, Stored, Work};
+use crate::database::{Database, Lock, Stored, Work};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, PINNED, settings};
+use crate::migration::AUTH_SCHEMA;
 use crate::report::{Event, Exit, Report, SecretOutcome, SecretReport, SecretSource, VERSION};
 use crate::secret::{self, Secret};
 

@@ -8,13 +8,12 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::AUTH_SCHEMA;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{
     CHECKED, Message, PINNED, UNCHECKED, journal, literal, mark, parameter_settings, settings,
 };
-use crate::migration::Migration;
+use crate::migration::{AUTH_SCHEMA, Migration};
 use crate::parameters::Values;
 use crate::plan::Plan;
 use crate::report::{Exit, ShownScript, VERSION};

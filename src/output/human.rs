@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::text::{below, counted, counted_u64, harmless, moment, one_line, padded, table};
-use crate::migration::label;
+use crate::migration::{GRANTS, label};
 use crate::report::{
     ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, Report, RollbackOutcome,
     RollbackReport, SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
@@ -191,7 +191,7 @@ fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str)
 
 /// That the sessions are left, and nobody can use them.
 fn push_refused(text: &mut String, report: &RollbackReport, are: &str) {
-    let grants = report.reverted.iter().find(|step| step.name == crate::database::GRANTS);
+    let grants = report.reverted.iter().find(|step| step.name == GRANTS);
     if let Some(grants) = grants.filter(|_| report.refuses_logins) {
         let _ =
             writeln!(text, "logins and refreshes {are} refused until {} is applied again", grants.label());
