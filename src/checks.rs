@@ -257,7 +257,7 @@ fn try_all(
         Err(failure) if failure.server.is_some() && !failure.is_limit() => {
             // One part has ended the message, and with it went the answers of the others.
             database.rollback()?;
-            checks.push(scripts::run(applied, database.run_read_only(&scope.scripts, parameters)?));
+            checks.push(scripts::run(applied, scripts::raised(database, &scope.scripts, parameters)?));
             let mut message = look(scope, database, parameters);
             message.push("rollback;");
             match database.send(&message) {

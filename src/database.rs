@@ -19,14 +19,15 @@ use tracing::debug;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::interrupt::{Cancel, Interrupt};
-use crate::message::{Message, Rows, Sections, mark, parameter_settings, rows, settings};
-use crate::parameters::Values;
-use crate::report::{Event, Exit, Step};
+use crate::message::{Message, Rows, Sections, rows, settings};
+use crate::report::{Event, Exit};
 use crate::target::Target;
 
 use connect::Connected;
 pub use connect::{Patience, announce};
-use errors::{holder, is_about_language, lost_ledger, no_ledger, not_utf8, odd_ledger, reason, words};
+use errors::{
+    holder, is_about_language, lost_ledger, no_ledger, not_utf8, obstacles, odd_ledger, reason, words,
+};
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
@@ -206,8 +207,8 @@ impl Database {
             }),
             Some("AMH01") if !locked => Ok(Attempt::Stale),
             _ if !locked && no_ledger(&failure) => Ok(Attempt::Stale),
-            Some("AMP01") if failure.place.is_none() => Err(self.obstacles(failure)),
-            Some("AMU01") => Err(self.obstacles(failure)),
+            Some("AMP01") if failure.place.is_none() => Err(obstacles(failure, &self.name)),
+            Some("AMU01") => Err(obstacles(failure, &self.name)),
             Some("AMP02") if failure.place.is_none() => Err(lost_ledger()),
             _ if !locked => Err(words(failure)),
             _ => Err(failure),
@@ -220,23 +221,7 @@ impl Database {
         Ok(answer.first().and_then(|rows| rows.first()).map(|row| holder(row)))
     }
 
-    /// What a preflight has found: each what stands in the way, and below it what helps.
-    fn obstacles(&self, failure: Failure) -> Failure {
-        let found = failure.server.as_ref().and_then(|server| server.detail.as_deref()).unwrap_or_default();
-        let Ok(found) = serde_json::from_str::<Vec<(i32, String, String)>>(found) else {
-            return failure;
-        };
-        let things = if found.len() == 1 { "one thing stands" } else { "several things stand" };
-        Failure {
-            findings: found.into_iter().map(|(_, what, help)| format!("{what}\n{help}")).collect(),
-            ..Failure::new(
-                Exit::Failure,
-                format!("{things} in the way in {}; nothing was changed", self.name),
-            )
-        }
-    }
-
-    /// Sends one message, and returns the rows of each statement that has any.
+    /// Sends one message, and returns the rows of each statement that returns rows, even if none.
     pub fn send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
         self.interrupt.check()?;
         self.marks().clear();
@@ -245,78 +230,6 @@ impl Database {
         let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
         let answer = answer.map_err(|error| self.failure(&error, message))?;
         rows(answer).ok_or_else(|| not_utf8(&self.name))
-    }
-
-    /// Runs scripts that only read, each of them, in as few messages as they allow;
-    /// returns the failure of each that raised.
-    pub fn run_read_only(
-        &mut self,
-        scripts: &[&crate::migration::Script],
-        parameters: &Values,
-    ) -> Result<Vec<(String, Failure)>, Failure> {
-        let mut failures = Vec::new();
-        let mut left = scripts;
-        while !left.is_empty() {
-            let mut message = Message::default();
-            message.push(&settings(&[
-                ("transaction_read_only", "on"),
-                ("client_min_messages", "notice"),
-                ("standard_conforming_strings", "on"),
-            ]));
-            message.push(&self.limits());
-            message.push(&parameter_settings(parameters));
-            for script in left {
-                message.push(&mark(&script.file, None));
-                message.push_script(&script.file, &script.sql);
-            }
-            match self.send(&message) {
-                Ok(_) => break,
-                Err(failure) => {
-                    // The script that raised ended the message; go on behind it.
-                    let index = failure
-                        .place
-                        .as_ref()
-                        .and_then(|place| left.iter().position(|script| script.file == place.file));
-                    let Some(index) = index.filter(|_| failure.exit == Exit::ScriptFailed) else {
-                        return Err(failure);
-                    };
-                    failures.push((left[index].file.clone(), failure));
-                    left = &left[index + 1..];
-                }
-            }
-        }
-        Ok(failures)
-    }
-
-    /// How long each of these scripts took in the last message.
-    fn durations(&self) -> Vec<(String, u64)> {
-        let marks = self.marks();
-        let ends = marks.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
-        marks
-            .iter()
-            .zip(ends)
-            .map(|((file, start), end)| {
-                (file.clone(), u64::try_from((end - *start).as_millis()).unwrap_or(u64::MAX))
-            })
-            .collect()
-    }
-
-    fn steps(&self, migrations: &[&crate::migration::Migration], part: crate::migration::Part) -> Vec<Step> {
-        let durations = self.durations();
-        migrations
-            .iter()
-            .map(|migration| {
-                let file = format!("{migration}.{}.sql", part.word());
-                Step {
-                    version: migration.version.number(),
-                    name: migration.name.clone(),
-                    milliseconds: durations
-                        .iter()
-                        .find(|(known, _)| *known == file)
-                        .map_or(0, |(_, milliseconds)| *milliseconds),
-                }
-            })
-            .collect()
     }
 
     /// Ends a transaction that has failed.

@@ -1,7 +1,11 @@
 //! `scripts`: the verify script of every applied migration finds what it looks for.
 
+use crate::database::Database;
 use crate::failure::Failure;
-use crate::report::{Check, Finding, Severity, Verdict};
+use crate::message::{Message, mark, parameter_settings, settings};
+use crate::migration::Script;
+use crate::parameters::Values;
+use crate::report::{Check, Exit, Finding, Severity, Verdict};
 
 pub(super) const NAME: &str = "scripts";
 
@@ -24,6 +28,40 @@ pub fn run(count: usize, raised: Vec<(String, Failure)>) -> Check {
         check.verdict = Verdict::Skipped;
     }
     check
+}
+
+/// Runs scripts that only read, each of them, in as few messages as they allow; the failure of each
+/// that raised.
+pub fn raised(
+    database: &mut Database,
+    scripts: &[&Script],
+    parameters: &Values,
+) -> Result<Vec<(String, Failure)>, Failure> {
+    let mut failures = Vec::new();
+    let mut left = scripts;
+    while !left.is_empty() {
+        let mut message = Message::default();
+        message.push(&settings(&[
+            ("transaction_read_only", "on"),
+            ("client_min_messages", "notice"),
+            ("standard_conforming_strings", "on"),
+        ]));
+        message.push(&database.limits());
+        message.push(&parameter_settings(parameters));
+        for script in left {
+            message.push(&mark(&script.file, None));
+            message.push_script(&script.file, &script.sql);
+        }
+        let Err(failure) = database.send(&message) else { break };
+        // The script that raised ended the message; go on behind it.
+        let is_its = |script: &&Script| failure.place.as_ref().is_some_and(|place| script.file == place.file);
+        let Some(index) = left.iter().position(is_its).filter(|_| failure.exit == Exit::ScriptFailed) else {
+            return Err(failure);
+        };
+        failures.push((left[index].file.clone(), failure));
+        left = &left[index + 1..];
+    }
+    Ok(failures)
 }
 
 /// The statement in a script's hint, and what else it says. One that `objects` or `grants` prints as

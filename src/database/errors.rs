@@ -96,6 +96,19 @@ pub(super) fn words(failure: Failure) -> Failure {
     }
 }
 
+/// What a preflight has found: each what stands in the way, and below it what helps.
+pub(super) fn obstacles(failure: Failure, name: &str) -> Failure {
+    let found = failure.server.as_ref().and_then(|server| server.detail.as_deref()).unwrap_or_default();
+    let Ok(found) = serde_json::from_str::<Vec<(i32, String, String)>>(found) else {
+        return failure;
+    };
+    let things = if found.len() == 1 { "one thing stands" } else { "several things stand" };
+    Failure {
+        findings: found.into_iter().map(|(_, what, help)| format!("{what}\n{help}")).collect(),
+        ..Failure::new(Exit::Failure, format!("{things} in the way in {name}; nothing was changed"))
+    }
+}
+
 pub(super) fn not_utf8(name: &str) -> Failure {
     Failure::new(Exit::Failure, format!("{name} answered what is not UTF-8; nothing was changed"))
 }
