@@ -152,6 +152,89 @@ mod tests {
         format!("{content}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
     }
 
+    /// The claims of three tokens with which nothing is wrong.
+    fn good() -> Vec<Value> {
+        let claims = |jti| {
+            serde_json::json!({
+                "role": "web", "sub": "alice", "sid": "a session", "jti": jti, "iat": 1_005, "exp": 1_905
+            })
+        };
+        ["one", "two", "three"].map(claims).to_vec()
+    }
+
+    /// What is said of tokens with these claims, issued to alice from 1000 to 1010.
+    fn said(claims: &[Value]) -> Result<(), String> {
+        let key = Sha256::digest("authmig self-test");
+        let tokens: Vec<_> = claims.iter().map(|claims| signed(&claims.to_string(), &key)).collect();
+        let result = serde_json::json!({
+            "tokens": tokens, "role": "web", "subject": "alice", "from": 1_000, "to": 1_010
+        });
+        check(&result.to_string())
+    }
+
+    #[test]
+    fn three_tokens_are_due_no_more_and_no_less() {
+        let four = [good(), good()].concat()[..4].to_vec();
+        for claims in [&good()[..0], &good()[..1], &good()[..2], &four] {
+            let message = format!("there are {} access tokens where 3 were to be issued", claims.len());
+            assert_eq!(said(claims), Err(message));
+        }
+        assert_eq!(said(&good()), Ok(()));
+    }
+
+    #[test]
+    fn a_claim_that_is_not_what_was_due_is_found_in_each_token() {
+        let iat = "iat of an access token is not the time at which it was issued";
+        let integers = "iat and exp of an access token are not both integers";
+        let cases = [
+            ("role", "admin".into(), r#"an access token has the claim role "admin" where "web" was due"#),
+            ("role", Value::Null, r#"an access token has the claim role null where "web" was due"#),
+            ("sub", "bob".into(), r#"an access token has the claim sub "bob" where "alice" was due"#),
+            ("iat", 999.into(), iat),
+            ("iat", 1_011.into(), iat),
+            ("iat", "1005".into(), integers),
+            ("exp", 1_905.5.into(), integers),
+            ("exp", Value::Null, integers),
+            ("exp", 1_005.into(), "an access token lives for 0 seconds"),
+            ("exp", 900.into(), "an access token lives for -105 seconds"),
+            ("exp", 87_406.into(), "an access token lives for 86401 seconds"),
+        ];
+        for (name, value, message) in cases {
+            for token in 0..3 {
+                let mut claims = good();
+                claims[token][name] = value.clone();
+                assert_eq!(said(&claims), Err(message.to_owned()), "{name} {value} in token {token}");
+            }
+        }
+        for (name, value) in [("iat", 1_000), ("iat", 1_010), ("exp", 1_006), ("exp", 87_405)] {
+            let mut claims = good();
+            claims[2][name] = value.into();
+            assert_eq!(said(&claims), Ok(()), "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn the_tokens_of_a_session_name_it_and_differ_in_jti() {
+        let with = |tokens: &[usize], name: &str, value: Value| {
+            let mut claims = good();
+            for token in tokens {
+                claims[*token][name] = value.clone();
+            }
+            said(&claims).unwrap_err()
+        };
+        for token in [1, 2] {
+            assert_eq!(
+                with(&[token], "sid", "another".into()),
+                r#"an access token has the claim sid "another" where "a session" was due"#
+            );
+        }
+        let none = "an access token has the claim sid null where null was due";
+        assert_eq!(with(&[0, 1, 2], "sid", Value::Null), none);
+        let same = "two access tokens have the same jti";
+        assert_eq!(with(&[1], "jti", "one".into()), same);
+        assert_eq!(with(&[0], "jti", Value::Null), same);
+    }
+
     proptest::proptest! {
         #[test]
         fn any_result_is_judged(text in "(?s).{0,60}", token in "[A-Za-z0-9_.=-]{0,60}") {
