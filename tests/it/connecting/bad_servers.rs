@@ -181,6 +181,32 @@ fn garbage_is_no_server() {
 }
 
 #[test]
+fn a_server_that_starts_leads_to_the_next_host_and_one_that_says_no_does_not() {
+    // A refusal has its fields, each with a letter, and one zero more.
+    const STARTING: &[u8] = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0";
+    const SAYS_NO: &[u8] = b"SFATAL\0VFATAL\0C3D000\0Mdatabase \"shop\" does not exist\0\0";
+    fn refuse(mut stream: TcpStream, fields: &[u8]) {
+        greeted(&mut stream);
+        let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+        let _ = stream.write_all(&[b"E", &length[..], fields].concat());
+        hold(stream);
+    }
+    let db = TestDb::new();
+    let starting = server(|stream| refuse(stream, STARTING));
+    let says_no = server(|stream| refuse(stream, SAYS_NO));
+    for mode in ["disable", "prefer"] {
+        let behind = |port: u16| {
+            let hosts = format!("127.0.0.1:{port},127.0.0.1:{}", db.port());
+            let url = format!("postgres://postgres@{hosts}/{}?sslmode={mode}", db.name);
+            db.authmig(&["status", "--database-url", &url])
+        };
+        assert_eq!(behind(starting).exits(0).stderr, "");
+        let refused = behind(says_no).exits(5);
+        assert!(refused.stderr.contains("database \"shop\" does not exist"), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn a_slow_network_is_no_error() {
     let db = TestDb::new();
     let server_port = db.port();
