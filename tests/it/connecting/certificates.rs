@@ -83,6 +83,16 @@ pub(super) fn self_signed(common_name: &str) -> Signed {
     Signed { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
 }
 
+/// The same, its time over.
+pub(super) fn self_signed_expired(common_name: &str) -> Signed {
+    let mut params = params(common_name, &[]);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = date_time_ymd(2001, 1, 1);
+    params.not_after = date_time_ymd(2002, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    Signed { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+}
+
 /// One that signed itself, for the use of clients.
 pub(super) fn self_signed_client(common_name: &str) -> Signed {
     let mut params = params(common_name, &[common_name]);

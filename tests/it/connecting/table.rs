@@ -11,7 +11,7 @@ use authmig::interrupt::Interrupt;
 use authmig::message::Message;
 use authmig::target::{Surroundings, Target};
 
-use super::certificates::{Authority, self_signed, self_signed_client};
+use super::certificates::{Authority, self_signed, self_signed_client, self_signed_expired};
 use crate::support::server::{Server, free_port};
 use crate::support::setting;
 use crate::support::tools::missing;
@@ -235,6 +235,10 @@ const CASES: &[Case] = &[
     case("host=localhost port={selfsigned} user=postgres dbname=app sslmode=verify-ca sslrootcert={itself}", TLS),
     case("host=localhost port={selfsigned} user=postgres dbname=app sslmode=verify-full sslrootcert={itself}", TLS),
     case("host=127.0.0.1 port={selfsigned} user=postgres dbname=app sslmode=verify-full sslrootcert={itself}", REFUSED),
+    case("host=localhost port={outdated} user=postgres dbname=app sslmode=require", TLS),
+    case("host=localhost port={outdated} user=postgres dbname=app sslmode=require sslrootcert={outdatedcert}", REFUSED),
+    case("host=localhost port={outdated} user=postgres dbname=app sslmode=verify-ca sslrootcert={outdatedcert}", REFUSED),
+    case("host=localhost port={outdated} user=postgres dbname=app sslmode=verify-full sslrootcert={outdatedcert}", REFUSED),
     case("host=localhost port={cn} user=postgres dbname=app sslmode=verify-full sslrootcert={ca}", TLS),
     case("host=other.test hostaddr=127.0.0.1 port={cn} user=postgres dbname=app sslmode=verify-full sslrootcert={ca}", REFUSED),
     // Certificates that are trusted, but not for that.
@@ -348,7 +352,7 @@ const SETUP: &[&str] = &[
 fn world() -> World {
     let (ca, stranger) = (Authority::new("Test authority"), Authority::new("Another authority"));
     let names = ["localhost", "127.0.0.1", "::1", "*.wild.test"];
-    let itself = self_signed("localhost");
+    let (itself, outdated_certificate) = (self_signed("localhost"), self_signed_expired("localhost"));
     let client = ca.sign("cert_user", &[]);
     let foreign = stranger.sign("cert_user", &[]);
 
@@ -373,6 +377,7 @@ fn world() -> World {
     let good = signed(&good_certificate);
     let expired = signed(&ca.sign_expired("test", &names));
     let selfsigned = signed(&itself);
+    let outdated = signed(&outdated_certificate);
     let cn = signed(&ca.sign("localhost", &[]));
     let plain = start(None);
     let (leaf, old_ca) = (Authority::false_one("leaf.test"), Authority::expired("Old authority"));
@@ -410,6 +415,7 @@ fn world() -> World {
         ("port", good.port.to_string()),
         ("expired", expired.port.to_string()),
         ("selfsigned", selfsigned.port.to_string()),
+        ("outdated", outdated.port.to_string()),
         ("cn", cn.port.to_string()),
         ("plain", plain.port.to_string()),
         ("closed", free_port().to_string()),
@@ -422,6 +428,7 @@ fn world() -> World {
         ("stranger", put("stranger.crt", &stranger.certificate, 0o644)),
         ("both", put("both.crt", &format!("{}{}", stranger.certificate, ca.certificate), 0o644)),
         ("itself", put("itself.crt", &itself.certificate, 0o644)),
+        ("outdatedcert", put("outdated.crt", &outdated_certificate.certificate, 0o644)),
         ("cert", put("client.crt", &client.certificate, 0o644)),
         ("key", put("client.key", &client.key, 0o600)),
         ("openkey", put("open.key", &client.key, 0o644)),
@@ -440,7 +447,7 @@ fn world() -> World {
         ("services", put("services", &service("here"), 0o644)),
     ]);
     World {
-        _servers: vec![good, expired, selfsigned, cn, plain, forged, outlived, client_server],
+        _servers: vec![good, expired, selfsigned, outdated, cn, plain, forged, outlived, client_server],
         _folder: folder,
         names,
     }
