@@ -17,11 +17,16 @@ struct World {
 
 impl World {
     fn new() -> World {
+        World::with("")
+    }
+
+    /// One whose server has these settings.
+    fn with(settings: &str) -> World {
         let ca = Authority::new("Test authority");
         let signed = ca.sign("localhost", &["localhost"]);
         let server = Server::guarded(
             HBA,
-            "ssl = on",
+            &format!("ssl = on\n{settings}"),
             &[("server.crt", &signed.certificate), ("server.key", &signed.key)],
         );
         let folder = tempfile::tempdir().unwrap();
@@ -172,4 +177,41 @@ fn tls_is_opened_at_the_first_try() {
         records = &rest[usize::from(u16::from_be_bytes([*high, *low]))..];
     }
     assert_eq!(greetings, 1);
+}
+
+#[test]
+fn no_version_of_tls_is_spoken_that_was_ruled_out() {
+    let old = World::with("ssl_max_protocol_version = 'TLSv1.2'");
+    let new = World::with("ssl_min_protocol_version = 'TLSv1.3'");
+    let spoken = |world: &World, options: &str| {
+        let run = world.run(&["status"], &format!("sslmode=require&{options}"));
+        assert_eq!(run.stderr.contains("TLS"), run.code == 5, "{}", run.stderr);
+        run.code
+    };
+    for (options, with_old, with_new) in [
+        ("", 0, 0),
+        ("ssl_min_protocol_version=TLSv1.2&ssl_max_protocol_version=TLSv1.3", 0, 0),
+        ("ssl_min_protocol_version=TLSv1.3", 5, 0),
+        ("ssl_max_protocol_version=TLSv1.2", 0, 5),
+        ("ssl_min_protocol_version=TLSv1.2&ssl_max_protocol_version=TLSv1.2", 0, 5),
+    ] {
+        assert_eq!((spoken(&old, options), spoken(&new, options)), (with_old, with_new), "{options}");
+    }
+}
+
+#[test]
+fn the_host_is_named_in_plain_text_unless_that_is_forbidden() {
+    let world = World::new();
+    for (sni, is_named) in [("", true), ("&sslsni=1", true), ("&sslsni=0", false)] {
+        let proxy = Proxy::to(world.server.port);
+        let options = format!(
+            "sslmode=verify-full&sslrootcert={}&hostaddr=127.0.0.1&port={}{sni}",
+            world.ca(),
+            proxy.port
+        );
+        world.run(&["status"], &options).exits(0);
+        // Nothing but the client's greeting is in plain text.
+        let named = proxy.sent().windows(9).any(|bytes| bytes == b"localhost");
+        assert_eq!(named, is_named, "{sni}");
+    }
 }
