@@ -138,6 +138,10 @@ fn the_command_is_not_started_if_something_fails() {
 #[test]
 fn the_command_does_not_see_what_is_authmigs() {
     let db = ready();
+    let url = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&url, db.url()).unwrap();
+    // The one that is empty counts as if it were not there.
+    let db = db.with("DATABASE_URL", "").with("DATABASE_URL_FILE", url.path().to_str().unwrap());
     let environment = |options: &[&str]| {
         let arguments = [&["install"], options, &["--", "env"]].concat();
         let mut command = db.command(&arguments);
@@ -149,13 +153,15 @@ fn the_command_does_not_see_what_is_authmigs() {
         command.env("AUTHMIG_LOCK_WAIT", "1s");
         let text = finish(command.spawn().unwrap()).exits(0).stdout;
         let names: Vec<_> = text.lines().map(|line| line.split('=').next().unwrap().to_owned()).collect();
-        ["AUTHMIG_JWT_SECRET", "AUTHMIG_LOCK_WAIT", "DATABASE_URL", "PGPASSWORD", "PGHOST", "PGRST_DB_URI"]
-            .into_iter()
+        let own =
+            ["AUTHMIG_JWT_SECRET", "AUTHMIG_LOCK_WAIT", "DATABASE_URL", "DATABASE_URL_FILE", "PGPASSWORD"];
+        own.into_iter()
+            .chain(["PGHOST", "PGRST_DB_URI"])
             .filter(|name| names.iter().any(|known| known == name))
             .collect::<Vec<_>>()
     };
     assert_eq!(environment(&[]), ["PGHOST", "PGRST_DB_URI"]);
-    assert_eq!(environment(&["--keep-env"]).len(), 6);
+    assert_eq!(environment(&["--keep-env"]).len(), 7);
 }
 
 #[test]
