@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use authmig::checks::self_test;
 
 use crate::auth::{Roles, Stack, refresh};
-use crate::support::{TestDb, major, setting, with_options};
+use crate::support::{TestDb, major, own_roles, setting, unique, with_options};
 
 /// An installation with roles of its own.
 fn stack() -> Stack {
@@ -116,6 +116,32 @@ fn a_superusers_verify_leaves_no_line_in_the_log_and_a_real_reuse_does() {
     stack.refresh(&cookie).is(204);
     stack.refresh(&cookie).is(401);
     assert!(log().contains(&line));
+}
+
+#[test]
+fn a_superusers_run_that_fails_does_not_write_its_message_into_the_log() {
+    let db = TestDb::new();
+    let (own, mark) = (own_roles(), unique("marked"));
+    let api = format!("--api-schema={mark}");
+    let migrate = [&with_options(&["migrate"], &own)[..], &[&api]].concat();
+    let marked = || {
+        let log = std::fs::read(setting("AUTHMIG_TEST_LOG")).unwrap();
+        String::from_utf8_lossy(&log).matches(&mark).count()
+    };
+    db.authmig(&[&migrate[..], &["--to", "1"]].concat()).exits(0);
+    let before = marked();
+    // Somebody else holds the lock.
+    let mut other = db.client();
+    other.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
+    db.authmig(&[&migrate[..], &["--lock-wait", "0s"]].concat()).exits(6);
+    other.batch_execute("rollback").unwrap();
+    // Something stands in the way.
+    db.sql("create schema auth; create table auth.refresh_token (id int)");
+    db.authmig(&migrate).exits(1);
+    assert_eq!(marked(), before);
+    // Anybody else's statement would be there.
+    other.batch_execute(&format!("select 1 / 0 as {mark}")).unwrap_err();
+    assert_eq!(marked(), before + 1);
 }
 
 #[test]
