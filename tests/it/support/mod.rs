@@ -10,7 +10,9 @@ use std::io::{BufRead as _, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use authmig::catalog::{Catalog, CatalogError};
 use authmig::interrupt::Interrupt;
@@ -190,6 +192,7 @@ impl TestDb {
     }
 
     /// Runs the real binary.
+    #[track_caller]
     pub(crate) fn authmig(&self, arguments: &[&str]) -> Run {
         finish(self.command(arguments).spawn().unwrap())
     }
@@ -211,7 +214,7 @@ impl TestDb {
 impl Drop for TestDb {
     fn drop(&mut self) {
         // Kept for a look when the test failed; the server is thrown away anyway.
-        if !std::thread::panicking()
+        if !thread::panicking()
             && let Ok(mut client) = self.server.connect(NoTls)
         {
             let _ = client.batch_execute(&format!("drop database {} with (force)", self.name));
@@ -252,9 +255,22 @@ impl Run {
     }
 }
 
-/// Waits for the process.
+/// Waits for the process. One that hangs is ended, and fails its test; the limit is far beyond
+/// what any takes.
+#[track_caller]
 pub(crate) fn finish(child: Child) -> Run {
-    let output = child.wait_with_output().unwrap();
+    const LIMIT: Duration = Duration::from_secs(120);
+    let id = child.id();
+    let (sender, output) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let output = output.recv_timeout(LIMIT).unwrap_or_else(|_| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+        let output = output.recv_timeout(Duration::from_secs(5));
+        panic!("process {id}, {line}, had not ended after {LIMIT:?}; killed, it had said {output:?}")
+    });
+    let output = output.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run::of(output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
