@@ -116,6 +116,22 @@ fn a_rollback_that_was_answered_no_is_shown_once() {
 }
 
 #[test]
+fn a_rollback_does_nothing_if_another_run_came_while_it_asked() {
+    let db = TestDb::new();
+    db.authmig(&["migrate", "--to", "4"]).exits(0);
+    // What was shown does not say what becomes of 05-grants, which stands on what would go.
+    let migrate = || drop(db.authmig(&["migrate"]).exits(0));
+    let Some(seen) = typed_after(&db, "rollback", "go on? [y/N] ", "y\n", migrate) else { return };
+    let (question, end) = seen.split_once("go on? [y/N] ").unwrap();
+    assert!(question.contains("would revert 1 migration"), "{seen}");
+    let changed = "y\r\nerror: another run has changed the history in the meantime; nothing was changed\r\n\
+                   hint: run the same command again\r\nexit 7\r\n";
+    assert!(end.starts_with(changed), "{seen}");
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+    db.authmig(&["verify"]).exits(0);
+}
+
+#[test]
 fn who_logged_in_while_a_rollback_asked_is_counted() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
