@@ -150,8 +150,19 @@ fn who_logged_in_while_a_rollback_asked_is_counted() {
 #[test]
 fn no_color_and_a_dumb_terminal_are_respected() {
     let db = TestDb::new();
-    let Some(shown) = on_a_terminal(&db, "migrate", &[("NO_COLOR", "1")]) else { return };
-    assert!(!shown.contains("\x1b[3") && !shown.contains("\x1b[1"), "{shown:?}");
+    db.authmig(&["migrate"]).exits(0);
+    // On standard output, and on standard error.
+    for (arguments, plain, coloured) in [
+        ("verify", "  passed  every script", "  \x1b[32mpassed\x1b[0m  every script"),
+        ("migrate --to 3", "error: the database is at", "\x1b[1;31merror:\x1b[0m the database is at"),
+    ] {
+        let Some(shown) = on_a_terminal(&db, arguments, &[("NO_COLOR", "1")]) else { return };
+        // To show what runs, it may still wipe a line.
+        let shown = shown.replace("\x1b[K", "");
+        assert!(shown.contains(plain) && !shown.contains('\x1b'), "{shown:?}");
+        let shown = on_a_terminal(&db, arguments, &[("NO_COLOR", "")]).unwrap();
+        assert!(shown.contains(coloured), "{shown:?}");
+    }
     let shown = on_a_terminal(&db, "verify", &[("TERM", "dumb")]).unwrap();
     assert!(!shown.contains('\x1b'), "{shown:?}");
 }
@@ -159,12 +170,17 @@ fn no_color_and_a_dumb_terminal_are_respected() {
 #[test]
 fn a_pipe_gets_text_and_nothing_else() {
     let db = TestDb::new();
-    for arguments in
-        [&["migrate"][..], &["verify"], &["status"], &["migrate", "--to", "3"], &["--help"], &["rollback"]]
-    {
-        let run = db.authmig(arguments);
+    for (arguments, code, text) in [
+        (&["migrate"][..], 0, "\n5 migrations applied, verified and committed in "),
+        (&["verify"], 0, "  passed  every script"),
+        (&["status"], 0, "\n5 applied, 0 pending\n"),
+        (&["migrate", "--to", "3"], 2, "error: the database is at"),
+        (&["--help"], 0, "\nUsage: authmig "),
+        (&["rollback"], 7, "\nwould revert 1 migration"),
+    ] {
+        let run = db.authmig(arguments).exits(code);
         let all = format!("{}{}", run.stdout, run.stderr);
-        assert!(!all.contains(['\x1b', '\r']), "{all:?}");
+        assert!(all.contains(text) && !all.contains(['\x1b', '\r']), "{arguments:?}: {all:?}");
     }
 }
 
