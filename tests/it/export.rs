@@ -150,6 +150,53 @@ fn a_file_refuses_what_would_leave_things_half_done() {
 }
 
 #[test]
+fn each_file_waits_for_the_lock_of_authmig() {
+    let db = TestDb::new();
+    let folder = export(&db, "plain", &[]);
+    let mut other = db.client();
+    other.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
+    let all = files(folder.path(), ".sql");
+    assert_eq!(all.len(), 12);
+    for file in &all {
+        let mut command = psql(&db);
+        command.arg("--single-transaction").arg("--file").arg(file);
+        let said = fails(command.env("PGOPTIONS", "-c lock_timeout=50ms").output().unwrap());
+        assert!(said.contains("canceling statement due to lock timeout"), "{}: {said}", file.display());
+    }
+    is_empty(&db);
+    other.batch_execute("rollback").unwrap();
+    succeeds(psql_files(&db, &["--single-transaction"], &files(folder.path(), ".up.sql")));
+    is_whole(&db);
+}
+
+#[test]
+fn postgrest_is_told_by_each_file_of_a_migration() {
+    use postgres::fallible_iterator::FallibleIterator as _;
+    let db = TestDb::new();
+    let folder = export(&db, "plain", &[]);
+    let mut listener = db.client();
+    listener.batch_execute("listen pgrst").unwrap();
+    let mut heard = |file: &PathBuf| {
+        succeeds(psql_files(&db, &["--single-transaction"], std::slice::from_ref(file)));
+        // What was committed before is delivered in front of the answer.
+        listener.batch_execute("").unwrap();
+        let mut notifications = listener.notifications();
+        let heard = notifications.iter().map(|notification| Ok(notification.payload().to_owned()));
+        // 02-auth_schema asks for one of them itself, and so earlier.
+        let mut heard = heard.collect::<Vec<_>>().unwrap();
+        heard.sort();
+        heard
+    };
+    let mut all = files(folder.path(), ".up.sql");
+    all.extend(files(folder.path(), ".down.sql").into_iter().rev());
+    for file in &all {
+        let ledger = file.to_string_lossy().contains("00-authmig_ledger");
+        let due: &[&str] = if ledger { &[] } else { &["reload config", "reload schema"] };
+        assert_eq!(heard(file), due, "{}", file.display());
+    }
+}
+
+#[test]
 fn the_names_that_are_given_to_export_are_those_that_are_installed() {
     let db = TestDb::new();
     let names = [own_roles(), vec!["--api-schema=it's \"mine\"".to_owned()]].concat();
