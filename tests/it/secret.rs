@@ -109,6 +109,24 @@ fn generate_prints_the_secret_only_if_asked_to() {
 }
 
 #[test]
+fn a_secret_that_the_commit_would_refuse_is_not_printed() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    // Somebody keeps count of the tables that are made, and what he writes down is looked at
+    // in the end: too late, when the secret is printed already.
+    db.sql(
+        "create table public.made (id int unique deferrable initially deferred);
+         create function public.note() returns event_trigger language plpgsql as
+             $$ begin insert into public.made values (1), (1); end $$;
+         create event trigger note on ddl_command_end when tag in ('CREATE TABLE') execute function public.note()",
+    );
+    let run = db.authmig(&["secret", "generate", "--print"]).exits(1);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.contains("duplicate key value violates unique constraint"), "{}", run.stderr);
+    assert_eq!(stored(&db), "");
+}
+
+#[test]
 fn status_tells_source_length_and_fingerprint() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
