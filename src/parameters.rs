@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::secret::shown;
+use crate::target::is_connection_string;
+
 /// One install parameter.
 #[derive(Debug)]
 pub struct Parameter {
@@ -30,7 +33,7 @@ pub type Values = Vec<(&'static str, String)>;
 /// # Errors
 ///
 /// A sentence, if a given value is not the one that the database was installed
-/// with, or is not a name that can be used.
+/// with, or is not a name that can be used. It quotes no secret.
 pub fn resolve(
     given: &BTreeMap<&'static str, String>,
     stored: &BTreeMap<String, String>,
@@ -38,9 +41,13 @@ pub fn resolve(
     let mut values = Values::new();
     for Parameter { name, default } in ALL {
         let given = given.get(name);
+        let flag = name.replace('_', "-");
+        if given.is_some_and(|given| is_connection_string(given)) {
+            return Err(format!("--{flag} is a connection string"));
+        }
         let value = match (stored.get(name), given) {
             (Some(stored), Some(given)) if stored != given => {
-                let flag = name.replace('_', "-");
+                let (given, stored) = (shown(given), shown(stored));
                 return Err(format!(
                     "--{flag} is {given:?}, but this database was installed with {stored:?}"
                 ));
@@ -48,7 +55,7 @@ pub fn resolve(
             (Some(value), _) | (None, Some(value)) => value.clone(),
             (None, None) => default.to_owned(),
         };
-        usable(name, &value)?;
+        usable(name, &flag, &value)?;
         values.push((name, value));
     }
     for (index, (name, value)) in values.iter().enumerate() {
@@ -56,18 +63,17 @@ pub fn resolve(
         if let Some((other, _)) =
             values[..index].iter().find(|(other, known)| known == value && is_role(name) && is_role(other))
         {
-            let (name, other) = (name.replace('_', "-"), other.replace('_', "-"));
+            let (name, other, value) = (name.replace('_', "-"), other.replace('_', "-"), shown(value));
             return Err(format!("--{other} and --{name} are both {value:?}; these must be two roles"));
         }
     }
     Ok(values)
 }
 
-fn usable(name: &str, value: &str) -> Result<(), String> {
-    let flag = name.replace('_', "-");
+fn usable(name: &str, flag: &str, value: &str) -> Result<(), String> {
     // NAMEDATALEN - 1; PostgreSQL would cut a longer name short.
     if value.is_empty() || value.len() > 63 || value.contains('\0') {
-        return Err(format!("--{flag} is {value:?}, but a name has 1 to 63 bytes"));
+        return Err(format!("--{flag} is {:?}, but a name has 1 to 63 bytes", shown(value)));
     }
     let reserved = value.starts_with("pg_")
         || match name {
@@ -75,7 +81,7 @@ fn usable(name: &str, value: &str) -> Result<(), String> {
             _ => ["public", "none", "current_role", "current_user", "session_user"].contains(&value),
         };
     if reserved {
-        return Err(format!("--{flag} is {value:?}, which has a meaning of its own"));
+        return Err(format!("--{flag} is {:?}, which has a meaning of its own", shown(value)));
     }
     Ok(())
 }
@@ -116,6 +122,32 @@ mod tests {
             resolve(&given(&[("anon_role", "web")]), &stored(&[("anon_role", "anon")])),
             Err("--anon-role is \"web\", but this database was installed with \"anon\"".to_owned())
         );
+    }
+
+    #[test]
+    fn a_connection_string_in_place_of_a_name_is_refused_and_not_quoted() {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+        let (long, url) =
+            (format!("postgres://app:hunter2@{}/d", "h".repeat(64)), "postgres://a:hunter2@h/d");
+        for (value, error) in [
+            (url, "--owner-role is a connection string"),
+            (&long, "--owner-role is a connection string"),
+            ("host=h password=hunter2", "--owner-role is a connection string"),
+            (key, "--owner-role is \"…\", but this database was installed with \"keeper\""),
+            ("pass word=hunter2", "--owner-role is \"…\", but this database was installed with \"keeper\""),
+        ] {
+            let stored = stored(&[("owner_role", "keeper")]);
+            assert_eq!(resolve(&given(&[("owner_role", value)]), &stored), Err(error.to_owned()));
+        }
+        assert_eq!(
+            resolve(&given(&[("owner_role", &key.repeat(4))]), &stored(&[])),
+            Err("--owner-role is \"…\", but a name has 1 to 63 bytes".to_owned())
+        );
+        assert_eq!(
+            resolve(&given(&[("owner_role", key), ("service_role", key)]), &stored(&[])),
+            Err("--service-role and --owner-role are both \"…\"; these must be two roles".to_owned())
+        );
+        resolve(&given(&[("owner_role", "a=b")]), &stored(&[])).unwrap();
     }
 
     #[test]

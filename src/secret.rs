@@ -88,10 +88,9 @@ impl Secret {
         let name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| {
             // It can be the secret itself, given in the wrong place.
-            let is_path = name.starts_with(['/', '.']) && !may_be_in(&name);
-            let shown = if is_path { format!(", {name},") } else { String::new() };
+            let shown = if name.starts_with(['/', '.']) { shown(&name) } else { HIDDEN };
             let message =
-                format!("the file that {option} or {FILE_VARIABLE} names{shown} cannot be read: {error}");
+                format!("the file that {option} or {FILE_VARIABLE} names, {shown}, cannot be read: {error}");
             Failure::new(Exit::Usage, message)
         })?;
         Secret::parse(&text, &name)
@@ -144,6 +143,14 @@ pub fn may_be_in(text: &str) -> bool {
     text.contains("://")
         || text.contains('=')
         || decoded(text).is_some_and(|key| key.len() as u64 >= SHORTEST)
+}
+
+/// What stands for a text that is not quoted.
+pub const HIDDEN: &str = "…";
+
+/// The text as it is quoted: not, if it may be a secret.
+pub fn shown(text: &str) -> &str {
+    if may_be_in(text) { HIDDEN } else { text }
 }
 
 /// The bytes of this base64 of either alphabet, padded or not.

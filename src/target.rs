@@ -17,10 +17,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::secret;
 
 use given::{Given, gather, wrong};
 use places::places;
 
+pub use conninfo::is_connection_string;
 pub use places::{Address, Place};
 pub use surroundings::Surroundings;
 pub use tls::{Negotiation, Roots, SslMode, Tls, Version};
@@ -52,7 +54,7 @@ pub struct Target {
     pub tls: Tls,
     /// What else the user should know, a sentence each.
     pub warnings: Vec<String>,
-    /// What was given: keyword, value unless it is secret, origin.
+    /// What was given: keyword, value unless it may be secret, origin.
     given: Vec<(&'static str, Option<String>, Origin)>,
 }
 
@@ -214,11 +216,8 @@ impl Target {
                 .into_iter()
                 .filter(|(_, (value, _))| !value.is_empty())
                 .map(|(keyword, (value, origin))| {
-                    (
-                        keyword,
-                        if ["password", "options"].contains(&keyword) { None } else { Some(value) },
-                        origin,
-                    )
+                    let hidden = ["password", "options"].contains(&keyword) || secret::may_be_in(&value);
+                    (keyword, if hidden { None } else { Some(value) }, origin)
                 })
                 .collect(),
         })
@@ -348,6 +347,53 @@ mod tests {
         }
         let failure = Target::resolve(None, &around(&[("PGHOST", "h"), ("PGPORT", "x")])).unwrap_err();
         assert_eq!(failure.message, "port (PGPORT) has to be a number from 1 to 65535");
+    }
+
+    #[test]
+    fn a_connection_string_in_the_wrong_place_is_not_quoted() {
+        let here = env!("CARGO_MANIFEST_DIR");
+        let certificate = format!("{here}/Cargo.toml");
+        for string in ["postgres://u:hunter2@h/d", "host=h password=hunter2", " password = hunter2 x"] {
+            for (name, keyword) in [("PGHOST", "host"), ("PGUSER", "user"), ("PGDATABASE", "dbname")] {
+                let failure =
+                    Target::resolve(None, &around(&[("PGDATABASE", "d"), (name, string)])).unwrap_err();
+                assert_eq!(failure.message, format!("{keyword} ({name}) is a connection string"));
+                assert_eq!(failure.exit, Exit::Usage);
+            }
+            for (name, more, message) in [
+                ("PGSERVICEFILE", ("PGSERVICE", "s"), "service file … (PGSERVICEFILE) is not there"),
+                ("PGSERVICE", ("PGPORT", "1"), "there is no service \"…\" (PGSERVICE) in any service file"),
+                (
+                    "PGSSLROOTCERT",
+                    ("PGSSLMODE", "verify-full"),
+                    "root certificate file … (PGSSLROOTCERT) is not there",
+                ),
+                (
+                    "PGSSLKEY",
+                    ("PGSSLCERT", &certificate),
+                    &format!("there is a certificate, {certificate}, but not its private key, …"),
+                ),
+                (
+                    "DATABASE_URL_FILE",
+                    ("PGPORT", "1"),
+                    "the file that DATABASE_URL_FILE names, …, cannot be read: No such file or directory (os error 2)",
+                ),
+            ] {
+                let variables = around(&[("PGDATABASE", "d"), more, (name, string)]);
+                assert_eq!(Target::resolve(None, &variables).unwrap_err().message, message);
+            }
+            let target = Target::resolve(None, &around(&[("PGHOST", "h"), ("PGAPPNAME", string)])).unwrap();
+            assert_eq!(target.origins(), ["application_name=(not shown) (PGAPPNAME)", "host=h (PGHOST)"]);
+        }
+        for (name, value) in [
+            ("PGUSER", "a=b"),
+            ("PGUSER", "hostess=1"),
+            ("PGDATABASE", "=x"),
+            ("PGHOST", "/run/host=a/pg"),
+            ("PGHOST", "a,b.example,::1"),
+        ] {
+            Target::resolve(None, &around(&[("PGPORT", "1"), ("PGDATABASE", "d"), (name, value)])).unwrap();
+        }
     }
 
     #[test]

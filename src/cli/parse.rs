@@ -199,7 +199,7 @@ fn without_secrets(mut error: clap::Error, about_secret: bool) -> clap::Error {
         let is_given = kind != ContextKind::InvalidArg || error.kind() == ErrorKind::UnknownArgument;
         let Some(ContextValue::String(text)) = error.get(kind).filter(|_| is_given) else { continue };
         if secret::may_be_in(text) || about_secret && !is_option(text) {
-            error.insert(kind, ContextValue::String("…".to_owned()));
+            error.insert(kind, ContextValue::String(secret::HIDDEN.to_owned()));
             // `use '-- TEXT'`
             error.remove(ContextKind::Suggested);
         }

@@ -48,6 +48,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Setting>, Wrong> {
     }
 }
 
+/// Whether this text is a connection string, of whatever driver, and no name: there is a `://` in
+/// it, or a keyword in front of its first `=`. A role may be called `a=b`.
+pub fn is_connection_string(text: &str) -> bool {
+    let name = text.split_once('=').map(|(name, _)| name.trim());
+    text.contains("://") || name.is_some_and(|name| keyword::find(name).is_some())
+}
+
 /// What is behind `postgres://`, in a URL.
 fn behind_scheme(text: &str) -> Option<&str> {
     ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme))

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::conninfo::Setting;
 use super::keyword;
+use crate::secret;
 
 /// A password file: lines of `host:port:database:user:password`.
 #[derive(Default)]
@@ -92,13 +93,15 @@ fn unescaped(text: &str) -> String {
 /// The settings of a service in this file; `None` if it has no such service, or is not
 /// there.
 pub(super) fn service(path: &Path, name: &str) -> Result<Option<Vec<Setting>>, String> {
+    let shown = path.to_string_lossy();
+    let shown = secret::shown(&shown);
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("service file {} cannot be read: {error}", path.display())),
+        Err(error) => return Err(format!("service file {shown} cannot be read: {error}")),
     };
     settings(&String::from_utf8_lossy(&text), name)
-        .map_err(|(line, why)| format!("service file {}, line {line}: {why}", path.display()))
+        .map_err(|(line, why)| format!("service file {shown}, line {line}: {why}"))
 }
 
 fn settings(text: &str, name: &str) -> Result<Option<Vec<Setting>>, (usize, String)> {

@@ -114,8 +114,8 @@ pub(super) fn gather(option: Option<&str>, around: &Surroundings) -> Result<Give
         if value.contains('\0') {
             return Err(wrong(format!("{name}{} has a NUL in it", given.place(name))));
         }
-        if *name == "dbname" && value.contains("://") {
-            let message = format!("dbname{} is a connection string", given.place(name));
+        if ["host", "user", "dbname"].contains(name) && conninfo::is_connection_string(value) {
+            let message = format!("{name}{} is a connection string", given.place(name));
             return Err(wrong(message).hint("DATABASE_URL and --database-url take one"));
         }
         if let Some(keyword::Treatment::Refused(but, why)) = treatment
@@ -145,14 +145,14 @@ fn service(
     let system = Path::new(system).join("pg_service.conf");
     let own = around.variable("PGSERVICEFILE").map(PathBuf::from);
     if let Some(path) = own.as_ref().filter(|path| !path.exists()) {
-        return Err(wrong(format!("service file {} (PGSERVICEFILE) is not there", path.display())));
+        let path = path.to_string_lossy();
+        return Err(wrong(format!("service file {} (PGSERVICEFILE) is not there", secret::shown(&path))));
     }
     for path in [own.or_else(|| around.home_file(".pg_service.conf")), Some(system)].into_iter().flatten() {
         if let Some(settings) = files::service(&path, name).map_err(wrong)? {
             return Ok((path, settings));
         }
     }
-    // It may be a connection string that was meant for another variable.
-    let shown = if secret::may_be_in(name) { String::new() } else { format!(" \"{name}\"") };
-    Err(wrong(format!("there is no service{shown}{} in any service file", given.place("service"))))
+    let (name, place) = (secret::shown(name), given.place("service"));
+    Err(wrong(format!("there is no service \"{name}\"{place} in any service file")))
 }

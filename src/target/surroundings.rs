@@ -73,16 +73,15 @@ impl Surroundings {
                 }
                 (Some(text), None) => return Ok(Some((text.to_owned(), name))),
                 (None, Some(path)) => {
-                    // A connection string that was meant for the other variable is not shown.
-                    let shown = if secret::may_be_in(path) { String::new() } else { format!(", {path},") };
+                    let shown = secret::shown(path);
                     let text = std::fs::read_to_string(path).map_err(|error| {
-                        let message = format!("the file that {file} names{shown} cannot be read: {error}");
+                        let message = format!("the file that {file} names, {shown}, cannot be read: {error}");
                         Failure::new(Exit::Usage, message)
                     })?;
                     // Some editors mark a file as UTF-8.
                     let text = text.trim_start_matches('\u{feff}');
                     if text.trim().is_empty() {
-                        let message = format!("the file that {file} names{shown} is empty");
+                        let message = format!("the file that {file} names, {shown}, is empty");
                         return Err(Failure::new(Exit::Usage, message));
                     }
                     return Ok(Some((text.trim().to_owned(), file)));

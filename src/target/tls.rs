@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Surroundings;
 use super::given::{Given, wrong};
 use crate::failure::Failure;
+use crate::secret;
 
 /// How TLS is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,9 +139,9 @@ fn roots(given: &Given, around: &Surroundings, mode: SslMode) -> Result<Roots, F
         }
         None if mode >= SslMode::VerifyCa => {
             let named = given.path("sslrootcert").or(default);
-            let named =
-                named.map_or_else(|| "~/.postgresql/root.crt".to_owned(), |file| file.display().to_string());
-            Err(wrong(format!("root certificate file {named}{} is not there", given.place("sslrootcert")))
+            let named = named.unwrap_or_else(|| PathBuf::from("~/.postgresql/root.crt"));
+            let (named, place) = (named.to_string_lossy(), given.place("sslrootcert"));
+            Err(wrong(format!("root certificate file {}{place} is not there", secret::shown(&named)))
                 .hint("name one with sslrootcert, or trust who the system trusts with sslrootcert=system"))
         }
         None => Ok(Roots::Unchecked),
@@ -163,7 +164,7 @@ fn identity(given: &Given, around: &Surroundings) -> Result<Option<(PathBuf, Pat
     Err(wrong(format!(
         "there is a certificate, {}, but not its private key, {}",
         certificate.display(),
-        key.display()
+        secret::shown(&key.to_string_lossy())
     )))
 }
 

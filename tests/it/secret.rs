@@ -69,7 +69,10 @@ fn a_secret_in_the_wrong_place_is_not_quoted() {
     let missing = "cannot be read: No such file or directory (os error 2)\n";
     let quoted = |run: Run| run.exits(2).stderr;
     let named = "error: the file that --file or AUTHMIG_JWT_SECRET_FILE names";
-    assert_eq!(quoted(db.authmig(&["secret", "set", "--file", JWT_SECRET])), format!("{named} {missing}"));
+    assert_eq!(
+        quoted(db.authmig(&["secret", "set", "--file", JWT_SECRET])),
+        format!("{named}, …, {missing}")
+    );
     assert_eq!(
         quoted(db.authmig(&["secret", "set", "--file", "/run/secrets/jwt"])),
         format!("{named}, /run/secrets/jwt, {missing}")
@@ -78,7 +81,7 @@ fn a_secret_in_the_wrong_place_is_not_quoted() {
     for command in ["migrate", "install"] {
         assert_eq!(
             quoted(db.authmig(&[command])),
-            format!("error: the file that --jwt-secret-file or AUTHMIG_JWT_SECRET_FILE names {missing}")
+            format!("error: the file that --jwt-secret-file or AUTHMIG_JWT_SECRET_FILE names, …, {missing}")
         );
     }
     for command in [&["migrate"][..], &["install"], &["secret", "set"]] {
