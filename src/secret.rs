@@ -1,8 +1,8 @@
 //! The JWT secret on its way into the database: read, checked, and never shown.
 
 use std::fmt;
-use std::fs;
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -25,6 +25,9 @@ pub const SHORTEST: u64 = 32;
 
 /// No secret is longer than this; a file that is, is not a secret.
 const LONGEST: usize = 4096;
+
+/// What is read of a file that holds a line; one that goes on is not meant.
+const LIMIT: u64 = 65_536;
 
 /// What `self_test.sql` signs with: the SHA-256 of a text that everybody can read.
 const SELF_TEST: &str = "iccdlYtK6AJHwN+yn9fkE7p+fywdDLa8ml7w0rVjJRA=";
@@ -83,10 +86,24 @@ impl Secret {
         Ok(Secret(secret))
     }
 
-    /// The secret in this file, which `option` names, or [`FILE_VARIABLE`].
-    pub fn read_file(path: &Path, option: &str) -> Result<Secret, Failure> {
+    /// The secret of the file that `option` names, or [`FILE_VARIABLE`], or else that in
+    /// [`VARIABLE`].
+    pub fn given(file: Option<&Path>, option: &str) -> Result<Option<Secret>, Failure> {
+        let variable = |name| std::env::var_os(name).unwrap_or_default();
+        match file {
+            None => Secret::from_variable(),
+            Some(file) if variable(FILE_VARIABLE) == *file && !variable(VARIABLE).is_empty() => {
+                let message =
+                    format!("{VARIABLE} and {FILE_VARIABLE} are both set, and only one can be meant");
+                Err(Failure::new(Exit::Usage, message))
+            }
+            Some(file) => Secret::read_file(file, option).map(Some),
+        }
+    }
+
+    fn read_file(path: &Path, option: &str) -> Result<Secret, Failure> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = text_in(path).map_err(|error| {
             // It can be the secret itself, given in the wrong place.
             let shown = if name.starts_with(['/', '.']) { shown(&name) } else { HIDDEN };
             let message =
@@ -98,16 +115,13 @@ impl Secret {
 
     /// The secret on standard input.
     pub fn read_standard_input() -> Result<Secret, Failure> {
-        let mut text = String::new();
-        std::io::stdin()
-            .take(2 * LONGEST as u64)
-            .read_to_string(&mut text)
+        let text = text_of(&mut io::stdin())
             .map_err(|error| Failure::new(Exit::Usage, format!("standard input cannot be read: {error}")))?;
         Secret::parse(&text, "standard input")
     }
 
     /// The secret in [`VARIABLE`], if it is set and not empty.
-    pub fn from_variable() -> Result<Option<Secret>, Failure> {
+    fn from_variable() -> Result<Option<Secret>, Failure> {
         match std::env::var_os(VARIABLE).unwrap_or_default().into_string() {
             Ok(text) if text.is_empty() => Ok(None),
             Ok(text) => Secret::parse(&text, VARIABLE).map(Some),
@@ -135,6 +149,22 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
+}
+
+/// The text of a file that holds a secret, or a connection string, and nothing else.
+pub fn text_in(path: &Path) -> io::Result<String> {
+    text_of(&mut File::open(path)?)
+}
+
+/// The text, without the mark with which some editors say that it is UTF-8.
+fn text_of(source: &mut dyn Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    source.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(io::Error::other(format!("it has more than {LIMIT} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 /// Whether this text may be a secret, or have a password in it: a connection string, a

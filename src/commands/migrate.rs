@@ -21,10 +21,7 @@ pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, F
 
 /// The secret of the file, or of the variable.
 pub(super) fn given(args: &MigrateArgs) -> Result<Option<Secret>, Failure> {
-    match &args.jwt_secret_file {
-        Some(file) => Secret::read_file(file, "--jwt-secret-file").map(Some),
-        None => Secret::from_variable(),
-    }
+    Secret::given(args.jwt_secret_file.as_deref(), "--jwt-secret-file")
 }
 
 /// Does it on this connection.

@@ -92,10 +92,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
 
 /// The secret of the file, of the variable, or of standard input.
 fn given(context: &Context<'_>, file: Option<&std::path::Path>) -> Result<Secret, Failure> {
-    if let Some(file) = file {
-        return Secret::read_file(file, "--file");
-    }
-    if let Some(secret) = Secret::from_variable()? {
+    if let Some(secret) = Secret::given(file, "--file")? {
         return Ok(secret);
     }
     match (context.ask_secret)()? {

@@ -74,12 +74,10 @@ impl Surroundings {
                 (Some(text), None) => return Ok(Some((text.to_owned(), name))),
                 (None, Some(path)) => {
                     let shown = secret::shown(path);
-                    let text = std::fs::read_to_string(path).map_err(|error| {
+                    let text = secret::text_in(path.as_ref()).map_err(|error| {
                         let message = format!("the file that {file} names, {shown}, cannot be read: {error}");
                         Failure::new(Exit::Usage, message)
                     })?;
-                    // Some editors mark a file as UTF-8.
-                    let text = text.trim_start_matches('\u{feff}');
                     if text.trim().is_empty() {
                         let message = format!("the file that {file} names, {shown}, is empty");
                         return Err(Failure::new(Exit::Usage, message));

@@ -97,6 +97,57 @@ fn a_secret_in_the_wrong_place_is_not_quoted() {
 }
 
 #[test]
+fn what_has_no_end_is_not_read_to_its_end_and_the_mark_of_an_editor_is_passed_over() {
+    let db = TestDb::new();
+    let long = "cannot be read: it has more than 65536 bytes\n";
+    let run = db.authmig(&["secret", "set", "--file", "/dev/zero"]).exits(2);
+    assert_eq!(
+        run.stderr,
+        format!("error: the file that --file or AUTHMIG_JWT_SECRET_FILE names, /dev/zero, {long}")
+    );
+    let run = set(&db, &[], &"A".repeat(65537)).exits(2);
+    assert_eq!(run.stderr, format!("error: standard input {long}"));
+    let other = TestDb::new().with("DATABASE_URL", "").with("DATABASE_URL_FILE", "/dev/zero");
+    assert_eq!(
+        other.authmig(&["status"]).exits(2).stderr,
+        format!("error: the file that DATABASE_URL_FILE names, /dev/zero, {long}")
+    );
+
+    db.authmig(&["migrate"]).exits(0);
+    let marked = format!("\u{feff}{JWT_SECRET}\r\n");
+    set(&db, &[], &marked).exits(0);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &marked).unwrap();
+    db.authmig(&["secret", "set", "--file", file.path().to_str().unwrap()]).exits(0);
+    assert_eq!(stored(&db), JWT_SECRET);
+    std::fs::write(file.path(), b"\xff").unwrap();
+    let run = db.authmig(&["secret", "set", "--file", file.path().to_str().unwrap()]).exits(2);
+    assert!(run.stderr.ends_with("cannot be read: it is not UTF-8\n"), "{}", run.stderr);
+}
+
+#[test]
+fn two_variables_for_one_secret_are_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), OTHER_JWT_SECRET).unwrap();
+    let file = file.path().to_str().unwrap();
+    let db = TestDb::new().with("AUTHMIG_JWT_SECRET", JWT_SECRET).with("AUTHMIG_JWT_SECRET_FILE", file);
+    for command in [&["migrate"][..], &["install"], &["secret", "set"]] {
+        assert_eq!(
+            db.authmig(command).exits(2).stderr,
+            "error: AUTHMIG_JWT_SECRET and AUTHMIG_JWT_SECRET_FILE are both set, and only one can be meant\n"
+        );
+    }
+    assert_eq!(db.history(), [0; 0]);
+    let db = db.with("AUTHMIG_JWT_SECRET_FILE", "");
+    db.authmig(&["migrate"]).exits(0);
+    assert_eq!(stored(&db), JWT_SECRET);
+    // The option is stronger than both.
+    let db = db.with("AUTHMIG_JWT_SECRET_FILE", "/nowhere");
+    db.authmig(&["secret", "set", "--replace", "--file", file]).exits(0);
+    assert_eq!(stored(&db), OTHER_JWT_SECRET);
+}
+
+#[test]
 fn generate_prints_the_secret_only_if_asked_to() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
