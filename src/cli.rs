@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::builder::{BoolishValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 pub use parse::Complaint;
 
@@ -523,7 +523,15 @@ impl Parameters {
 }
 
 fn log_filter(text: &str) -> Result<Targets, String> {
-    text.parse().map_err(|_| "a filter looks like debug, or authmig::database=debug,info".to_owned())
+    // A word that is no level would be the name of a module: with a misspelled level, nothing of
+    // ours would be logged.
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let filter = text.split(',').all(|part| part.contains('=') || is_level(part)).then(|| text.parse().ok());
+    filter.flatten().ok_or_else(|| {
+        "a filter looks like debug, or authmig::database=debug,info; \
+         levels are off, error, warn, info, debug and trace"
+            .to_owned()
+    })
 }
 
 /// As long as for ever, and not too long to be added to the time of day.
@@ -565,6 +573,18 @@ mod tests {
             let help = Cli::command().render_long_help().to_string();
             let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(help.contains(&format!("[default: {}]", parameter.default)), "{}", parameter.name);
+        }
+    }
+
+    #[test]
+    fn a_filter_is_a_level_or_levels_of_modules() {
+        for filter in ["debug", "OFF", "authmig::database=debug", "authmig=trace,info", "a=warn,b=off"] {
+            assert!(log_filter(filter).is_ok(), "{filter}");
+        }
+        for filter in
+            ["dbug", "", "debug,", "debug, info", "authmig", "a=dbug", "a=warn,b", "postgres://u:p@h/d"]
+        {
+            assert!(log_filter(filter).is_err(), "{filter}");
         }
     }
 
