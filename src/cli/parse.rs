@@ -1,6 +1,8 @@
 //! From a command line to a [`Cli`], or to a complaint that quotes no secret.
 
+use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use clap::builder::{BoolishValueParser, Resettable, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -156,18 +158,28 @@ fn misspelled_variable() -> Option<String> {
 
 /// The variable that a bad value comes from, if it was not given on the command line.
 fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
-    if !matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation) {
-        return None;
-    }
-    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
-    let name = option.split(' ').next()?;
     let definition = Cli::command();
-    let mut all =
+    let all =
         definition.get_subcommands().flat_map(clap::Command::get_arguments).chain(definition.get_arguments());
-    let argument =
-        all.find(|argument| argument.get_long() == name.strip_prefix("--") && argument.get_env().is_some())?;
-    let is_given = arguments.iter().any(|argument| argument.to_string_lossy().starts_with(name));
-    let variable = argument.get_env().filter(|name| !is_given && std::env::var_os(name).is_some())?;
+    let mut set = all.filter_map(|argument| {
+        let name = argument.get_env()?;
+        Some((argument, name, std::env::var_os(name)?))
+    });
+    let (_, variable, _) = match error.kind() {
+        // It does not say which option; a path may be anything.
+        ErrorKind::InvalidUtf8 if arguments.iter().all(|argument| argument.to_str().is_some()) => {
+            set.find(|(argument, _, value)| {
+                value.to_str().is_none() && argument.get_value_parser().type_id() != TypeId::of::<PathBuf>()
+            })
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
+            let name = option.split(' ').next()?;
+            let is_given = arguments.iter().any(|argument| argument.to_string_lossy().starts_with(name));
+            set.find(|(argument, ..)| !is_given && argument.get_long() == name.strip_prefix("--"))
+        }
+        _ => None,
+    }?;
     Some(variable.to_string_lossy().into_owned())
 }
 

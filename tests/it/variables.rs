@@ -1,6 +1,8 @@
 //! The variables of the options: what is empty is absent, and a flag's says yes or no.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use clap::CommandFactory as _;
 
@@ -95,6 +97,25 @@ fn a_complaint_names_the_variable_that_a_value_comes_from() {
     ] {
         let said = run(arguments, variable);
         assert!(said.contains(&format!("tip: it comes from the variable {variable}\n")), "{said}");
+    }
+    let run = |arguments: &[&str], variable: &str| {
+        let mut command = db.command(arguments);
+        command
+            .env(variable, OsStr::from_bytes(b"\xff"))
+            .env("AUTHMIG_JWT_SECRET_FILE", OsStr::from_bytes(b"\xfe"));
+        finish(command.spawn().unwrap()).exits(2).stderr
+    };
+    for (arguments, variable) in [
+        (&["migrate"][..], "AUTHMIG_TO"),
+        (&["status"], "AUTHMIG_WAIT"),
+        (&["status"], "AUTHMIG_OWNER_ROLE"),
+        (&["secret", "status"], "AUTHMIG_LOG"),
+    ] {
+        let said = run(arguments, variable);
+        assert!(
+            said.contains("UTF-8") && said.contains(&format!("tip: it comes from the variable {variable}\n")),
+            "{said}"
+        );
     }
     for given in [&["status", "--wait", "worse"][..], &["status", "--wait=worse"]] {
         let said = run(given, "AUTHMIG_WAIT");
