@@ -63,8 +63,15 @@ struct Token<'a> {
     text: &'a str,
 }
 
-/// What makes a table temporary, in front of its name or as its schema.
-const TEMPORARY: [&str; 3] = ["temp", "temporary", "pg_temp"];
+fn is_one_of(word: &str, words: &[&str]) -> bool {
+    words.iter().any(|other| word.eq_ignore_ascii_case(other))
+}
+
+/// The name between these quotation marks, or the word itself. Unicode escapes stay as they are.
+fn unquoted(word: &str) -> &str {
+    let name = word.strip_prefix(['u', 'U']).and_then(|rest| rest.strip_prefix('&')).unwrap_or(word);
+    name.trim_matches('"')
+}
 
 /// What is remembered of the statement that is being read.
 #[derive(Default)]
@@ -96,8 +103,8 @@ impl<'a> Statement<'a> {
         } else if is("atomic") && self.last_is("begin") && self.word_is(0, "create") {
             self.blocks = 1;
         }
-        // Something that is not a word keeps its place: in `"set" …` there is no `set`.
-        self.words.push(if token.kind == Kind::Word { token.text } else { "" });
+        // What is not a word keeps its place, and its quotation marks: in `"set" …` there is no `set`.
+        self.words.push(token.text);
     }
 
     fn is_complete(&self) -> bool {
@@ -116,17 +123,44 @@ impl<'a> Statement<'a> {
         (1..self.words.len()).any(|index| self.word_is(index - 1, first) && self.word_is(index, second))
     }
 
+    /// The index of the first word from this one on that is none of these.
+    fn index_behind(&self, from: usize, words: &[&str]) -> usize {
+        from + self.words.iter().skip(from).take_while(|word| is_one_of(word, words)).count()
+    }
+
+    /// Does it say here that what is made is temporary?
+    fn says_temporary(&self, index: usize) -> bool {
+        self.words.get(index).is_some_and(|word| is_one_of(word, &["temp", "temporary"]))
+            && !self.word_is(index + 1, ".")
+    }
+
+    /// Is this the schema of a name, and that of what is temporary? It is `pg_temp_3`, too.
+    fn is_temporary_schema(&self, index: usize) -> bool {
+        let name = self.words.get(index).map(|word| unquoted(word).to_ascii_lowercase());
+        name.is_some_and(|name| name == "pg_temp" || name.starts_with("pg_temp_"))
+            && self.word_is(index + 1, ".")
+    }
+
     /// Is this `create … temporary …`, or is the name one in `pg_temp`?
     fn creates_temporary(&self) -> bool {
-        let is = |text: &str, words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-        let kind = self.words[1..].iter().find(|word| !is(word, &["or", "replace", "local", "global"]));
-        let mut names = self.words.iter().take_while(|word| !word.is_empty());
-        kind.is_some_and(|kind| is(kind, &TEMPORARY)) || names.any(|word| is(word, &["pg_temp"]))
+        let names = self.words.iter().take_while(|word| word.starts_with(|c| c == '"' || is_word_start(c)));
+        self.says_temporary(self.index_behind(1, &["or", "replace", "local", "global"]))
+            || (1..names.count()).any(|index| self.is_temporary_schema(index))
+    }
+
+    /// Is this `select … into temporary …`, or is the name behind `into` one in `pg_temp`?
+    fn selects_into_temporary(&self) -> bool {
+        (1..self.words.len()).any(|index| {
+            let name = self.index_behind(index + 1, &["local", "global", "unlogged", "table"]);
+            self.word_is(index, "into") && (self.says_temporary(name) || self.is_temporary_schema(name))
+        })
     }
 
     fn finding(&self) -> Option<Finding> {
         // A query may stand in parentheses, which are no words.
-        let first = self.words.iter().find(|word| !word.is_empty()).unwrap_or(&"").to_ascii_lowercase();
+        let first = self.words.iter().find(|word| word.starts_with(is_word_start)).unwrap_or(&"");
+        let first = first.to_ascii_lowercase();
+        let local = self.words.get(2).map_or("", |word| unquoted(word));
         let what = match &*first {
             "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
                 format!("{first} is transaction control, and the transaction is authmig's")
@@ -138,10 +172,10 @@ impl<'a> Statement<'a> {
                 "set transaction is transaction control, and the transaction is authmig's".to_owned()
             }
             "set" if self.word_is(1, "constraints") => return None,
-            "set" if self.word_is(1, "local") && !self.word_is(2, "role") && !self.word_is(2, "session") => {
-                return None;
-            }
             "set" if self.word_is(1, "local") => {
+                if !is_one_of(local, &["role", "session", "session_authorization"]) {
+                    return None;
+                }
                 "set local role would hold for the scripts behind it, too".to_owned()
             }
             "set" | "reset" => {
@@ -156,7 +190,7 @@ impl<'a> Statement<'a> {
             "create" if self.creates_temporary() && !self.contains("commit", "drop") => {
                 "what is temporary outlives the transaction, but for a table on commit drop".to_owned()
             }
-            "select" | "with" if TEMPORARY.iter().any(|word| self.contains("into", word)) => {
+            "select" | "with" if self.selects_into_temporary() => {
                 "a temporary table outlives the transaction; use create temporary table … on commit drop"
                     .to_owned()
             }
@@ -400,6 +434,9 @@ mod tests {
         }
         refused("set local role x;", "set", "set local role");
         refused("set local session authorization x;", "set", "set local role");
+        refused("set local session_authorization = x", "set", "set local role");
+        refused("set local \"ROLE\" = x", "set", "set local role");
+        refused("set local u&\"session_authorization\" to x", "set", "set local role");
     }
 
     #[test]
@@ -426,12 +463,19 @@ mod tests {
             "create temporary recursive view a (b) as select 1",
             "create table pg_temp.a (b int)",
             "create or replace function pg_temp.f() returns int language sql return 1",
+            "create table \"pg_temp\".a (b int)",
+            "create table if not exists PG_TEMP_3 /* */ . a (b int)",
+            "create view U&\"pg_temp_12\".a as select 1",
         ] {
             refused(sql, sql, "what is temporary");
         }
         refused("select 1 as b into temp a;", "select", "a temporary table");
         refused("with b as (select 1) select * INTO TEMPORARY TABLE a from b;", "with", "a temporary table");
-        refused("select 1 into pg_temp.a", "select", "a temporary table");
+        for name in
+            ["pg_temp.a", "table pg_temp.a", "\"pg_temp\".a", "unlogged table pg_temp_3.a", "local temp a"]
+        {
+            refused(&format!("select 1 as b into {name}"), "select", "a temporary table");
+        }
         refused("(select 1 as b into temp a);", "(select", "a temporary table");
         refused("( (with b as (select 1) select * into temp a from b))", "(", "a temporary table");
         refused("explain analyze create temp table a as select 1;", "explain", "to nobody here");
@@ -447,6 +491,11 @@ mod tests {
             "create table pg_temp.a (b int) on commit drop",
             "create table public.temp (temporary int); insert into public.temp select 1;",
             "create schema temp; create role temporary;",
+            "create table \"temp\" (a int); create table temp.a (b int); select 1 as b into temp.a;",
+            "select 1 as b into table public.pg_temp; create table pg_temp_3 (a int);",
+            "create table public.a as select * from pg_temp.b;",
+            "insert into pg_temp.a values (1);",
+            "set local \"my.role\" = x",
             "create function f() returns int language sql set search_path = pg_catalog, pg_temp return 1;",
             "notify news; execute 'x'; lock table public.t;",
         ] {

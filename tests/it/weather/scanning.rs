@@ -212,6 +212,8 @@ fn whatever_is_let_pass_cannot_end_the_transaction() {
         "create local temporary table v on commit drop as select 1",
         "create or replace temporary view v as select 1",
         "create table pg_temp.v as select 1",
+        "create table \"pg_temp\".v as select 1",
+        "select 1 as a into table pg_temp.v",
         "select 1 as a into temporary v",
         "(select 1 as a into temp v)",
         "explain analyze ",
