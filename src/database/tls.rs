@@ -296,8 +296,10 @@ fn in_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Certif
     Ok(())
 }
 
-/// Whether the certificate has this name, as libpq looks for it: among its alternative
-/// names, or, if it has none of that kind, as its common name.
+/// Whether the certificate has this name: among its alternative names, or, if it has none of that
+/// kind, as its common name. So libpq looks for it, too, but an IP address is looked for more
+/// strictly here: only among addresses, and as the common name only where there is no alternative
+/// name of either kind. libpq takes `DNS:127.0.0.1`, and the common name beside a DNS name.
 fn has_name(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
     let Some(certificate) = parsed(certificate) else { return false };
     let host = name.to_str().to_ascii_lowercase();
@@ -377,5 +379,37 @@ pub(super) fn explain(error: &TlsError, host: &str, roots: &Roots) -> (String, O
         },
         TlsError::AlertReceived(alert) => (format!("it ended TLS with the alert {alert:?}"), None),
         other => (format!("TLS fails: {other}"), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_looked_for_among_addresses_or_as_the_only_name() {
+        let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
+        let address = |text: &str| SanType::IpAddress(text.parse().unwrap());
+        for (host, common_name, alternatives, expected) in [
+            ("127.0.0.1", "x", vec![address("127.0.0.1")], true),
+            ("::1", "x", vec![dns("x"), address("::1")], true),
+            ("127.0.0.1", "127.0.0.1", vec![], true),
+            ("127.0.0.1", "127.0.0.1", vec![address("127.0.0.2")], false),
+            // These two psql would take.
+            ("127.0.0.1", "127.0.0.1", vec![dns("localhost")], false),
+            ("127.0.0.1", "x", vec![dns("127.0.0.1")], false),
+            ("localhost", "x", vec![dns("localhost")], true),
+            ("localhost", "localhost", vec![address("127.0.0.1")], true),
+            ("localhost", "localhost", vec![dns("x")], false),
+        ] {
+            let mut params = CertificateParams::default();
+            params.distinguished_name.push(DnType::CommonName, common_name);
+            params.subject_alt_names.clone_from(&alternatives);
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            let found = has_name(certificate.der(), &ServerName::try_from(host).unwrap());
+            assert_eq!(found, expected, "{host}: {common_name}, {alternatives:?}");
+        }
     }
 }
