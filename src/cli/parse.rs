@@ -43,7 +43,7 @@ impl Cli {
             cli.common.wait_for_database = false;
         }
         let objection = cli.objection().map(|(kind, message)| (kind, message.to_owned()));
-        match objection.or_else(|| Some((ErrorKind::UnknownArgument, misspelled_variable()?))) {
+        match objection.or_else(|| Some((ErrorKind::UnknownArgument, misspelled_variable(&definition)?))) {
             Some((kind, message)) => Err(definition.error(kind, message)),
             None => Ok(cli),
         }
@@ -132,28 +132,37 @@ fn format_of(arguments: &[OsString]) -> Format {
 
 /// What is wrong with a variable that is nearly one of ours: unheard, `AUTHMIG_DRYRUN` would
 /// migrate. Others are left alone; Kubernetes makes some for a service of this name.
-fn misspelled_variable() -> Option<String> {
-    let definition = Cli::command();
-    let of = |command: &clap::Command| -> Vec<_> {
-        command
-            .get_arguments()
-            .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
-            .collect()
+fn misspelled_variable(definition: &clap::Command) -> Option<String> {
+    let no_options = ["DATABASE_URL", "DATABASE_URL_FILE", "JWT_SECRET", "JWT_SECRET_FILE"];
+    let own = |name: &String| {
+        name.strip_prefix("AUTHMIG_")
+            .is_some_and(|rest| !no_options.contains(&rest) && !rest.starts_with("TEST_"))
     };
-    let mut known: Vec<_> = definition.get_subcommands().flat_map(of).chain(of(&definition)).collect();
-    known.extend(
-        ["DATABASE_URL", "DATABASE_URL_FILE", "JWT_SECRET", "JWT_SECRET_FILE"]
-            .map(|name| format!("AUTHMIG_{name}")),
-    );
-    let given: Vec<_> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
-    let mut wrong = given.iter().filter(|name| name.starts_with("AUTHMIG_") && !known.contains(name));
-    wrong.find_map(|name| {
+    let mut given: Vec<_> =
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(own).collect();
+    // In this one those that say nothing are missing. To make another takes longer than all else here.
+    let known = variables(definition);
+    given.retain(|name| !known.contains(name));
+    if given.is_empty() {
+        return None;
+    }
+    let mut known = variables(&Cli::command());
+    given.retain(|name| !known.contains(name));
+    known.extend(no_options.map(|name| format!("AUTHMIG_{name}")));
+    given.iter().find_map(|name| {
         let distance = |other: &&String| strsim::levenshtein(other, name);
         let meant = known.iter().min_by_key(distance)?;
         // Of a short name, one letter is much.
         let far = if meant.len() > "AUTHMIG_FORMAT".len() { 3 } else { 2 };
         (distance(&meant) < far).then(|| format!("{name} is no variable of authmig: is {meant} meant?"))
     })
+}
+
+/// The variables of all options in this definition.
+fn variables(definition: &clap::Command) -> Vec<String> {
+    let all = definition.get_subcommands().flat_map(clap::Command::get_arguments);
+    let all = all.chain(definition.get_arguments());
+    all.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())).collect()
 }
 
 /// The variable that a bad value comes from, if it was not given on the command line.
