@@ -179,7 +179,7 @@ fn execute<E: Into<anyhow::Error>>(
 }
 
 /// Help and version go to standard output, complaints to standard error.
-fn usage(Complaint { error, format }: &Complaint, streams: &Streams) -> Exit {
+fn usage(Complaint { error, format, log }: &Complaint, streams: &Streams) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayVersion {
         let result = output::write(&streams.out, &version());
         return written(result, Exit::Success, "", streams, LogFormat::Text);
@@ -189,9 +189,18 @@ fn usage(Complaint { error, format }: &Complaint, streams: &Streams) -> Exit {
     if error.use_stderr() {
         let said = error.render().to_string();
         let said = said.strip_prefix("error: ").unwrap_or(&said).trim_end();
+        let failure = Failure::new(Exit::Usage, said);
         // If this cannot be written, there is nowhere to say so.
-        let _ = output::write(&streams.err, &text);
-        let _ = streams.failure_for_programs(&Failure::new(Exit::Usage, said), *format);
+        let _ = match log {
+            LogFormat::Text => {
+                let _ = output::write(&streams.err, &text);
+                streams.failure_for_programs(&failure, *format)
+            }
+            LogFormat::Json => {
+                streams.log(0, None, LogFormat::Json, *format);
+                streams.failure(&failure, *format, LogFormat::Json)
+            }
+        };
         return Exit::Usage;
     }
     written(output::write(&streams.out, &text), Exit::Success, "", streams, LogFormat::Text)

@@ -79,6 +79,9 @@ const TOLD: [(&str, Severity, &str, &str); 10] = [
 /// anyway.
 const ANOTHER_PRE_CONFIG: &str = "another pgrst.db_pre_config";
 
+/// Who may change a setting of the server's or of nobody's is up to the server.
+const BY_WHOM: &str = "where that is refused, a superuser has to do it";
+
 /// The check, from the settings that [`SQL`] found and the sources of the secret. Before the
 /// commit, PostgREST is not to be told of a schema yet: while one is missing, it refuses every
 /// request.
@@ -99,6 +102,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
                 expected: Some("auth among them".to_owned()),
                 why: Some("requests for refresh_tokens and logout are answered with 406".to_owned()),
                 mend: Some(format!("{alter} set pgrst.db_schemas = {};", literal(&format!("{found}, auth")))),
+                hint: Some(BY_WHOM.to_owned()),
                 found: Some(found),
                 ..Finding::new(
                     if before_commit { Severity::Advice } else { Severity::Error },
@@ -123,6 +127,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
                 found: Some(value.to_owned()),
                 why: Some(why.to_owned()),
                 mend: Some(format!("{alter} reset {name};")),
+                hint: Some(BY_WHOM.to_owned()),
                 ..Finding::new(severity, name, message)
             });
         }

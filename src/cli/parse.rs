@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 
-use super::{Cli, Command, Format};
+use super::{Cli, Command, Format, LogFormat};
 use crate::secret;
 
 impl Cli {
@@ -76,6 +76,8 @@ pub struct Complaint {
     pub error: clap::Error,
     /// How results were to be written, as far as that can be told.
     pub format: Format,
+    /// How errors were to be written, as far as that can be told.
+    pub log: LogFormat,
 }
 
 impl Complaint {
@@ -89,7 +91,8 @@ impl Complaint {
         if let Some(tip) = meant(&error, arguments) {
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
-        Complaint { error, format: format_of(arguments) }
+        let (format, log) = formats_of(arguments);
+        Complaint { error, format, log }
     }
 }
 
@@ -108,26 +111,30 @@ fn meant(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     }
 }
 
-/// How results were to be written, in a command line that cannot be taken apart.
-fn format_of(arguments: &[OsString]) -> Format {
+/// How results, and how errors were to be written, in a command line that cannot be taken apart.
+fn formats_of(arguments: &[OsString]) -> (Format, LogFormat) {
     let words = arguments.iter().map(|argument| argument.to_string_lossy());
     let words: Vec<_> = words.take_while(|word| word != "--").collect();
     let has = |word: &&str| words.iter().any(|other| other == word);
-    // Its standard output may be that of another program.
-    if has(&"install") {
-        return Format::Human;
-    }
-    let prints_text = ["completions", "man", "exit-codes"].iter().any(has);
-    let mut format = std::env::var("AUTHMIG_FORMAT").ok().filter(|_| !prints_text).unwrap_or_default();
-    for (index, word) in words.iter().enumerate() {
-        match word.strip_prefix("--format") {
-            Some("") => format = words.get(index + 1).map(ToString::to_string).unwrap_or_default(),
-            Some(value) => value.trim_start_matches('=').clone_into(&mut format),
-            None if word == "--json" => "json".clone_into(&mut format),
-            None => {}
+    let value = |option: &str, variable: &str| {
+        let mut value = std::env::var(variable).unwrap_or_default();
+        for (index, word) in words.iter().enumerate() {
+            match word.strip_prefix(option) {
+                Some("") => value = words.get(index + 1).map(ToString::to_string).unwrap_or_default(),
+                Some(given) if given.starts_with('=') => given[1..].clone_into(&mut value),
+                _ => {}
+            }
         }
-    }
-    Format::from_str(&format, false).unwrap_or(Format::Human)
+        value
+    };
+    let log =
+        LogFormat::from_str(&value("--log-format", "AUTHMIG_LOG_FORMAT"), false).unwrap_or(LogFormat::Text);
+    // What a variable says for a whole stack is not for these, which print text.
+    let variable = if ["completions", "man", "exit-codes"].iter().any(has) { "" } else { "AUTHMIG_FORMAT" };
+    let format = if has(&"--json") { "json".to_owned() } else { value("--format", variable) };
+    // Of install, standard output may be that of another program.
+    let format = Format::from_str(&format, false).ok().filter(|_| !has(&"install"));
+    (format.unwrap_or(Format::Human), log)
 }
 
 /// What is wrong with a variable that is nearly one of ours: unheard, `AUTHMIG_DRYRUN` would

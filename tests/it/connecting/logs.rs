@@ -41,6 +41,21 @@ fn logs_can_be_filtered_and_written_as_json() {
     assert_eq!((line["level"].as_str(), line["fields"]["exit"].as_u64()), (Some("ERROR"), Some(2)));
     assert!(line["fields"]["message"].as_str().unwrap().starts_with("error: "), "{line}");
 
+    for (arguments, variable) in [
+        (&["migrate", "--log-format", "json", "--bogus"][..], ""),
+        (&["migrate", "--bogus", "--log-format=json"], ""),
+        (&["migrate", "--bogus"], "json"),
+    ] {
+        let mut command = db.command(arguments);
+        let run = finish(command.env("AUTHMIG_LOG_FORMAT", variable).spawn().unwrap()).exits(2);
+        let line: serde_json::Value = serde_json::from_str(run.stderr.trim_end()).unwrap();
+        assert_eq!((line["level"].as_str(), line["fields"]["exit"].as_u64()), (Some("ERROR"), Some(2)));
+        assert!(
+            line["fields"]["message"].as_str().unwrap().starts_with("error: unexpected argument"),
+            "{line}"
+        );
+    }
+
     // What refuses is an error like another, beside the result.
     let run = db.authmig(&["rollback", "--log-format", "json"]).exits(7);
     let line: serde_json::Value = serde_json::from_str(run.stderr.trim_end()).unwrap();
