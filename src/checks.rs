@@ -109,17 +109,9 @@ impl<'a> Scope<'a> {
         message
     }
 
-    /// The checks that follow from the answers.
-    fn answered(&self, answers: &mut Sections) -> Result<Vec<Check>, Failure> {
-        self.judge(answers, false)
-    }
-
-    /// The same before the commit, where what can only be done after it is advice.
-    pub fn answered_before_commit(&self, answers: &mut Sections) -> Result<Vec<Check>, Failure> {
-        self.judge(answers, true)
-    }
-
-    fn judge(&self, answers: &mut Sections, before_commit: bool) -> Result<Vec<Check>, Failure> {
+    /// The checks that follow from the answers. Before the commit, what can only be done after it
+    /// is advice.
+    pub fn answered(&self, answers: &mut Sections, before_commit: bool) -> Result<Vec<Check>, Failure> {
         let mut checks = Vec::new();
         if let Some(compared) = self.compared(answers)? {
             checks.extend(compared.checks);
@@ -252,7 +244,7 @@ fn try_all(
     match database.send(&message) {
         Ok(answer) => {
             checks.push(scripts::run(applied, Vec::new()));
-            checks.extend(scope.answered(&mut Sections::new(answer))?);
+            checks.extend(scope.answered(&mut Sections::new(answer), false)?);
         }
         Err(failure) if failure.server.is_some() && !failure.is_limit() => {
             // One part has ended the message, and with it went the answers of the others.
@@ -261,14 +253,14 @@ fn try_all(
             let mut message = look(scope, database, parameters);
             message.push("rollback;");
             match database.send(&message) {
-                Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer))?),
+                Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer), false)?),
                 Err(failure) => {
                     database.rollback()?;
                     checks.push(postgrest::raised(failure)?);
                 }
             }
             match database.send(&try_out(scope, database, parameters)) {
-                Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer))?),
+                Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer), false)?),
                 Err(failure) => {
                     database.rollback()?;
                     checks.push(self_test::raised(failure)?);

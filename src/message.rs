@@ -135,8 +135,8 @@ pub fn column(row: &[Option<String>], index: usize) -> String {
     row.get(index).cloned().flatten().unwrap_or_default()
 }
 
-/// The rows of each statement that returns rows, even if none; `None` if something in them is not UTF-8,
-/// as can be in a database whose encoding is `SQL_ASCII`.
+/// The rows of each statement that returns rows, even if none; `None` if something in them is not
+/// UTF-8, as can be in a database whose encoding is `SQL_ASCII`.
 pub fn rows(messages: Vec<SimpleQueryMessage>) -> Option<Vec<Rows>> {
     let mut answer: Vec<Rows> = Vec::new();
     for message in messages {

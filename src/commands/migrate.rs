@@ -97,7 +97,7 @@ fn finish(
     mut report: MigrateReport,
 ) -> Result<MigrateReport, Failure> {
     report.applied = locked.steps(&plan.steps, Part::Up);
-    let checks = scope.answered_before_commit(locked.answers_mut())?;
+    let checks = scope.answered(locked.answers_mut(), true)?;
     let exposed_later =
         checks.iter().flat_map(|check| &check.findings).find(|finding| finding.subject == "pgrst.db_schemas");
     let to_do =

@@ -28,6 +28,7 @@ declare
     stranger text;
     names text;
     excess text;
+    revokes text;
     elsewhere text;
     refused text[] := '{}';
     granted oid;
@@ -121,7 +122,7 @@ begin
                    string_agg(format('revoke %s from %I%s;', names, r.rolname,
                         case when modern then format(' granted by %I cascade', pg_get_userbyid(a.grantor)) else '' end),
                         ' ' order by r.rolname, a.grantor)
-              into stranger, excess
+              into stranger, revokes
               from pg_auth_members as a
               join pg_roles as r on r.oid = a.member
              where a.roleid = there.oid and not r.rolsuper and r.oid <> my_oid
@@ -137,7 +138,7 @@ begin
                         case when logs_in then 'read the secret' else 'own the sessions and the secret' end, stranger),
                     case when elsewhere is not null
                          then format('name another role with --%s: this one is in use, database %s', replace(parameter, '_', '-'), elsewhere)
-                         else format('%s -- or name another role with --%s', excess, replace(parameter, '_', '-')) end));
+                         else format('%s -- or name another role with --%s', revokes, replace(parameter, '_', '-')) end));
             end if;
         end if;
     end loop;

@@ -1,15 +1,12 @@
 //! Who may migrate, and which servers.
 
 use crate::support::server::Server;
-use crate::support::{Files, TestDb, major, own_roles, role, with_options};
+use crate::support::{Files, TestDb, major, of_a_migrator, own_roles, role, with_options};
 
 #[test]
 fn the_owner_of_the_database_with_createrole_is_enough() {
-    let db = TestDb::new();
-    let migrator = role(&db, "login createrole");
-    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let (db, _) = of_a_migrator();
     let own = own_roles();
-    let db = db.run_by(&migrator);
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
     db.authmig(&["verify"]).exits(0);
     db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);

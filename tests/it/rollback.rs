@@ -3,7 +3,7 @@
 use snapbox::{assert_data_eq, str};
 
 use crate::support::tools::tool;
-use crate::support::{Files, TestDb, own_roles, role, with_options};
+use crate::support::{Files, TestDb, of_a_migrator, own_roles, with_options};
 
 #[test]
 fn the_newest_one_goes_by_default() {
@@ -478,11 +478,8 @@ fn on_a_terminal_it_asks() {
 #[test]
 fn an_extension_of_somebody_else_by_now_stays() {
     // As after pg_upgrade, or after a superuser has restored a dump.
-    let db = TestDb::new();
-    let migrator = role(&db, "login createrole");
-    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let (db, _) = of_a_migrator();
     let own = own_roles();
-    let db = db.run_by(&migrator);
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
     db.sql("drop extension pgcrypto; create extension pgcrypto with schema public");
     let run = db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);

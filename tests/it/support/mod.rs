@@ -360,6 +360,14 @@ pub(crate) fn role(db: &TestDb, attributes: &str) -> String {
     name
 }
 
+/// An empty database that authmig is run on by its owner, who is no superuser; and the owner's name.
+pub(crate) fn of_a_migrator() -> (TestDb, String) {
+    let db = TestDb::new();
+    let migrator = role(&db, "login createrole");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    (db.run_by(&migrator), migrator)
+}
+
 /// Options that give every role a name of this test's own.
 pub(crate) fn own_roles() -> Vec<String> {
     let prefix = unique("o");

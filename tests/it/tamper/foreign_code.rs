@@ -1,7 +1,7 @@
 //! Code that was not installed: it does not run as whoever looks, or goes on.
 
-use super::{Installed, of_a_migrator};
-use crate::support::{JWT_SECRET, TestDb, major, own_roles, role, with_options};
+use super::Installed;
+use crate::support::{JWT_SECRET, TestDb, major, of_a_migrator, own_roles, role, with_options};
 
 #[test]
 fn code_that_was_not_installed_is_not_run() {

@@ -1,8 +1,8 @@
 //! Who may do what: rights on objects, attributes of roles, and their members.
 
-use super::{Change, Installed, findings, first_mend, of_a_migrator};
+use super::{Change, Installed, findings, first_mend};
 use crate::support::server::Server;
-use crate::support::{TestDb, major, own_roles, role, with_options};
+use crate::support::{TestDb, major, of_a_migrator, own_roles, role, with_options};
 
 const GRANTS: &[Change] = &[
     (

@@ -9,7 +9,7 @@ mod strangers;
 
 use serde_json::Value;
 
-use crate::support::{TestDb, own_roles, role, with_options};
+use crate::support::{TestDb, own_roles, with_options};
 
 /// A change, the check that finds it, and the subject that it is found under.
 type Change = (&'static str, &'static str, &'static str);
@@ -70,14 +70,6 @@ impl Installed {
             }
         }
     }
-}
-
-/// An empty database that authmig is run on by its owner, who is no superuser; and the owner's name.
-fn of_a_migrator() -> (TestDb, String) {
-    let db = TestDb::new();
-    let migrator = role(&db, "login createrole");
-    db.sql(&format!("alter database {} owner to {migrator}", db.name));
-    (db.run_by(&migrator), migrator)
 }
 
 /// What this check has found.
