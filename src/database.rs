@@ -155,7 +155,7 @@ impl Database {
                 if start.elapsed() >= self.limits.lock_wait {
                     return Err(Failure::new(
                         Exit::Locked,
-                        format!("another authmig holds the lock: {other}; nothing was changed"),
+                        format!("authmig's lock is held by {other}; nothing was changed"),
                     )
                     .hint("--lock-wait 5m waits longer"));
                 }

@@ -14,7 +14,7 @@ const WIDTH: usize = 100;
 
 pub(super) fn event(event: &Event, verbose: bool) -> Option<String> {
     let line = match event {
-        Event::Locked(holder) => format!("waiting: another authmig holds the lock: {holder}\n"),
+        Event::Locked(holder) => format!("waiting: authmig's lock is held by {holder}\n"),
         Event::Waiting(why) => format!("waiting: {why}\n"),
         Event::Script(file) => verbose.then(|| format!("running {file}\n"))?,
         Event::Notice(severity, text) => format!("{severity}: {}\n", below(text, "  ")),

@@ -58,7 +58,7 @@ fn a_second_run_says_who_holds_the_lock_waits_and_finds_nothing_to_do() {
     let mut second = db.command(&arguments).spawn().unwrap();
     let line = first_line(&mut second);
     let says = format!(
-        "waiting: another authmig holds the lock: process {holder} of postgres from 127.0.0.1 (authmig), since 2"
+        "waiting: authmig's lock is held by process {holder} of postgres from 127.0.0.1 (authmig), since 2"
     );
     assert!(line.starts_with(&says), "{line}");
     other.batch_execute("rollback").unwrap();
@@ -121,7 +121,7 @@ fn past_the_limit_a_waiting_run_gives_up_with_6() {
     let mut other = db.client();
     other.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
     let run = db.authmig(&["migrate", "--lock-wait", "200ms"]).exits(6);
-    assert!(run.stderr.contains("error: another authmig holds the lock: process "), "{}", run.stderr);
+    assert!(run.stderr.contains("error: authmig's lock is held by process "), "{}", run.stderr);
     assert!(run.stderr.contains("nothing was changed\nhint: --lock-wait"), "{}", run.stderr);
     assert_eq!(db.history(), [0; 0]);
 }
