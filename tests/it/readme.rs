@@ -204,9 +204,9 @@ fn the_options_without_a_variable_are_those_that_it_names() {
         .iter()
         .map(|option| if with.contains(&name(option)) { option.clone() } else { name(option) })
         .collect();
-    let sentence = README.split("these are said on the command line only:").nth(1).unwrap();
-    let sentence = sentence.split("which change what is printed").next().unwrap().replace(['\n', '`'], " ");
-    let words: Vec<_> = sentence.split([' ', ',', ';']).filter(|word| !word.is_empty()).collect();
+    let list = README.split("has no variable:").nth(1).unwrap();
+    let list = list.split("\n\n").next().unwrap().replace(['\n', '`'], " ");
+    let words: Vec<_> = list.split([' ', ',', '.']).filter(|word| !word.is_empty()).collect();
     let named: BTreeSet<_> = (0..words.len())
         .filter(|&index| words[index].starts_with("--"))
         .map(|index| match words.get(index + 1) {
