@@ -16,7 +16,8 @@ fn commit() -> Option<String> {
     println!("cargo::rerun-if-changed=build.rs");
     if let Ok(info) = std::fs::read_to_string(".cargo_vcs_info.json") {
         let sha1 = info.split("\"sha1\": \"").nth(1)?.split('"').next()?;
-        return Some(sha1.get(..12)?.to_owned());
+        let dirty = if info.contains("\"dirty\": true") { "-dirty" } else { "" };
+        return Some(sha1.get(..12)?.to_owned() + dirty);
     }
     if std::env::var("PROFILE").ok()? != "release" || !Path::new(".git").exists() {
         return None;
