@@ -18,8 +18,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::mem;
-use std::ops::ControlFlow;
 
 /// Kind and name of an object, such as `function` and `auth.logout()`.
 pub type Object = (String, String);
@@ -37,57 +35,29 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a manifest. The error names the line.
-    pub fn parse(text: &str) -> Result<Manifest, String> {
-        let mut manifest = Manifest::default();
-        Manifest::read(text, |number, label, facts| {
-            manifest.insert(number, label, facts.clone());
-            ControlFlow::Continue(())
-        })?;
-        Ok(manifest)
-    }
-
-    /// What a manifest says is there when this version is the newest one applied.
-    pub fn facts_at(text: &str, version: i32) -> Result<Option<Facts>, String> {
-        let mut found = None;
-        Manifest::read(text, |number, _, facts| {
-            if number == version {
-                found = Some(mem::take(facts));
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
-    }
-
     /// Whether a manifest has a section for this version.
     pub fn has(text: &str, version: i32) -> bool {
         text.lines().filter_map(|line| number(line.strip_prefix("# ")?)).any(|number| number == version)
     }
 
-    /// Reads a manifest, and tells number, label and facts at the end of each section, until
-    /// that is enough.
-    fn read(
-        text: &str,
-        mut close: impl FnMut(i32, &str, &mut Facts) -> ControlFlow<()>,
-    ) -> Result<(), String> {
+    /// What a manifest says is there when this version is the newest one applied. The error names
+    /// the line.
+    pub fn facts_at(text: &str, version: i32) -> Result<Option<Facts>, String> {
         let mut facts = Facts::new();
-        let mut section: Option<(i32, String)> = None;
+        let mut section = None;
         let mut object: Option<Object> = None;
         // The property that lines with a bar belong to, and whether it has one yet.
         let mut property: Option<(String, bool)> = None;
         for (index, line) in text.lines().enumerate() {
             let wrong = |what: &str| Err(format!("line {}: {what}", index + 1));
             if let Some(label) = line.strip_prefix("# ") {
-                if let Some((number, label)) = section.take()
-                    && close(number, &label, &mut facts).is_break()
-                {
-                    return Ok(());
+                if section == Some(version) {
+                    return Ok(Some(facts));
                 }
-                let Some(number) = number(label) else {
+                section = number(label);
+                if section.is_none() {
                     return wrong("a section is headed by number and name");
-                };
-                section = Some((number, label.to_owned()));
+                }
                 (object, property) = (None, None);
             } else if let Some(rest) = line.strip_prefix("    |") {
                 let (Some(object), Some((property, begun))) = (&object, &mut property) else {
@@ -121,11 +91,7 @@ impl Manifest {
                 object = Some(found);
             }
         }
-        if let Some((number, label)) = section {
-            // Enough or not, it is the last one.
-            let _ = close(number, &label, &mut facts);
-        }
-        Ok(())
+        Ok((section == Some(version)).then_some(facts))
     }
 
     /// Adds the facts after a migration.
@@ -133,12 +99,7 @@ impl Manifest {
         self.versions.insert(number, (label.to_owned(), facts));
     }
 
-    /// What is there when this version is the newest one applied.
-    pub fn at(&self, number: i32) -> Option<&Facts> {
-        Some(&self.versions.get(&number)?.1)
-    }
-
-    /// The text that [`Manifest::parse`] reads.
+    /// The text that [`Manifest::facts_at`] reads.
     pub fn render(&self) -> String {
         let mut text = String::new();
         let mut before = &Facts::new();
@@ -206,24 +167,26 @@ mod tests {
         manifest.insert(1, "01-a", first.clone());
         manifest.insert(2, "02-b", second.clone());
         let text = manifest.render();
-        let read = Manifest::parse(&text).unwrap();
-        assert_eq!(read, manifest, "{text}");
-        assert_eq!(Manifest::facts_at(&text, 2).as_ref().map(Option::as_ref), Ok(Some(&second)));
-        assert_eq!((read.at(1), read.at(2), read.at(3)), (Some(&first), Some(&second), None));
+        for (version, facts) in [(1, Some(first)), (2, Some(second)), (3, None)] {
+            assert_eq!(Manifest::facts_at(&text, version), Ok(facts), "{text}");
+        }
         assert!(text.contains("\n- column: auth.t.c\n"), "{text}");
     }
 
     #[test]
     fn what_is_no_manifest_is_refused_with_its_line() {
         for (text, line) in [("# x", 1), ("  a: b", 1), ("# 01-a\n    | b", 2), ("# 01-a\nnonsense", 2)] {
-            assert!(Manifest::parse(text).unwrap_err().starts_with(&format!("line {line}: ")), "{text}");
+            assert!(
+                Manifest::facts_at(text, 0).unwrap_err().starts_with(&format!("line {line}: ")),
+                "{text}"
+            );
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "(?s).{0,80}") {
-            let _ = Manifest::parse(&text);
+            let _ = Manifest::facts_at(&text, 0);
         }
     }
 }

@@ -3,45 +3,31 @@
 //!
 //! No error quotes a piece of the string, for any piece can be part of a password.
 
+use super::given::wrong;
 use super::keyword::{self, Keyword};
+use crate::failure::Failure;
 
 /// A keyword and the value it is given.
 pub(super) type Setting = (&'static Keyword, String);
 
-/// What is wrong with a connection string, and what may help.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub(super) what: String,
-    pub(super) hint: Option<&'static str>,
-}
-
-impl Wrong {
-    fn new(what: impl Into<String>) -> Wrong {
-        Wrong { what: what.into(), hint: None }
-    }
-
-    fn hint(self, hint: &'static str) -> Wrong {
-        Wrong { hint: Some(hint), ..self }
-    }
-}
-
 const PERCENT: &str = "in a user name or password of a URL, write @ as %40, / as %2F, ? as %3F and % as %25";
 
-/// The settings in this string; of two for the same keyword, the last one counts.
-pub(super) fn parse(text: &str) -> Result<Vec<Setting>, Wrong> {
+/// The settings in this string; of two for the same keyword, the last one counts. The error is the
+/// end of a sentence about the string.
+pub(super) fn parse(text: &str) -> Result<Vec<Setting>, Failure> {
     if text.contains('\0') {
-        return Err(Wrong::new("has a NUL in it"));
+        return Err(wrong("has a NUL in it"));
     }
     // A line break at the end of a URL comes with what was pasted, and is no part of a name.
     let line = text.trim_matches([' ', '\t', '\r', '\n']);
     match behind_scheme(line) {
         Some(rest) => url(rest),
         None if behind_scheme(line.trim_start_matches(['"', '\''])).is_some() => {
-            Err(Wrong::new("starts with a quotation mark")
+            Err(wrong("starts with a quotation mark")
                 .hint("a file of variables keeps the quotation marks that a shell would take away"))
         }
         None if !text.contains('=') || text.split('=').next().is_some_and(|name| name.contains("://")) => {
-            Err(Wrong::new("is neither a URL that starts with postgres:// nor a list of key=value")
+            Err(wrong("is neither a URL that starts with postgres:// nor a list of key=value")
                 .hint("it looks like postgres://user@host:5432/dbname, or host=… user=… dbname=…"))
         }
         None => pairs(text),
@@ -61,7 +47,7 @@ fn behind_scheme(text: &str) -> Option<&str> {
 }
 
 /// `user:password@host:port,host:port/dbname?keyword=value&…`
-fn url(text: &str) -> Result<Vec<Setting>, Wrong> {
+fn url(text: &str) -> Result<Vec<Setting>, Failure> {
     let mut settings = Vec::new();
     let mut rest = text;
 
@@ -96,7 +82,7 @@ fn url(text: &str) -> Result<Vec<Setting>, Wrong> {
         }
     }
     if hosts.iter().any(|host| host.contains('@')) {
-        return Err(Wrong::new("has more than one @ in front of its hosts").hint(PERCENT));
+        return Err(wrong("has more than one @ in front of its hosts").hint(PERCENT));
     }
     store(&mut settings, "host", &hosts.join(","))?;
     if ports.iter().any(|port| !port.is_empty()) {
@@ -106,7 +92,7 @@ fn url(text: &str) -> Result<Vec<Setting>, Wrong> {
     if let Some(behind) = rest.strip_prefix('/') {
         let end = behind.find('?').unwrap_or(behind.len());
         if behind[..end].contains('@') {
-            return Err(Wrong::new("has an @ behind its first /").hint(PERCENT));
+            return Err(wrong("has an @ behind its first /").hint(PERCENT));
         }
         store(&mut settings, "dbname", &behind[..end])?;
         rest = &behind[end..];
@@ -115,19 +101,18 @@ fn url(text: &str) -> Result<Vec<Setting>, Wrong> {
     if let Some(query) = rest.strip_prefix('?').filter(|query| !query.is_empty()) {
         for part in query.strip_suffix('&').unwrap_or(query).split('&') {
             let Some((name, value)) = part.split_once('=') else {
-                return Err(Wrong::new("has an option without a = behind the ?").hint(PERCENT));
+                return Err(wrong("has an option without a = behind the ?").hint(PERCENT));
             };
             if value.contains('=') {
-                return Err(Wrong::new("has an option with two = behind the ?")
-                    .hint("inside a value, write = as %3D"));
+                return Err(
+                    wrong("has an option with two = behind the ?").hint("inside a value, write = as %3D")
+                );
             }
             match (&*decode(name)?, &*decode(value)?) {
                 // For JDBC's sake.
                 ("ssl", "true") => settings.push((named("sslmode")?, "require".to_owned())),
                 ("ssl", _) => {
-                    return Err(
-                        Wrong::new("has ssl with another value than true").hint("sslmode says it all")
-                    );
+                    return Err(wrong("has ssl with another value than true").hint("sslmode says it all"));
                 }
                 (name, value) => settings.push((named(name)?, value.to_owned())),
             }
@@ -137,14 +122,14 @@ fn url(text: &str) -> Result<Vec<Setting>, Wrong> {
 }
 
 /// One host of a URL, and what is behind it.
-fn host(text: &str) -> Result<(&str, &str), Wrong> {
+fn host(text: &str) -> Result<(&str, &str), Failure> {
     if let Some(address) = text.strip_prefix('[') {
         let Some((address, behind)) = address.split_once(']').filter(|(address, _)| !address.is_empty())
         else {
-            return Err(Wrong::new("has a [ without an IPv6 address and a ] behind it"));
+            return Err(wrong("has a [ without an IPv6 address and a ] behind it"));
         };
         if !behind.is_empty() && !behind.starts_with([':', '/', '?', ',']) {
-            return Err(Wrong::new("has something between an IPv6 address and its port"));
+            return Err(wrong("has something between an IPv6 address and its port"));
         }
         return Ok((address, behind));
     }
@@ -152,24 +137,24 @@ fn host(text: &str) -> Result<(&str, &str), Wrong> {
 }
 
 /// Adds a value of a URL, unless it is empty.
-fn store(settings: &mut Vec<Setting>, name: &str, value: &str) -> Result<(), Wrong> {
+fn store(settings: &mut Vec<Setting>, name: &str, value: &str) -> Result<(), Failure> {
     if !value.is_empty() {
         settings.push((named(name)?, decode(value)?));
     }
     Ok(())
 }
 
-fn named(name: &str) -> Result<&'static Keyword, Wrong> {
+fn named(name: &str) -> Result<&'static Keyword, Failure> {
     keyword::find(name).ok_or_else(|| {
         // What was written may be a piece of a password, and what was meant is none.
         let meant = keyword::nearest(name).map_or_else(String::new, |name| format!(": is {name} meant?"));
-        Wrong::new(format!("has an option that does not exist{meant}"))
+        wrong(format!("has an option that does not exist{meant}"))
             .hint("options of other drivers (schema, pgbouncer, …) have to go")
     })
 }
 
 /// RFC 3986 section 2.1, but NUL.
-fn decode(text: &str) -> Result<String, Wrong> {
+fn decode(text: &str) -> Result<String, Failure> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut parts = text.split('%');
     bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
@@ -178,13 +163,13 @@ fn decode(text: &str) -> Result<String, Wrong> {
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|byte| *byte != 0);
         let Some(byte) = byte else {
             return Err(
-                Wrong::new("has a % without two hexadecimal digits, other than 00, behind it").hint(PERCENT)
+                wrong("has a % without two hexadecimal digits, other than 00, behind it").hint(PERCENT)
             );
         };
         bytes.push(byte);
         bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
-    String::from_utf8(bytes).map_err(|_| Wrong::new("has percent signs that do not stand for UTF-8"))
+    String::from_utf8(bytes).map_err(|_| wrong("has percent signs that do not stand for UTF-8"))
 }
 
 /// White space, as libpq sees it.
@@ -193,15 +178,16 @@ fn is_space(c: char) -> bool {
 }
 
 /// `keyword = value keyword = 'value with \' in it'`
-fn pairs(text: &str) -> Result<Vec<Setting>, Wrong> {
+fn pairs(text: &str) -> Result<Vec<Setting>, Failure> {
     let mut settings = Vec::new();
     let mut rest = text.trim_start_matches(is_space);
     while !rest.is_empty() {
         let end = rest.find(|c| c == '=' || is_space(c)).unwrap_or(rest.len());
         let (name, behind) = rest.split_at(end);
         let Some(value) = behind.trim_start_matches(is_space).strip_prefix('=') else {
-            return Err(Wrong::new("has a word without a = behind it")
-                .hint("a value with a blank in it stands in '…'"));
+            return Err(
+                wrong("has a word without a = behind it").hint("a value with a blank in it stands in '…'")
+            );
         };
         let (value, behind) = value_of(value.trim_start_matches(is_space))?;
         settings.push((named(name)?, value));
@@ -211,7 +197,7 @@ fn pairs(text: &str) -> Result<Vec<Setting>, Wrong> {
 }
 
 /// One value, and what is behind it.
-fn value_of(text: &str) -> Result<(String, &str), Wrong> {
+fn value_of(text: &str) -> Result<(String, &str), Failure> {
     let quoted = text.starts_with('\'');
     let mut value = String::new();
     let mut characters = text.char_indices().skip(usize::from(quoted));
@@ -224,7 +210,7 @@ fn value_of(text: &str) -> Result<(String, &str), Wrong> {
         }
     }
     if quoted {
-        return Err(Wrong::new("has a ' without a second one"));
+        return Err(wrong("has a ' without a second one"));
     }
     Ok((value, ""))
 }
@@ -250,7 +236,7 @@ mod tests {
                     settings.iter().map(|(keyword, value)| format!("{}={}", keyword.name, quoted(value)));
                 shown.collect::<Vec<_>>().join(" ")
             }
-            Err(wrong) => format!("it {}", wrong.what),
+            Err(failure) => format!("it {}", failure.message),
         }
     }
 

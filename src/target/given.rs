@@ -72,13 +72,9 @@ pub(super) fn gather(option: Option<&str>, around: &Surroundings) -> Result<Give
     let mut given = Given::default();
     let string = around.connection_string(option)?;
     if let Some((text, origin)) = &string {
-        let settings = conninfo::parse(text).map_err(|wrong| {
-            let failure =
-                Failure::new(Exit::Usage, format!("the connection string of {origin} {}", wrong.what));
-            match wrong.hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
+        let settings = conninfo::parse(text).map_err(|failure| Failure {
+            message: format!("the connection string of {origin} {}", failure.message),
+            ..failure
         })?;
         for (keyword, value) in settings {
             given.0.insert(keyword.name, (value, Origin::Given(origin)));
