@@ -1,7 +1,6 @@
 //! From a target to a connection: every place, every address, with and without TLS, as
 //! libpq would try them. What can heal is waited for.
 
-use std::cell::OnceCell;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -64,18 +63,21 @@ pub(super) fn connect(
     interrupt: &Interrupt,
     tell: &Tell,
 ) -> Result<Connected, Failure> {
+    // It reads files, and a socket needs none.
+    let is_socket = |place: &Place| matches!(place.address, Address::Socket(_));
+    let tls = if target.places.iter().all(is_socket) { &Tls::OFF } else { &target.tls };
     let round = Round {
         target,
         interrupt,
         config: with_target(config, target),
-        tls: OnceCell::new(),
+        tls: tls::connector(tls)?,
         attempt: patience.attempt.or(target.connect_timeout).unwrap_or(ATTEMPT),
         until: patience.until,
     };
     let mut pauses = Pauses::new();
     let mut told = false;
     loop {
-        let failure = match interrupt.blocked(|| round.run())? {
+        let failure = match interrupt.blocked(|| round.run()) {
             Ok(connected) => {
                 debug!(database = connected.name, "connected");
                 return Ok(connected);
@@ -134,8 +136,8 @@ struct Round<'a> {
     target: &'a Target,
     interrupt: &'a Interrupt,
     config: Config,
-    /// Made when it is needed: it reads files.
-    tls: OnceCell<MakeRustlsConnect>,
+    /// The driver wants one also where it does not use it.
+    tls: MakeRustlsConnect,
     /// How long an attempt may take; zero is for ever.
     attempt: Duration,
     /// When patience ends.
@@ -143,15 +145,15 @@ struct Round<'a> {
 }
 
 /// What came of one attempt.
-struct Tried {
-    place: String,
+struct Tried<'a> {
+    place: &'a Place,
     address: Option<SocketAddr>,
     /// With or without TLS, where both were tried.
     how: &'static str,
     refusal: Refusal,
 }
 
-impl Round<'_> {
+impl<'a> Round<'a> {
     /// How long the next attempt may take: a server that says nothing must not outlast the
     /// patience by much.
     fn limit(&self) -> Option<Duration> {
@@ -162,11 +164,11 @@ impl Round<'_> {
     }
 
     /// Whether there was an attempt, and patience is at its end.
-    fn is_over(&self, tried: &[Tried]) -> bool {
+    fn is_over(&self, tried: &[Tried<'_>]) -> bool {
         !tried.is_empty() && self.until.is_some_and(|until| Instant::now() >= until)
     }
 
-    fn run(&self) -> Result<Result<Connected, Vec<Tried>>, Failure> {
+    fn run(&self) -> Result<Connected, Vec<Tried<'a>>> {
         let mut tried = Vec::new();
         let wishes: &[SessionAttrs] = match self.target.session {
             SessionAttrs::PreferStandby => &[SessionAttrs::Standby, SessionAttrs::Any],
@@ -179,32 +181,27 @@ impl Round<'_> {
                 shuffle(&mut places);
             }
             for place in places {
-                if let Some(connected) = self.place(place, *wish, &mut tried)? {
-                    return Ok(Ok(connected));
+                if let Some(connected) = self.place(place, *wish, &mut tried) {
+                    return Ok(connected);
                 }
                 if tried.last().is_some_and(|tried| tried.refusal.ends_the_round()) || self.is_over(&tried) {
-                    return Ok(Err(tried));
+                    return Err(tried);
                 }
             }
         }
-        Ok(Err(tried))
+        Err(tried)
     }
 
     /// All addresses of a place.
-    fn place(
-        &self,
-        place: &Place,
-        wish: SessionAttrs,
-        tried: &mut Vec<Tried>,
-    ) -> Result<Option<Connected>, Failure> {
+    fn place(&self, place: &'a Place, wish: SessionAttrs, tried: &mut Vec<Tried<'a>>) -> Option<Connected> {
         let addresses = match &place.address {
             Address::Socket(_) => vec![None],
             Address::Ip(address) => vec![Some(SocketAddr::new(*address, place.port))],
             Address::Name(name) => match self.resolve(name, place.port) {
                 Ok(addresses) => addresses.into_iter().map(Some).collect(),
                 Err(refusal) => {
-                    tried.push(Tried { place: place.to_string(), address: None, how: "", refusal });
-                    return Ok(None);
+                    tried.push(Tried { place, address: None, how: "", refusal });
+                    return None;
                 }
             },
         };
@@ -218,13 +215,13 @@ impl Round<'_> {
                 SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[(DriverMode::Require, "")],
             };
             for (index, (driver_mode, how)) in ways.iter().enumerate() {
-                let refusal = match self.attempt(place, address, *driver_mode, wish)? {
-                    Ok(connected) => return Ok(Some(connected)),
+                let refusal = match self.attempt(place, address, *driver_mode, wish) {
+                    Ok(connected) => return Some(connected),
                     Err(refusal) => refusal,
                 };
                 let again = index + 1 < ways.len() && refusal.depends_on_tls();
                 let how = if again || index > 0 { how } else { "" };
-                tried.push(Tried { place: place.to_string(), address, how, refusal });
+                tried.push(Tried { place, address, how, refusal });
                 if !again {
                     break;
                 }
@@ -233,7 +230,7 @@ impl Round<'_> {
                 break;
             }
         }
-        Ok(None)
+        None
     }
 
     fn resolve(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
@@ -270,7 +267,7 @@ impl Round<'_> {
         address: Option<SocketAddr>,
         mode: DriverMode,
         wish: SessionAttrs,
-    ) -> Result<Result<Connected, Refusal>, Failure> {
+    ) -> Result<Connected, Refusal> {
         let mut config = self.config.clone();
         config.port(place.port).ssl_mode(mode);
         match (&place.address, address) {
@@ -285,7 +282,7 @@ impl Round<'_> {
                 let can_be_named = ServerName::try_from(host).is_ok();
                 if !can_be_named && self.target.tls.mode == SslMode::VerifyFull {
                     let why = "the name of this host cannot stand in a certificate".to_owned();
-                    return Ok(Err(Refusal::Other(why, None)));
+                    return Err(Refusal::Other(why, None));
                 }
                 config.host(if can_be_named { host } else { &address_name });
                 config.hostaddr(address.ip());
@@ -299,30 +296,17 @@ impl Round<'_> {
         if let Some(limit) = limit {
             config.connect_timeout(limit);
         }
-        Ok(self.connect(config, self.tls(mode)?, limit, place, wish))
-    }
-
-    fn tls(&self, mode: DriverMode) -> Result<MakeRustlsConnect, Failure> {
-        if mode == DriverMode::Disable {
-            // The driver wants one, and does not use it.
-            return tls::connector(&Tls::OFF);
-        }
-        if let Some(tls) = self.tls.get() {
-            return Ok(tls.clone());
-        }
-        let tls = tls::connector(&self.target.tls)?;
-        Ok(self.tls.get_or_init(|| tls).clone())
+        self.connect(config, limit, place, wish)
     }
 
     fn connect(
         &self,
         config: Config,
-        tls: MakeRustlsConnect,
         limit: Option<Duration>,
         place: &Place,
         wish: SessionAttrs,
     ) -> Result<Connected, Refusal> {
-        let for_cancel = tls.clone();
+        let (tls, for_cancel) = (self.tls.clone(), self.tls.clone());
         let connected = self.in_time(limit, move || {
             let mut client = config.connect(tls)?;
             let unwanted = if wish == SessionAttrs::Any { None } else { unwanted(&mut client, wish)? };
@@ -375,11 +359,11 @@ fn plain(text: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
-impl fmt::Display for Tried {
+impl fmt::Display for Tried<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place)?;
-        if let Some(address) = self.address.filter(|address| !self.place.contains(&address.ip().to_string()))
-        {
+        let place = self.place.to_string();
+        f.write_str(&place)?;
+        if let Some(address) = self.address.filter(|address| !place.contains(&address.ip().to_string())) {
             write!(f, " ({})", address.ip())?;
         }
         if !self.how.is_empty() {
@@ -390,15 +374,12 @@ impl fmt::Display for Tried {
 }
 
 /// Everything that was tried, as one error.
-fn failure(target: &Target, tried: &[Tried], patience: Patience) -> Failure {
+fn failure(target: &Target, tried: &[Tried<'_>], patience: Patience) -> Failure {
     let name = target.name();
     let mut whys: Vec<_> = tried.iter().map(|tried| tried.refusal.why()).collect();
     whys.dedup();
     let heals = tried.iter().any(|tried| tried.refusal.heals(patience.missing_database));
-    let last = tried.last();
-    let place = last.and_then(|tried| target.places.iter().find(|place| place.to_string() == tried.place));
-    let password = place.and_then(|place| place.password.as_ref());
-    let hint = last.and_then(|tried| tried.refusal.hint(target, password));
+    let hint = tried.last().and_then(|tried| tried.refusal.hint(target, tried.place.password.as_ref()));
     let (message, findings) = match (&whys[..], target.places.len()) {
         ([why], 1) => (format!("cannot connect to {name}: {why}"), Vec::new()),
         _ => (format!("cannot connect to {name}"), tried.iter().map(ToString::to_string).collect()),

@@ -109,27 +109,25 @@ fn default_socket(port: u16) -> PathBuf {
 impl Place {
     /// What may stand for it in a password file.
     pub(super) fn names_in_password_files(&self) -> Vec<String> {
+        let name = self.called();
+        let is_default = matches!(self.address, Address::Socket(_)) && SOCKETS.contains(&&*name);
+        let localhost = is_default.then(|| "localhost".to_owned());
+        [name].into_iter().chain(localhost).collect()
+    }
+
+    /// The name, address or folder of this place.
+    fn called(&self) -> String {
         match (&self.host, &self.address) {
-            (Some(host), _) => vec![host.clone()],
-            (None, Address::Socket(folder)) => {
-                let folder = folder.display().to_string();
-                let localhost = SOCKETS.contains(&folder.as_str()).then(|| "localhost".to_owned());
-                [folder].into_iter().chain(localhost).collect()
-            }
-            (None, Address::Ip(address)) => vec![address.to_string()],
-            (None, Address::Name(name)) => vec![name.clone()],
+            (Some(name), _) | (None, Address::Name(name)) => name.clone(),
+            (None, Address::Socket(folder)) => folder.display().to_string(),
+            (None, Address::Ip(address)) => address.to_string(),
         }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = match (&self.host, &self.address) {
-            (Some(host), _) => host.clone(),
-            (None, Address::Socket(folder)) => folder.display().to_string(),
-            (None, Address::Ip(address)) => address.to_string(),
-            (None, Address::Name(name)) => name.clone(),
-        };
+        let host = self.called();
         if host.contains(':') && !host.starts_with('/') {
             return write!(f, "[{host}]:{}", self.port);
         }
