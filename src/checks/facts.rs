@@ -200,12 +200,29 @@ fn is_grant(kind: &str, property: &str) -> bool {
     is_right(property)
         || kind == "default privileges"
         // A role that is not there is no question of rights: what belongs to it comes after it.
-        || kind == "role" && property != "exists" && !property.starts_with("lacks ")
+        || kind == "role" && !matches!(about(property).0, "exists" | "lacks ")
 }
 
 /// A right that somebody was given, or that the owner has lost.
 fn is_right(property: &str) -> bool {
-    property.starts_with("grant to ") || property.starts_with("lost by ")
+    matches!(about(property).0, "grant to " | "lost by ")
+}
+
+/// Some properties end in the name that they are about: what is in front, and the name.
+pub(super) fn about(property: &str) -> (&str, &str) {
+    let kinds = [
+        "grant to ",
+        "lost by ",
+        "member of ",
+        "may join ",
+        "owner through ",
+        "lacks ",
+        "uses ",
+        "creates ",
+        "rights over ",
+    ];
+    let name = |kind: &&'static str| Some((*kind, property.strip_prefix(kind)?));
+    kinds.iter().find_map(name).unwrap_or((property, ""))
 }
 
 /// Whether it sends rows to another server, or takes them from one: they are data, and run nothing.
@@ -224,11 +241,9 @@ fn is_foreign_code(property: &str, wanted: Option<&str>, is: Option<&str>, live:
     let Some(is) = is else { return false };
     // What is the same, but not in force, is nothing new to run.
     let idle = is.strip_suffix(" (invalid)").is_some_and(|is| Some(is) == wanted);
-    let owner = Some(live.name("{owner_role}"));
-    !idle
-        && (CODE.contains(&property)
-            || property.strip_prefix("member of ") == owner
-            || live.superuser && property.strip_prefix("may join ") == owner)
+    let (kind, name) = about(property);
+    let joins = kind == "member of " || live.superuser && kind == "may join ";
+    !idle && (CODE.contains(&property) || joins && name == live.name("{owner_role}"))
 }
 
 /// A column of a table that is itself missing or extra says nothing new; nor does an index of
@@ -270,12 +285,13 @@ fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expect
             if live.created.contains(&object.1) { found } else { created }
         }
         "role" => {
-            let group = ["member of ", "may join ", "lacks ", "rights over "]
-                .iter()
-                .find_map(|joins| property.strip_prefix(joins))
-                .or_else(|| property.starts_with("owner through ").then(|| live.name("{owner_role}")));
             let wanted = |name: &str| expected.contains_key(&("role".to_owned(), name.to_owned()));
-            !wanted(&object.1) && !group.is_some_and(wanted)
+            let joins_wanted = match about(property) {
+                ("member of " | "may join " | "lacks " | "rights over ", group) => wanted(group),
+                ("owner through ", _) => wanted(live.name("{owner_role}")),
+                _ => false,
+            };
+            !wanted(&object.1) && !joins_wanted
         }
         _ => false,
     }

@@ -1,6 +1,6 @@
 //! What a difference between manifest and catalog means: how bad it is, and why.
 
-use super::facts::Live;
+use super::facts::{Live, about};
 use super::mend;
 use crate::manifest::{Facts, Object};
 use crate::report::{Finding, Severity};
@@ -111,62 +111,50 @@ pub(super) fn property(
 }
 
 fn is_told_whole(property: &str) -> bool {
-    matches!(property, "may not connect to" | "connection limit" | "owns database")
-        || ["lacks ", "uses ", "creates ", "rights over "].iter().any(|kind| property.starts_with(kind))
+    matches!(
+        about(property).0,
+        "may not connect to"
+            | "connection limit"
+            | "owns database"
+            | "lacks "
+            | "uses "
+            | "creates "
+            | "rights over "
+    )
 }
 
 fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> Severity {
     let others = !live.names.iter().any(|(_, name, _)| *name == object.1);
-    match &*object.0 {
+    let is_advice = match (&*object.0, about(property)) {
         // It serves as well in another schema, to whoever looks for it there.
-        "extension" => Severity::Advice,
-        // An application may log in as another role and issue tokens. On some platforms, who
-        // created a role cannot be kept from joining it.
-        "role"
-            if property.starts_with("creates ")
-                // That is not ours to grant where the role is made, and would stop `migrate`.
-                || matches!(property, "may not connect to" | "connection limit" | "valid until")
-                || property.starts_with("uses ") && !opens(property)
-                || others
-                    && ["may join ", "owner through ", "rights over "]
-                        .iter()
-                        .any(|kind| property.starts_with(kind))
-                || others
-                    && is.is_some_and(|is| !is.starts_with("in requests"))
-                    && property.strip_prefix("member of ") == Some(live.name("{service_role}")) =>
-        {
-            Severity::Advice
+        ("extension", _)
+        // That is not ours to grant where the role is made, and would stop `migrate`.
+        | ("role", ("creates " | "may not connect to" | "connection limit" | "valid until", _)) => true,
+        ("role", ("uses ", used)) => !opens(used),
+        // On some platforms, who created a role cannot be kept from joining it.
+        ("role", ("may join " | "owner through " | "rights over ", _)) => others,
+        // An application may log in as another role and issue tokens.
+        ("role", ("member of ", group)) => {
+            others
+                && group == live.name("{service_role}")
+                && is.is_some_and(|is| !is.starts_with("in requests"))
         }
-        _ => Severity::Error,
-    }
+        _ => false,
+    };
+    if is_advice { Severity::Advice } else { Severity::Error }
 }
 
 /// Whether what a role was given use of leads out of its bounds: functions and parameters do, and
 /// of the server's tables those that everybody else is kept from.
-fn opens(property: &str) -> bool {
+fn opens(used: &str) -> bool {
     let kept = ["authid", "shadow", "statistic", "statistic_ext_data", "user_mapping", "subscription"];
-    let relation = ["uses table ", "uses view "].iter().find_map(|kind| property.strip_prefix(kind));
+    let relation = ["table ", "view "].iter().find_map(|kind| used.strip_prefix(kind));
     relation.is_none_or(|name| name.strip_prefix("pg_catalog.pg_").is_some_and(|name| kept.contains(&name)))
 }
 
 fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>, live: &Live) -> String {
-    // Some properties end in the name that they are about.
-    let kinds = [
-        "grant to ",
-        "member of ",
-        "may join ",
-        "creates ",
-        "lost by ",
-        "owner through ",
-        "lacks ",
-        "uses ",
-        "rights over ",
-    ];
     let rights = |rights: &str| rights.replace("usage", "use");
-    let (kind, name) = kinds
-        .into_iter()
-        .find_map(|kind| Some((kind, property.strip_prefix(kind)?)))
-        .unwrap_or((property, ""));
+    let (kind, name) = about(property);
     match (kind, wanted, is) {
         ("grant to ", None, Some(is)) => format!("{name} may {}", rights(is)),
         ("grant to ", Some(wanted), None) => format!("{name} may not {}", rights(wanted)),
@@ -207,17 +195,16 @@ fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, 
     let missing = wanted.is_some();
     let kind = &*object.0;
     let ours = live.names.iter().any(|(_, name, _)| *name == object.1);
-    if let Some(role) = property.strip_prefix("grant to ") {
-        return match role {
-            "public" if !missing => "anybody who can connect may do this",
-            _ if missing => "requests that need it are refused",
-            _ => "this role may do more than it needs",
-        };
-    }
-    if property.starts_with("lost by ") {
-        return "what runs as its owner is refused";
-    }
+    let (property, name) = about(property);
     match (kind, property) {
+        (_, "grant to ") if missing => "requests that need it are refused",
+        (_, "grant to ") if name == "public" => "anybody who can connect may do this",
+        (_, "grant to ") => "this role may do more than it needs",
+        (_, "lost by ") => "what runs as its owner is refused",
+        // A table or a function is one of an extension.
+        ("table" | "function", "member of " | "goes with extension") => {
+            "it goes when the extension is dropped"
+        }
         ("schema", "foreign owner" | "foreign makers") => {
             "what is in it can be replaced, or something put in its way"
         }
@@ -240,29 +227,24 @@ fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, 
         ("role", "exists") => "requests and grants need it",
         ("role", _) if missing && is.is_some() => "it has them in every request, whatever role that runs as",
         ("role", _) if missing => "PostgREST cannot switch to it",
-        ("role", _) if property.starts_with("creates ") => {
-            "PostgREST makes an endpoint of every function in an exposed schema"
-        }
+        ("role", "creates ") => "PostgREST makes an endpoint of every function in an exposed schema",
         ("role", "may not connect to" | "connection limit") => "PostgREST cannot log in",
         ("role", "valid until") => "PostgREST cannot log in with a password",
         ("role", "owns database") => "it may drop it, and create schemas and extensions in it",
-        ("role", _) if property.starts_with("uses ") => "it was given what is kept from everybody else",
-        ("role", _) if property.starts_with("rights over ") => {
+        ("role", "uses ") => "it was given what is kept from everybody else",
+        ("role", "rights over ") => {
             "to it, neither the secret nor the sessions are closed; on some platforms its administrators have that"
         }
-        ("role", _) if property.starts_with("lacks ") => {
-            "it cannot change what it has installed, nor verify it"
-        }
-        ("role", _) if property.starts_with("owner through ") => {
+        ("role", "lacks ") => "it cannot change what it has installed, nor verify it",
+        ("role", "owner through ") => {
             "it reads the secret; roles are of the whole server, and another database may need this"
         }
-        ("role", _) if property.starts_with("may join ") => "then it has the rights of that role",
+        ("role", "may join ") => "then it has the rights of that role",
         ("role", _) if !ours => {
             "it has the rights of that role, and may become it; roles are of the whole server, and another database may need this"
         }
         ("role", _) => "it has the rights of that role, and may become it",
         ("table", "parent") => "who may use the other table may use the rows of this one",
-        (_, "member of extension" | "goes with extension") => "it goes when the extension is dropped",
         ("default privileges", _) => "what is created there later is granted at once",
         _ => "what needs it may fail, or do something else",
     }
