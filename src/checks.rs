@@ -252,18 +252,15 @@ fn try_all(
             checks.push(scripts::run(applied, scripts::raised(database, &scope.scripts, parameters)?));
             let mut message = look(scope, database, parameters);
             message.push("rollback;");
-            match database.send(&message) {
-                Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer), false)?),
-                Err(failure) => {
-                    database.rollback()?;
-                    checks.push(postgrest::raised(failure)?);
-                }
-            }
-            match database.send(&try_out(scope, database, parameters)) {
-                Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer), false)?),
-                Err(failure) => {
-                    database.rollback()?;
-                    checks.push(self_test::raised(failure)?);
+            let questions = (message, postgrest::raised as fn(_) -> _);
+            let trial = (try_out(scope, database, parameters), self_test::raised as fn(_) -> _);
+            for (message, raised) in [questions, trial] {
+                match database.send(&message) {
+                    Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer), false)?),
+                    Err(failure) => {
+                        database.rollback()?;
+                        checks.push(raised(failure)?);
+                    }
                 }
             }
         }

@@ -427,11 +427,12 @@ pub enum Format {
 impl Cli {
     /// How long to try to connect, from now on. install waits without being told.
     pub fn patience(&self) -> Patience {
-        let mut patience = self.common.patience();
-        if matches!(self.command, Command::Install(_)) && patience.until.is_none() {
-            patience.until = Instant::now().checked_add(INSTALL_WAIT);
+        let default = matches!(self.command, Command::Install(_)).then_some(INSTALL_WAIT);
+        Patience {
+            attempt: self.common.connect_timeout,
+            until: self.common.wait.or(default).and_then(|wait| Instant::now().checked_add(wait)),
+            missing_database: self.common.wait_for_database,
         }
-        patience
     }
 
     /// How the result is written. export takes its layout from `--format`, and says
@@ -486,15 +487,6 @@ impl VerifyArgs {
 }
 
 impl Common {
-    /// How long to try to connect, from now on.
-    pub fn patience(&self) -> Patience {
-        Patience {
-            attempt: self.connect_timeout,
-            until: self.wait.and_then(|wait| Instant::now().checked_add(wait)),
-            missing_database: self.wait_for_database,
-        }
-    }
-
     /// The limits of a run.
     pub fn limits(&self) -> Limits {
         Limits {

@@ -38,7 +38,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::cli::{Cli, Command, Complaint, Format, LogFormat};
+use crate::cli::{Cli, Command, Complaint, LogFormat};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -58,9 +58,7 @@ pub fn run<E: Into<anyhow::Error>>(
         Ok(cli) => cli,
         Err(complaint) => return usage(&complaint, streams),
     };
-    let format = cli.format();
-    let log = cli.common.log_format;
-    let mut streams = streams.clone();
+    let mut streams = streams.spoken(cli.format(), cli.common.log_format, cli.common.verbose > 0);
     if cli.command.hands_over() {
         // Standard output is that of the command which comes after.
         streams.out = streams.err.clone();
@@ -68,18 +66,17 @@ pub fn run<E: Into<anyhow::Error>>(
     }
     interrupt.on_end({
         let streams = streams.clone();
-        // There is nowhere else to say so.
-        move |failure| drop(streams.failure(failure, format, log))
+        move |failure| streams.failure(failure)
     });
     let result = execute(&cli, catalog, &streams, interrupt);
     interrupt.conclude();
     let exit = match result {
         Ok(Some(report)) => {
             let done = report.lasting().map_or_else(String::new, |what| format!("; {what}"));
-            let result = streams.report(&report, format, log);
+            let result = streams.report(&report);
             // What is told on standard error need not be heard by anybody.
             let result = if cli.command.hands_over() { Ok(()) } else { result };
-            written(result, report.exit(), &done, &streams, log)
+            written(result, report.exit(), &done, &streams)
         }
         Ok(None) => Exit::Success,
         Err(error) => {
@@ -87,8 +84,7 @@ pub fn run<E: Into<anyhow::Error>>(
             let failure = error
                 .downcast::<Failure>()
                 .unwrap_or_else(|error| Failure::new(Exit::Failure, format!("{error:#}")));
-            // If this cannot be written, there is nowhere to say so.
-            let _ = streams.failure(&failure, format, log);
+            streams.failure(&failure);
             failure.exit
         }
     };
@@ -96,21 +92,21 @@ pub fn run<E: Into<anyhow::Error>>(
     let Some(program) = args.command.first() else { return exit };
     if exit != Exit::Success {
         let text = format!("{} was not started", program.to_string_lossy());
-        streams.event(&Event::Notice("notice".to_owned(), text), false, format, log);
+        streams.event(&Event::Notice("notice".to_owned(), text));
         return exit;
     }
-    let failure = commands::install::hand_over(args, interrupt);
-    let _ = streams.failure(&failure, format, log);
+    let failure = commands::install::hand_over(program, args, interrupt);
+    streams.failure(&failure);
     failure.exit
 }
 
 /// What a run ends with when its result was written, or was not: then standard error says so,
 /// and what was done all the same.
-fn written(result: io::Result<()>, exit: Exit, done: &str, streams: &Streams, log: LogFormat) -> Exit {
+fn written(result: io::Result<()>, exit: Exit, done: &str, streams: &Streams) -> Exit {
     match result {
         // Done is done, also if the reader has left, as in `authmig status | head -1`.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let _ = streams.failure(&unwritable(&error, done), Format::Human, log);
+            streams.failure(&unwritable(&error, done));
             Exit::Failure
         }
         _ => exit,
@@ -128,24 +124,19 @@ fn execute<E: Into<anyhow::Error>>(
     streams: &Streams,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Option<Report>> {
-    let log = cli.common.log_format;
-    streams.log(cli.common.verbose, cli.common.log.clone(), log, cli.format());
-    let verbose = cli.common.verbose > 0;
+    streams.start_log(cli.common.verbose, cli.common.log.clone());
     if !cli.command.takes(cli.format()) {
         let message = "this command has no such --format: json is for all that work with a database, github for migrate, status and verify, junit and sarif for verify";
         return Err(Failure::new(Exit::Usage, message).into());
     }
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
-    let (told, asked) = (streams.clone(), streams.clone());
-    let ask = move |report: &report::RollbackReport| asked.ask(report);
+    let told = streams.clone();
+    let ask = |report: &report::RollbackReport| streams.ask(report);
     let ask_secret = || streams.ask_secret(interrupt);
     let hand_out = |report: &Report| {
-        streams
-            .hand_out(report, cli.format(), log)
-            .map_err(|error| unwritable(&error, "; nothing was changed"))
+        streams.hand_out(report).map_err(|error| unwritable(&error, "; nothing was changed"))
     };
-    let format = cli.format();
-    let tell: database::Tell = Arc::new(move |event| told.event(&event, verbose, format, log));
+    let tell: database::Tell = Arc::new(move |event| told.event(&event));
     // Only for commands that need a database: the others need none to be named.
     let context = || -> Result<Context<'_>, Failure> {
         let target = Target::resolve(cli.common.database_url.as_deref(), &Surroundings::of_this_process()?)?;
@@ -180,9 +171,11 @@ fn execute<E: Into<anyhow::Error>>(
 
 /// Help and version go to standard output, complaints to standard error.
 fn usage(Complaint { error, format, log }: &Complaint, streams: &Streams) -> Exit {
+    let streams = &streams.spoken(*format, *log, false);
+    streams.start_log(0, None);
     if error.kind() == clap::error::ErrorKind::DisplayVersion {
         let result = output::write(&streams.out, &version());
-        return written(result, Exit::Success, "", streams, LogFormat::Text);
+        return written(result, Exit::Success, "", streams);
     }
     let colour = if error.use_stderr() { streams.colour } else { streams.colour_out };
     let text = if colour { error.render().ansi().to_string() } else { error.render().to_string() };
@@ -190,20 +183,19 @@ fn usage(Complaint { error, format, log }: &Complaint, streams: &Streams) -> Exi
         let said = error.render().to_string();
         let said = said.strip_prefix("error: ").unwrap_or(&said).trim_end();
         let failure = Failure::new(Exit::Usage, said);
-        // If this cannot be written, there is nowhere to say so.
-        let _ = match log {
+        match log {
             LogFormat::Text => {
+                // If this cannot be written, there is nowhere to say so.
                 let _ = output::write(&streams.err, &text);
-                streams.failure_for_programs(&failure, *format)
+                streams.failure_for_programs(&failure);
             }
             LogFormat::Json => {
-                streams.log(0, None, LogFormat::Json, *format);
-                streams.failure(&failure, *format, LogFormat::Json)
+                streams.failure(&failure);
             }
-        };
+        }
         return Exit::Usage;
     }
-    written(output::write(&streams.out, &text), Exit::Success, "", streams, LogFormat::Text)
+    written(output::write(&streams.out, &text), Exit::Success, "", streams)
 }
 
 /// What `--version` says. The digest is that of `LC_ALL=C sha256sum * | sha256sum` in

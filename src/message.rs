@@ -240,10 +240,7 @@ pub fn settings(settings: &[(&str, &str)]) -> String {
 
 /// Statements that give the install parameters their values until the transaction ends.
 pub fn parameter_settings(parameters: &Values) -> String {
-    let named: Vec<_> =
-        parameters.iter().map(|(name, value)| (format!("authmig.{name}"), value.as_str())).collect();
-    let named: Vec<_> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    settings(&named)
+    parameters.iter().map(|(name, value)| settings(&[(&format!("authmig.{name}"), value)])).collect()
 }
 
 /// What is written into the journal; see `journal.sql`.

@@ -54,6 +54,12 @@ pub struct Streams {
     pub nowhere: bool,
     /// What goes on, where standard error is a terminal.
     pub live: Option<Live>,
+    /// How results are written.
+    format: Format,
+    /// How errors, progress and logs are written.
+    log: LogFormat,
+    /// Whether each step is told.
+    verbose: bool,
     /// Whether a result is written: a program reads one.
     answered: Arc<AtomicBool>,
 }
@@ -93,80 +99,87 @@ impl Streams {
             colour_out: false,
             nowhere: false,
             live: None,
+            format: Format::Human,
+            log: LogFormat::Text,
+            verbose: false,
             answered: Arc::default(),
         }
     }
 
+    /// The same, written to in this way.
+    #[must_use]
+    pub fn spoken(&self, format: Format, log: LogFormat, verbose: bool) -> Streams {
+        Streams { format, log, verbose, ..self.clone() }
+    }
+
     /// Writes a result.
-    pub fn report(&self, report: &Report, format: Format, log: LogFormat) -> io::Result<()> {
+    pub fn report(&self, report: &Report) -> io::Result<()> {
         self.nothing_goes_on();
         self.answered.store(true, Ordering::SeqCst);
-        match format {
-            Format::Human | Format::Files(_) => {
-                write(&self.out, &self.paint_table(&human::report(report)))?;
-                match report {
-                    Report::Rollback(RollbackReport { refusal: Some(refusal), .. }) => {
-                        let message = format!("refused: {refusal}; nothing was changed");
-                        self.failure(&Failure::new(Exit::Refused, message), Format::Human, log)
-                    }
-                    _ => Ok(()),
-                }
-            }
-            Format::Json => write(&self.out, &json::report(report)?),
-            Format::Github => write(&self.out, &github::report(report)),
-            Format::Junit | Format::Sarif => match report {
-                Report::Verify(report) if format == Format::Junit => write(&self.out, &junit::verify(report)),
-                Report::Verify(report) => write(&self.out, &sarif::verify(report)?),
-                // `Command::takes` has refused these.
-                _ => write(&self.out, &human::report(report)),
-            },
+        let text = match (self.format, report) {
+            (Format::Json, _) => json::report(report)?,
+            (Format::Github, _) => github::report(report),
+            (Format::Junit, Report::Verify(report)) => junit::verify(report),
+            (Format::Sarif, Report::Verify(report)) => sarif::verify(report)?,
+            _ => self.paint_table(&human::report(report)),
+        };
+        write(&self.out, &text)?;
+        if let (Format::Human, Report::Rollback(RollbackReport { refusal: Some(refusal), .. })) =
+            (self.format, report)
+        {
+            let message = format!("refused: {refusal}; nothing was changed");
+            self.failure(&Failure::new(Exit::Refused, message));
         }
+        Ok(())
     }
 
     /// Writes a result that is worth nothing unless somebody gets it.
-    pub fn hand_out(&self, report: &Report, format: Format, log: LogFormat) -> io::Result<()> {
+    pub fn hand_out(&self, report: &Report) -> io::Result<()> {
         if self.nowhere {
             return Err(io::Error::other("it is closed, or /dev/null"));
         }
-        self.report(report, format, log)
+        self.report(report)
     }
 
     /// Writes an error: to standard error for people, and as the one JSON object.
-    pub fn failure(&self, failure: &Failure, format: Format, log: LogFormat) -> io::Result<()> {
+    pub fn failure(&self, failure: &Failure) {
         self.nothing_goes_on();
-        let text = raw(complaint::failure(failure), format);
-        match log {
-            LogFormat::Text => write(&self.err, &self.paint(&text))?,
+        let text = raw(complaint::failure(failure), self.format);
+        match self.log {
+            // If it cannot be written, there is nowhere to say so.
+            LogFormat::Text => drop(write(&self.err, &self.paint(&text))),
             LogFormat::Json => {
                 tracing::error!(target: EVENTS, exit = failure.exit.code(), "{}", text.trim_end());
             }
         }
-        self.failure_for_programs(failure, format)
+        self.failure_for_programs(failure);
     }
 
     /// Writes an error as the one result, where a program reads it and there is none yet.
-    pub fn failure_for_programs(&self, failure: &Failure, format: Format) -> io::Result<()> {
+    pub fn failure_for_programs(&self, failure: &Failure) {
         if self.answered.load(Ordering::SeqCst) {
-            return Ok(());
+            return;
         }
-        match format {
-            Format::Human | Format::Files(_) => Ok(()),
-            Format::Junit => write(&self.out, &junit::failure(failure)),
-            Format::Sarif => write(&self.out, &sarif::failure(failure)?),
-            Format::Json => write(&self.out, &json::failure(failure)?),
-            Format::Github => write(&self.out, &github::failure(failure)),
-        }
+        let text = match self.format {
+            Format::Human | Format::Files(_) => return,
+            Format::Junit => Ok(junit::failure(failure)),
+            Format::Sarif => sarif::failure(failure),
+            Format::Json => json::failure(failure),
+            Format::Github => Ok(github::failure(failure)),
+        };
+        // If it cannot be written, there is nowhere to say so.
+        let _ = text.and_then(|text| write(&self.out, &text));
     }
 
     /// Writes what happens, if it is of interest at this level of detail.
-    pub fn event(&self, event: &Event, verbose: bool, format: Format, log: LogFormat) {
+    pub fn event(&self, event: &Event) {
         if let (Some(live), Some(doing)) = (&self.live, complaint::doing(event)) {
             live.show(doing);
         }
-        let Some(line) = complaint::event(event, verbose) else { return };
-        match log {
+        let Some(line) = complaint::event(event, self.verbose) else { return };
+        match self.log {
             // Progress that nobody can read stops nothing.
-            LogFormat::Text => drop(write(&self.err, &raw(line, format))),
+            LogFormat::Text => drop(write(&self.err, &raw(line, self.format))),
             LogFormat::Json => tracing::info!(target: EVENTS, "{}", line.trim_end()),
         }
     }
@@ -204,8 +217,8 @@ impl Streams {
     ///
     /// What the driver logs does not come here, and what refinery does is capped, whatever the
     /// filter says: debug lines hold whole statements, and a statement can hold a secret.
-    pub fn log(&self, verbosity: u8, filter: Option<Targets>, log: LogFormat, format: Format) {
-        if verbosity == 0 && filter.is_none() && matches!(log, LogFormat::Text) {
+    pub fn start_log(&self, verbosity: u8, filter: Option<Targets>) {
+        if verbosity == 0 && filter.is_none() && self.log == LogFormat::Text {
             // Nothing that authmig logs is a warning.
             return;
         }
@@ -220,10 +233,10 @@ impl Streams {
         let cap = filter_fn(|metadata| {
             *metadata.level() <= tracing::Level::INFO || !metadata.target().starts_with("refinery")
         });
-        let sink = self.err.clone();
+        let (sink, format) = (self.err.clone(), self.format);
         let layer = tracing_subscriber::fmt::layer().with_writer(move || Log(sink.clone(), format));
         let registry = tracing_subscriber::registry().with(filter).with(cap);
-        let _ = match log {
+        let _ = match self.log {
             LogFormat::Text => registry.with(layer).try_init(),
             LogFormat::Json => registry.with(layer.json()).try_init(),
         };

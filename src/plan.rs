@@ -53,20 +53,13 @@ pub struct Entry<'a> {
 impl Entry<'_> {
     /// `02-auth_schema`; the history's name where the two differ.
     pub fn label(&self) -> String {
-        match (self.applied, self.migration) {
-            (Some(row), _) => label(row.version, &row.name),
-            (None, Some(migration)) => migration.to_string(),
-            (None, None) => self.number.to_string(),
-        }
+        label(self.number, self.name())
     }
 
     /// The name alone.
     pub fn name(&self) -> &str {
-        match (self.applied, self.migration) {
-            (Some(row), _) => &row.name,
-            (None, Some(migration)) => &migration.name,
-            (None, None) => "",
-        }
+        let known = self.migration.map(|migration| &migration.name);
+        self.applied.map(|row| &row.name).or(known).map_or("", String::as_str)
     }
 
     /// One line on what is wrong with it; `None` where nothing is.

@@ -174,9 +174,8 @@ pub struct ShownScript {
 
 /// What `migrate` did.
 #[derive(Debug, Serialize)]
+#[serde(tag = "schema", rename = "authmig.migrate/1")]
 pub struct MigrateReport {
-    /// `authmig.migrate/1`
-    pub schema: &'static str,
     /// `user@host:port/dbname`
     pub database: String,
     /// This binary's version.
@@ -226,9 +225,8 @@ pub enum MigrateOutcome {
 
 /// What `status` found.
 #[derive(Debug, Serialize)]
+#[serde(tag = "schema", rename = "authmig.status/1")]
 pub struct StatusReport {
-    /// `authmig.status/1`
-    pub schema: &'static str,
     /// `user@host:port/dbname`
     pub database: String,
     /// This binary's version.
@@ -264,9 +262,8 @@ pub struct MigrationStatus {
 
 /// What `rollback` did, or would do.
 #[derive(Debug, Serialize)]
+#[serde(tag = "schema", rename = "authmig.rollback/1")]
 pub struct RollbackReport {
-    /// `authmig.rollback/1`
-    pub schema: &'static str,
     /// `user@host:port/dbname`
     pub database: String,
     /// This binary's version.
@@ -325,9 +322,8 @@ pub struct Dropped {
 
 /// What `verify` found.
 #[derive(Debug, Serialize)]
+#[serde(tag = "schema", rename = "authmig.verify/1")]
 pub struct VerifyReport {
-    /// `authmig.verify/1`
-    pub schema: &'static str,
     /// `user@host:port/dbname`
     pub database: String,
     /// This binary's version.
@@ -413,13 +409,30 @@ impl Finding {
             hint: None,
         }
     }
+
+    /// What it is about, and what is wrong with that.
+    pub fn sentence(&self) -> String {
+        format!("{}: {}", self.subject, self.message)
+    }
+
+    /// What else is said of it, each behind its word.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("expected", &self.expected),
+            ("found", &self.found),
+            ("why", &self.why),
+            ("mend", &self.mend),
+            ("hint", &self.hint),
+        ]
+        .into_iter()
+        .filter_map(|(word, part)| Some((word, part.as_deref()?)))
+    }
 }
 
 /// What `grants` found.
 #[derive(Debug, Serialize)]
+#[serde(tag = "schema", rename = "authmig.grants/1")]
 pub struct GrantsReport {
-    /// `authmig.grants/1`
-    pub schema: &'static str,
     /// `user@host:port/dbname`
     pub database: String,
     /// This binary's version.
@@ -445,9 +458,8 @@ pub struct ObjectRights {
 
 /// What `secret` did.
 #[derive(Serialize)]
+#[serde(tag = "schema", rename = "authmig.secret/1")]
 pub struct SecretReport {
-    /// `authmig.secret/1`
-    pub schema: &'static str,
     /// `user@host:port/dbname`
     pub database: String,
     /// This binary's version.
@@ -494,9 +506,8 @@ pub struct SecretSource {
 
 /// What `install` did, before it hands over.
 #[derive(Debug, Serialize)]
+#[serde(tag = "schema", rename = "authmig.install/1")]
 pub struct InstallReport {
-    /// `authmig.install/1`
-    pub schema: &'static str,
     /// `user@host:port/dbname`
     pub database: String,
     /// This binary's version.
@@ -511,9 +522,8 @@ pub struct InstallReport {
 
 /// What `export` wrote.
 #[derive(Debug, Serialize)]
+#[serde(tag = "schema", rename = "authmig.export/1")]
 pub struct ExportReport {
-    /// `authmig.export/1`
-    pub schema: &'static str,
     /// This binary's version.
     pub authmig: &'static str,
     /// The tool that the files are for.

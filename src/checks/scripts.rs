@@ -2,7 +2,7 @@
 
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::message::{Message, mark, parameter_settings, settings};
+use crate::message::{mark, settings};
 use crate::migration::Script;
 use crate::parameters::Values;
 use crate::report::{Check, Exit, Finding, Severity, Verdict};
@@ -40,14 +40,9 @@ pub fn raised(
     let mut failures = Vec::new();
     let mut left = scripts;
     while !left.is_empty() {
-        let mut message = Message::default();
-        message.push(&settings(&[
-            ("transaction_read_only", "on"),
-            ("client_min_messages", "notice"),
-            ("standard_conforming_strings", "on"),
-        ]));
-        message.push(&database.limits());
-        message.push(&parameter_settings(parameters));
+        // In no transaction of its own, so that there is none to take back.
+        let only_read = settings(&[("transaction_read_only", "on")]);
+        let mut message = super::begin(&only_read, database, parameters);
         for script in left {
             message.push(&mark(&script.file, None));
             message.push_script(&script.file, &script.sql);

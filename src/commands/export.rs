@@ -27,7 +27,6 @@ pub fn run(cli: &Cli, args: &ExportArgs, catalog: &Catalog) -> Result<ExportRepo
         Failure::new(Exit::Failure, format!("{} cannot be written: {error}", path.display()))
     })?;
     Ok(ExportReport {
-        schema: "authmig.export/1",
         authmig: VERSION,
         format: format!("{layout:?}").to_lowercase(),
         folder: folder.display().to_string(),

@@ -40,7 +40,6 @@ pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
         }
     }
     Ok(GrantsReport {
-        schema: "authmig.grants/1",
         database: database.name().to_owned(),
         authmig: VERSION,
         roles: roles.chain(["public".to_owned()]).collect(),

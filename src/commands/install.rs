@@ -1,6 +1,7 @@
 //! `authmig install`: the entrypoint of a container. Waits for the server, migrates,
 //! verifies, and becomes the command that was meant to run.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -34,7 +35,6 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
     let migrated = migrate::migrate(context, &migrating, secret, &mut database)?;
     let verified = verify::verify(context, &verifying, &mut database)?;
     Ok(InstallReport {
-        schema: "authmig.install/1",
         database: database.name().to_owned(),
         authmig: VERSION,
         exit: verified.exit,
@@ -44,12 +44,9 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
 }
 
 /// Becomes the command. Returns only if that cannot be.
-pub fn hand_over(args: &InstallArgs, interrupt: &Interrupt) -> Failure {
-    let Some((program, arguments)) = args.command.split_first() else {
-        return Failure::new(Exit::Usage, "no command is given");
-    };
+pub fn hand_over(program: &OsStr, args: &InstallArgs, interrupt: &Interrupt) -> Failure {
     let mut command = process::Command::new(program);
-    command.args(arguments);
+    command.args(args.command.iter().skip(1));
     if !args.keep_env {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_own(&name.to_string_lossy())) {
             command.env_remove(name);

@@ -44,7 +44,6 @@ pub(super) fn migrate(
     };
 
     let mut report = MigrateReport {
-        schema: "authmig.migrate/1",
         database: database.name().to_owned(),
         authmig: VERSION,
         outcome: MigrateOutcome::UpToDate,

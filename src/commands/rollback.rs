@@ -44,7 +44,6 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
     }
     let mut report = RollbackReport {
-        schema: "authmig.rollback/1",
         database: database.name().to_owned(),
         authmig: VERSION,
         outcome: RollbackOutcome::NothingToDo,

@@ -40,7 +40,6 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     context.up(&history, None)?;
     checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
     let mut report = SecretReport {
-        schema: "authmig.secret/1",
         database: database.name().to_owned(),
         authmig: VERSION,
         outcome: SecretOutcome::Shown,

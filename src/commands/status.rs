@@ -64,7 +64,6 @@ fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failur
         Exit::Success
     };
     Ok(StatusReport {
-        schema: "authmig.status/1",
         database: database.name().to_owned(),
         authmig: VERSION,
         up_to_date: pending == 0 && drift.is_empty(),

@@ -49,7 +49,6 @@ pub(super) fn verify(
     }
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
     Ok(VerifyReport {
-        schema: "authmig.verify/1",
         database: database.name().to_owned(),
         authmig: VERSION,
         checks,

@@ -58,7 +58,9 @@ pub(super) fn failure(failure: &Failure) -> String {
                 let _ = write!(text, "  --> {}\n   = {}\n", place.file, said.unwrap_or_default());
             }
         }
-    } else if let Some(said) = said.filter(|_| !failure.message.contains(&*server_message(failure))) {
+    } else if let (Some(said), Some(server)) = (said, &failure.server)
+        && !failure.message.contains(&server.message)
+    {
         let _ = writeln!(text, "   = {said}");
     }
     for finding in &failure.findings {
@@ -79,10 +81,6 @@ pub(super) fn failure(failure: &Failure) -> String {
         let _ = writeln!(text, "hint: {}", below(hint, "      "));
     }
     harmless(&text)
-}
-
-fn server_message(failure: &Failure) -> String {
-    failure.server.as_ref().map(|server| server.message.clone()).unwrap_or_default()
 }
 
 /// The part of a long line around this column, and the column in it.

@@ -18,7 +18,7 @@ pub(super) fn report(report: &Report) -> String {
                         Severity::Advice => "notice",
                     };
                     let mend = finding.mend.as_ref().map_or_else(String::new, |mend| format!("\n{mend}"));
-                    let message = format!("{}: {}{mend}", finding.subject, finding.message);
+                    let message = finding.sentence() + &mend;
                     command(&mut text, level, &format!("authmig verify: {}", check.name), "", &message);
                 }
             }
@@ -64,7 +64,7 @@ pub(super) fn failure(failure: &Failure) -> String {
     }
     for check in &failure.checks {
         for finding in check.findings.iter().filter(|finding| finding.severity == Severity::Error) {
-            let _ = write!(message, "\n{}: {}: {}", check.name, finding.subject, finding.message);
+            let _ = write!(message, "\n{}: {}", check.name, finding.sentence());
         }
     }
     let mut text = String::new();

@@ -258,22 +258,12 @@ pub(super) fn findings(check: &str, findings: &[Finding]) -> String {
             format!("{}: ", one_line(&finding.subject))
         };
         let _ = writeln!(text, "{check}: {word}{subject}{}", below(&finding.message, "  "));
-        for (word, part) in [
-            ("expected", &finding.expected),
-            ("found", &finding.found),
-            ("why", &finding.why),
-            ("mend", &finding.mend),
-            ("hint", &finding.hint),
-        ] {
-            match part {
-                Some(part) if part.contains('\n') => {
-                    let _ = writeln!(text, "  {word}:\n    {}", below(part, "    "));
-                }
-                Some(part) => {
-                    let _ = writeln!(text, "  {:<9} {part}", format!("{word}:"));
-                }
-                None => {}
-            }
+        for (word, part) in finding.parts() {
+            let _ = if part.contains('\n') {
+                writeln!(text, "  {word}:\n    {}", below(part, "    "))
+            } else {
+                writeln!(text, "  {:<9} {part}", format!("{word}:"))
+            };
         }
     }
     text
@@ -359,7 +349,6 @@ mod tests {
     fn what_a_database_holds_does_not_command_the_terminal_or_the_runner() {
         let name = "evil\u{1b}[2J\n::error ::forged";
         let grants = Report::Grants(GrantsReport {
-            schema: "authmig.grants/1",
             database: format!("{name}@h/db"),
             authmig: "",
             roles: vec![name.to_owned()],

@@ -23,7 +23,7 @@ pub(super) fn verify(report: &VerifyReport) -> String {
             writeln!(text, "    <testcase classname=\"authmig.verify\" name=\"{}\">", escaped(check.name));
         match check.verdict {
             Verdict::Failed => {
-                let message = check.findings.iter().map(sentence).collect::<Vec<_>>().join("; ");
+                let message = check.findings.iter().map(Finding::sentence).collect::<Vec<_>>().join("; ");
                 let detail = check.findings.iter().map(detail).collect::<Vec<_>>().join("\n");
                 let _ = writeln!(
                     text,
@@ -33,7 +33,7 @@ pub(super) fn verify(report: &VerifyReport) -> String {
                 );
             }
             Verdict::Skipped => {
-                let message = check.findings.iter().map(sentence).collect::<Vec<_>>().join("; ");
+                let message = check.findings.iter().map(Finding::sentence).collect::<Vec<_>>().join("; ");
                 let _ = writeln!(text, "      <skipped message=\"{}\"/>", escaped(&message));
             }
             Verdict::Passed => {}
@@ -55,25 +55,13 @@ pub(super) fn failure(failure: &Failure) -> String {
     )
 }
 
-fn sentence(finding: &Finding) -> String {
-    format!("{}: {}", finding.subject, finding.message)
-}
-
 fn detail(finding: &Finding) -> String {
-    let mut text = sentence(finding);
+    let mut text = finding.sentence();
     if finding.severity == Severity::Advice {
         text.insert_str(0, "advice: ");
     }
-    for (word, part) in [
-        ("expected", &finding.expected),
-        ("found", &finding.found),
-        ("why", &finding.why),
-        ("mend", &finding.mend),
-        ("hint", &finding.hint),
-    ] {
-        if let Some(part) = part {
-            let _ = write!(text, "\n{word}: {part}");
-        }
+    for (word, part) in finding.parts() {
+        let _ = write!(text, "\n{word}: {part}");
     }
     text
 }

@@ -53,8 +53,7 @@ fn result(report: &VerifyReport, check: &Check, finding: &Finding) -> Value {
         Severity::Advice => "note",
     };
     let parts = [&finding.why, &finding.mend, &finding.hint].into_iter().flatten().cloned();
-    let text: Vec<_> =
-        [format!("{}: {}", finding.subject, finding.message)].into_iter().chain(parts).collect();
+    let text: Vec<_> = [finding.sentence()].into_iter().chain(parts).collect();
     json!({
         "ruleId": check.name,
         "level": level,
