@@ -552,7 +552,8 @@ create function auth_private.may_be_minted(role text, authenticator name) return
 language sql stable
 return case
     when role = role::name and role <> '' and to_regrole(quote_ident(role)) is not null
-    then pg_has_role(authenticator, role::name, 'member')
+    then pg_has_role(authenticator, role::name,
+            case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
         and not pg_has_role(role::name, authenticator, 'member')
         and not pg_has_role(role::name, current_user, 'member')
     else false
@@ -673,8 +674,8 @@ declare
     left_out bigint;
 begin
     select string_agg(present.header::text || ',', '' order by present.position)
-               filter (where lower(field.key) <> 'cache-control'
-                   and not (lower(field.key) = 'set-cookie'
+               filter (where lower(field.key collate "C") <> 'cache-control'
+                   and not (lower(field.key collate "C") = 'set-cookie'
                        and (starts_with(field.value, prefix || 'access_token=')
                             or starts_with(field.value, prefix || 'refresh_token=')))),
            count(*) filter (where field.key is null)

@@ -66,18 +66,26 @@ begin
 
     -- What the up script could have granted, as far as it is recorded and still there.
     for given in
-        select g.what
+        select g.what, g.again
           from (
-            select 'usage on schema ' || quote_ident(api) as what
+            select 'usage on schema ' || quote_ident(api) as what, '' as again
              where exists (select from pg_namespace where nspname = api)
              union all
-            select p.name || format(' on %s %I.%I', p.kind, n.nspname, c.relname)
+            select p.name || format(' on %s %I.%I', p.kind, n.nspname, c.relname), columns.again
               from pg_class as c
               join pg_namespace as n on n.oid = c.relnamespace
               join (values
                     ('table', 'select'), ('table', 'insert'), ('table', 'update'), ('table', 'delete'),
                     ('sequence', 'usage'), ('sequence', 'select')
                 ) as p (kind, name) on p.kind = case c.relkind when 'S' then 'sequence' else 'table' end
+             cross join lateral (
+                -- Who loses a right on a table loses it on the columns, too, and these were granted by somebody else.
+                select coalesce(string_agg(format('grant %s (%I) on %I.%I to %I%s;', p.name, a.attname, n.nspname, c.relname, service,
+                        case when acl.is_grantable then ' with grant option' else '' end), ''), '') as again
+                  from pg_attribute as a, aclexplode(a.attacl) as acl
+                 where a.attrelid = c.oid and a.attnum > 0 and acl.grantee = to_regrole(quote_ident(service))
+                   and acl.privilege_type = upper(p.name collate "C")
+              ) as columns
              where n.nspname = api
                and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
           ) as g
@@ -85,7 +93,7 @@ begin
          where to_regrole(quote_ident(service)) is not null
     loop
         begin
-            execute format('revoke %s from %I', given.what, service);
+            execute format('revoke %s from %I;', given.what, service) || given.again;
         exception
             when insufficient_privilege then
                 left_over := left_over || format('revoke %s from %I;', given.what, service);
@@ -94,14 +102,14 @@ begin
 
     -- Whoever migrated may be called otherwise by now.
     for given in
-        select d.defaclrole::regrole as grantor, k.name, k.privileges
+        select d.defaclrole::regrole as grantor, k.name, string_agg(k.privilege, ', ' order by k.privilege) as privileges
           from pg_default_acl as d
           join (values
-                ('tables', 'r', 'select, insert, update, delete'),
-                ('sequences', 'S', 'usage, select')
-            ) as k (name, code, privileges) on k.code = d.defaclobjtype::text
+                ('tables', 'r', 'select'), ('tables', 'r', 'insert'), ('tables', 'r', 'update'), ('tables', 'r', 'delete'),
+                ('sequences', 'S', 'usage'), ('sequences', 'S', 'select')
+            ) as k (name, code, privilege) on k.code = d.defaclobjtype::text
          cross join lateral (
-            select format(' in schema %I grant %s on %s to %I', api, k.privileges, k.name, service)
+            select format(' in schema %I grant %s on %s to %I', api, k.privilege, k.name, service)
           ) as t (rest)
          where d.defaclnamespace = to_regnamespace(quote_ident(api))
            and to_regrole(quote_ident(service)) is not null
@@ -112,6 +120,8 @@ begin
                     or d.defaclrole = quote_ident(current_user)::regrole
                         and starts_with(c.name, 'for role ') and right(c.name, length(t.rest)) = t.rest
                         and to_regrole(substr(c.name, 10, length(c.name) - 9 - length(t.rest))) is null))
+         group by d.defaclrole, k.name
+         order by 1, 2
     loop
         begin
             execute format('alter default privileges for role %s in schema %I revoke %s on %s from %I',

@@ -49,7 +49,7 @@ declare
 begin
     -- Each privilege that is not granted yet, as "RIGHT on OBJECT" and what is to be recorded.
     for wanted in
-        select lower(p.name) || ' on ' || o.kind || ' ' || o.name as what
+        select lower(p.name collate "C") || ' on ' || o.kind || ' ' || o.name as what
           from (
             select 'schema', quote_ident(n.nspname), n.nspacl, array['USAGE']
               from pg_namespace as n
@@ -85,27 +85,33 @@ begin
             using hint = 'The owner can, should requests of this role need it.';
     end if;
 
-    -- Tables to come.
+    -- Tables to come: what is not given by default yet.
     if has_schema_privilege(api, 'create') then
         for wanted in
-            select k.name, k.privileges
+            select k.name, m.privileges
               from (values
-                ('tables', 'r', 'select, insert, update, delete', array['SELECT', 'INSERT', 'UPDATE', 'DELETE']),
-                ('sequences', 'S', 'usage, select', array['USAGE', 'SELECT'])
-              ) as k (name, code, privileges, needed)
-             where not k.needed <@ array(
-                select acl.privilege_type
-                  from pg_default_acl as d, aclexplode(d.defaclacl) as acl
-                 where d.defaclrole = quote_ident(current_user)::regrole
-                   and d.defaclnamespace = quote_ident(api)::regnamespace
-                   and d.defaclobjtype::text = k.code
-                   and acl.grantee = quote_ident(service)::regrole)
+                ('tables', 'r', array['select', 'insert', 'update', 'delete']),
+                ('sequences', 'S', array['usage', 'select'])
+              ) as k (name, code, needed)
+             cross join lateral (
+                select array_agg(p.name) as privileges
+                  from unnest(k.needed) as p (name)
+                 where not exists (
+                    select from pg_default_acl as d, aclexplode(d.defaclacl) as acl
+                     where d.defaclrole = quote_ident(current_user)::regrole
+                       and d.defaclnamespace = quote_ident(api)::regnamespace
+                       and d.defaclobjtype::text = k.code
+                       and acl.grantee = quote_ident(service)::regrole
+                       and acl.privilege_type = upper(p.name collate "C"))
+              ) as m
+             where m.privileges is not null
         loop
             execute format('alter default privileges in schema %I grant %s on %s to %I',
-                api, wanted.privileges, wanted.name, service);
+                api, array_to_string(wanted.privileges, ', '), wanted.name, service);
             insert into authmig.created (kind, name, version)
-            values ('default privileges', format('for role %I in schema %I grant %s on %s to %I',
-                current_user, api, wanted.privileges, wanted.name, service), 5)
+            select 'default privileges', format('for role %I in schema %I grant %s on %s to %I',
+                    current_user, api, p.name, wanted.name, service), 5
+              from unnest(wanted.privileges) as p (name)
                 on conflict do nothing;
         end loop;
     end if;

@@ -258,13 +258,37 @@ fn default_privileges_of_who_migrated_are_taken_back() {
     assert_eq!(
         help,
         format!(
-            "alter default privileges for role {old} in schema api revoke select, insert, update, delete on tables from {service}; \
-             alter default privileges for role {old} in schema api revoke usage, select on sequences from {service};"
+            "alter default privileges for role {old} in schema api revoke select, usage on sequences from {service}; \
+             alter default privileges for role {old} in schema api revoke delete, insert, select, update on tables from {service};"
         )
     );
     db.sql(help);
     db.authmig(&["rollback", "--yes"]).exits(0);
     assert_eq!(db.ask(defaults), "0");
+}
+
+#[test]
+fn what_was_granted_before_stays_granted() {
+    let (db, own) = (TestDb::new(), crate::support::own_roles());
+    let service = name(&own, "service");
+    db.sql(&format!(
+        "create role {service}; create schema api; create table api.t (x int, y int, z int);
+         grant insert (x, y) on api.t to {service}; grant insert (z) on api.t to {service} with grant option;
+         grant select on api.t to {service} with grant option;
+         alter default privileges in schema api grant select on tables to {service};
+         alter default privileges in schema api grant usage on sequences to {service} with grant option"
+    ));
+    let granted = "select string_agg(g, '; ' order by g) from (
+        select relname || ': ' || relacl::text from pg_class where relnamespace = 'api'::regnamespace union all
+        select attname || ': ' || attacl::text from pg_attribute where attrelid = 'api.t'::regclass union all
+        select defaclobjtype::text || ': ' || defaclacl::text from pg_default_acl) as x (g)";
+    let before = db.ask(granted);
+    assert!(before.contains(&format!("S: {{{service}=U*/postgres}}")), "{before}");
+    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["verify"]).exits(0);
+    assert_ne!(db.ask(granted), before);
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    assert_eq!(db.ask(granted), before);
 }
 
 #[test]
@@ -280,7 +304,7 @@ fn an_installation_is_handed_over_and_renamed_as_the_manual_says() {
     let named = |block: &str| {
         let mut block = format!(" {}", block.replace("auth_owner", name(&own, "owner")));
         for role in ["anon", "authenticated", "service", "authenticator"] {
-            for (before, after) in [(" ", ";"), (" ", ","), (" ", " "), ("\\m", "\\M")] {
+            for (before, after) in [(" ", ";"), (" ", ","), (" ", " "), (" ", "$'")] {
                 let found = format!("{before}{role}{after}");
                 block = block.replace(&found, &format!("{before}{}{after}", name(&own, role)));
             }
@@ -288,10 +312,15 @@ fn an_installation_is_handed_over_and_renamed_as_the_manual_says() {
         block
             .replace("old_migrator", &old)
             .replace("new_migrator", &new)
-            .replace("'worker'", &format!("'{worker}'"))
+            .replace("worker'", &format!("{worker}'"))
     };
     let db = db.run_by(&old);
-    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&crate::support::with_options(&["migrate", "--to", "3"], &own)).exits(0);
+    // One is called like the schema, one like the role.
+    for table in ["api.api".to_owned(), format!("api.{}", name(&own, "service"))] {
+        db.sql(&format!("create table {table} (id int); alter table {table} owner to {old}"));
+    }
+    db.authmig(&["migrate"]).exits(0);
     db.sql(&named(blocks[0]));
     let db = db.run_by(&new);
     let passed = |db: &TestDb| {
@@ -312,6 +341,11 @@ fn an_installation_is_handed_over_and_renamed_as_the_manual_says() {
     passed(&db);
     db.authmig(&["rollback", "--yes"]).exits(0);
     assert_eq!(db.ask("select count(*) from pg_default_acl"), "0");
+    let granted = "select count(*) from pg_class as c, aclexplode(c.relacl) as a
+        where c.relnamespace = 'v1'::regnamespace and a.grantee <> c.relowner";
+    assert_eq!(db.ask(granted), "0");
+    db.sql("drop table v1.api");
+    db.sql(&format!("drop table v1.{}", name(&own, "service")));
     db.authmig(&["migrate"]).exits(0);
     db.authmig(&["rollback", "--all", "--purge", "--yes", "--discard-data"]).exits(0);
     assert_eq!(

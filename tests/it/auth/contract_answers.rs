@@ -264,6 +264,14 @@ fn line_23_a_role_that_the_authenticator_may_not_become_is_never_minted() {
     let friend = crate::support::role(&stack.db, "nologin");
     stack.db.sql(&format!("grant {} to {friend}; grant {friend} to {}", roles.owner, roles.authenticator));
     assert_eq!(stack.login("u1", &friend).code, "22023");
+    // Nor one that the authenticator has the rights of, and may not become.
+    if crate::support::major() >= 16 {
+        let rights = crate::support::role(&stack.db, "nologin");
+        stack.db.sql(&format!("grant {rights} to {}", roles.authenticator));
+        stack.login("u1", &rights).is(204);
+        stack.db.sql(&format!("grant {rights} to {} with set false", roles.authenticator));
+        assert_eq!(stack.login("u1", &rights).code, "22023");
+    }
 }
 
 #[test]

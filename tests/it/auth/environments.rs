@@ -242,3 +242,22 @@ fn with_roles_and_a_schema_of_odd_names() {
     let stack = Stack { db, roles };
     assert_eq!(results(&stack), EXPECTED);
 }
+
+#[test]
+fn in_a_database_where_a_capital_i_is_no_small_i() {
+    let Some(db) = TestDb::turkish() else { return };
+    assert_eq!(db.ask("select lower('I')"), "ı");
+    db.sql("create schema api; create table api.t (id int)");
+    let stack = Stack::ours_in(db);
+    assert_eq!(results(&stack), EXPECTED);
+    // A cookie of ours that was set before is replaced, however the header is written.
+    let mut client = stack.db.client();
+    client
+        .batch_execute(
+            r#"begin; select set_config('response.headers', '[{"SET-COOKIE": "access_token=old"}]', true);
+            select auth.issue_tokens('u1')"#,
+        )
+        .unwrap();
+    let headers: String = client.query_one("select current_setting('response.headers')", &[]).unwrap().get(0);
+    assert!(headers.contains("access_token=ey") && !headers.contains("old"), "{headers}");
+}

@@ -82,6 +82,14 @@ impl TestDb {
         TestDb::on(server(), &format!("template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
     }
 
+    /// An empty database where I and i are no pair of letters; `None` before 15, where the server's
+    /// own rules would be needed for that.
+    pub(crate) fn turkish() -> Option<TestDb> {
+        let template =
+            "template0 encoding 'UTF8' locale_provider icu icu_locale 'tr' lc_collate 'C' lc_ctype 'C'";
+        (major() >= 15).then(|| TestDb::on(server(), template))
+    }
+
     /// A copy of this database, to which nobody may be connected.
     pub(crate) fn copy_of(template: &TestDb) -> TestDb {
         TestDb::on(template.server.clone(), &template.name)
