@@ -125,14 +125,14 @@ pub(super) fn no_history() -> Failure {
         .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")
 }
 
+/// Who holds the lock, from a row of `holder.sql`.
 pub(super) fn holder(row: &[Option<String>]) -> String {
     let text = |index: usize| row.get(index).and_then(Option::as_deref).filter(|text| !text.is_empty());
-    let mut holder = format!(
-        "process {} of {} from {}",
-        text(0).unwrap_or("?"),
-        text(1).unwrap_or("?"),
-        text(3).unwrap_or("?")
-    );
+    let role = text(1).unwrap_or("?");
+    let mut holder = match text(5) {
+        Some(name) => format!("the prepared transaction {name} of {role} until `rollback prepared {name}`"),
+        None => format!("process {} of {role} from {}", text(0).unwrap_or("?"), text(3).unwrap_or("?")),
+    };
     if let Some(application) = text(2) {
         let _ = write!(holder, " ({application})");
     }

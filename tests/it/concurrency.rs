@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::proxy::Proxy;
+use crate::support::server::Server;
 use crate::support::{TestDb, finish, first_line, unique};
 
 #[test]
@@ -124,6 +125,23 @@ fn past_the_limit_a_waiting_run_gives_up_with_6() {
     assert!(run.stderr.contains("error: authmig's lock is held by process "), "{}", run.stderr);
     assert!(run.stderr.contains("nothing was changed\nhint: --lock-wait"), "{}", run.stderr);
     assert_eq!(db.history(), [0; 0]);
+}
+
+#[test]
+fn a_prepared_transaction_that_holds_the_lock_is_named() {
+    let server = Server::new("max_prepared_transactions = 1");
+    let db = TestDb::on(server.config(), "template0");
+    db.client()
+        .batch_execute(
+            "begin; select pg_advisory_xact_lock(1635087464, 7170407); prepare transaction 'it''s mine'",
+        )
+        .unwrap();
+    let run = db.authmig(&["migrate", "--lock-wait", "0s"]).exits(6);
+    let said = "error: authmig's lock is held by the prepared transaction 'it''s mine' of postgres \
+         until `rollback prepared 'it''s mine'`, since 2";
+    assert!(run.stderr.starts_with(said), "{}", run.stderr);
+    db.sql("rollback prepared 'it''s mine'");
+    db.authmig(&["migrate"]).exits(0);
 }
 
 #[test]
