@@ -47,6 +47,12 @@ begin
         select r.rolcreaterole into strict creates_roles from pg_roles as r where r.rolname = me;
     end if;
 
+    -- Whatever it is granted to go on, requests could use.
+    if not super and my_oid = any (requests || authenticator) then
+        found := found || jsonb_build_array(jsonb_build_array(0,
+            format('%I is a role of PostgREST, and who installs can read the secret', me),
+            'run authmig as another role, such as the owner of the database'));
+    end if;
     if not has_database_privilege(current_database(), 'create') then
         select string_agg(quote_ident(s.name), ', ' order by s.name) into names
           from (values
@@ -65,7 +71,7 @@ begin
         continue when not case parameter when 'owner_role' then auth_pending else roles_pending end;
         names := quote_ident(current_setting('authmig.' || parameter));
         if to_regrole(names) is null then
-            if not (creates_roles) then
+            if not creates_roles then
                 found := found || jsonb_build_array(jsonb_build_array(2,
                     format('role %s is missing, and %I may not create it', names, me),
                     format('create role %s %s;', names,
@@ -320,7 +326,7 @@ begin
 
     if found <> '[]' then
         raise exception using errcode = 'AMP01', message = 'something stands in the way of authmig',
-            -- Where this is the wrong database, nothing is to be done in it.
+            -- Where this is the wrong database, or the wrong role, nothing is to be done in it.
             detail = (select jsonb_agg(o.it order by (o.it ->> 0)::int4, (o.it ->> 1) collate "C")
                         from jsonb_array_elements(found) as o (it)
                        where o.it ->> 0 = '0' or not found @> '[[0]]');

@@ -733,3 +733,17 @@ fn a_server_that_is_too_old_is_refused_with_a_sentence() {
     }
     assert_eq!(db.history(), [0; 0]);
 }
+
+#[test]
+fn a_role_of_postgrest_is_told_to_leave_it_to_another() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let authenticator = own[3].strip_prefix("--authenticator-role=").unwrap();
+    let db = TestDb::new().run_by(authenticator);
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    let said = format!(
+        "{authenticator} is a role of PostgREST, and who installs can read the secret\n      run authmig as another role, such as the owner of the database\n"
+    );
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    assert!(!run.stderr.contains("grant "), "{}", run.stderr);
+}
