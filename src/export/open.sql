@@ -16,6 +16,7 @@ begin
     perform set_config('search_path', 'pg_catalog, pg_temp', true);
     perform set_config('check_function_bodies', 'on', true);
     perform set_config('row_security', 'on', true);
+    perform set_config('quote_all_identifiers', 'off', true);
     -- "auth" and "mig" in ASCII: the lock that authmig itself takes.
     perform pg_advisory_xact_lock(1635087464, 7170407);
     if step = 0 and current_setting('authmig.action') = 'migrate' then

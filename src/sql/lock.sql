@@ -36,6 +36,10 @@ begin
         when others then
             null;
     end;
+    -- Since 17: a limit of the whole transaction would end the connection.
+    if current_setting('transaction_timeout', true) <> '0' then
+        set local transaction_timeout = 0;
+    end if;
     -- What fails is told to who runs authmig. The server's log would get the whole message,
     -- all scripts, from each run that finds the lock taken.
     if current_setting('is_superuser') = 'on' then

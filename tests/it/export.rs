@@ -83,6 +83,8 @@ fn is_empty(db: &TestDb) {
 #[test]
 fn psql_runs_the_plain_files_in_one_transaction_and_takes_them_back() {
     let db = TestDb::new();
+    // What functions say of themselves would be told in quotation marks.
+    db.sql(&format!("alter database {} set quote_all_identifiers = on", db.name));
     let folder = export(&db, "plain", &[]);
     let ups = files(folder.path(), ".up.sql");
     assert_eq!(ups.len(), 6);

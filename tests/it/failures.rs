@@ -2,7 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use crate::support::{Files, TestDb};
+use crate::support::{Files, TestDb, major};
 
 #[test]
 fn a_failing_script_leaves_nothing_behind_and_shows_its_place() {
@@ -121,6 +121,18 @@ fn a_statement_timeout_is_a_failed_script() {
     let run = db.authmig_with(&files, &["migrate", "--statement-timeout", "100ms"]).exits(8);
     assert!(run.stderr.contains("statement timeout (57014)"), "{}", run.stderr);
     assert_eq!(db.history(), [0; 0]);
+}
+
+#[test]
+fn a_limit_of_the_servers_for_a_whole_transaction_does_not_end_a_run() {
+    if major() < 17 {
+        return;
+    }
+    let db = TestDb::new();
+    db.sql(&format!("alter database {} set transaction_timeout = '2s'", db.name));
+    let files = Files::tables(1..=1).append("01-t1.up.sql", "select pg_sleep(2.5);");
+    db.authmig_with(&files, &["migrate"]).exits(0);
+    assert_eq!(db.history(), [1]);
 }
 
 #[test]
