@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use include_dir::{Dir, include_dir};
@@ -43,25 +42,6 @@ impl Catalog {
             let name = file.path().file_name()?.to_str()?;
             Some((name.to_owned(), file.contents().into()))
         }))
-    }
-
-    /// The migrations of a folder, for tests and for those who write migrations.
-    pub fn from_folder(folder: &Path) -> Result<Catalog, CatalogError> {
-        let unreadable = |path: &Path, error: &std::io::Error| {
-            CatalogError::new(&path.display().to_string(), &format!("cannot be read: {error}"))
-        };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
-            let path = entry.map_err(|error| unreadable(folder, &error))?.path();
-            if path.is_file() {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-                files.push((name.into_owned(), bytes.into()));
-            }
-        }
-        // Whatever the order of the folder, the first mistake is the one that is told.
-        files.sort();
-        Catalog::from_files(files)
     }
 
     /// The migrations of these files, given as name and content.
@@ -173,7 +153,7 @@ fn script(file: String, bytes: Cow<'static, [u8]>) -> Result<Script, CatalogErro
     // What is compiled in need not be looked at in each run; a test and debug builds do.
     let finding = match sql {
         Cow::Borrowed(_) if cfg!(not(debug_assertions)) => None,
-        _ => scanner::first_finding(&sql),
+        _ => scanner::first_objection(&sql),
     };
     if let Some(finding) = finding {
         let before = &sql[..finding.offset];
@@ -302,10 +282,5 @@ mod tests {
         let error = catalog(&[("manifest.txt", "# 01-a\nnonsense")]).unwrap().facts_at(version).unwrap_err();
         assert_eq!(error.to_string(), "manifest.txt: line 2: an object is `kind: name`");
         assert!(Catalog::embedded().unwrap().facts_at(version).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_an_error() {
-        assert!(Catalog::from_folder(Path::new("no/such/folder")).is_err());
     }
 }

@@ -14,6 +14,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 pub use parse::Complaint;
 
 use crate::database::{Limits, Patience};
+use crate::export::Layout;
 use crate::migration::Version;
 
 /// Token management for PostgREST, in your database.
@@ -22,7 +23,7 @@ use crate::migration::Version;
 /// tokens: SQL functions in the schema auth that PostgREST calls. Every command
 /// changes everything it set out to change, or nothing.
 #[derive(Debug, Parser)]
-#[command(name = "authmig", version, after_help = EXIT_CODES, max_term_width = 80)]
+#[command(name = "authmig", version, after_help = AFTER_HELP, max_term_width = 80)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -33,7 +34,7 @@ pub struct Cli {
     pub common: Common,
 }
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
 First steps, with DATABASE_URL set:
   authmig migrate --dry-run   try it on this database, change nothing
   authmig migrate             install, or upgrade
@@ -199,21 +200,6 @@ pub struct ExportArgs {
     /// Write the result as one JSON object, as --format json does elsewhere
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-}
-
-/// What an export is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Layout {
-    /// SQL for psql or any other client, up and down apart.
-    Plain,
-    /// For `bin/postgres migrate` of SuperStack.
-    Superstack,
-    /// dbmate.
-    Dbmate,
-    /// Sqitch, a project with plan.
-    Sqitch,
-    /// refinery, its library or its command.
-    Refinery,
 }
 
 /// The words for a [`Layout`], as what the option of the same name is everywhere else.
@@ -438,10 +424,10 @@ impl Cli {
     /// How the result is written. export takes its layout from `--format`, and says
     /// `--json` for this.
     pub fn format(&self) -> Format {
-        match (&self.command, self.common.format) {
-            (Command::Export(args), _) if args.json => Format::Json,
-            (_, Format::Files(_)) => Format::Human,
-            (_, format) => format,
+        match &self.command {
+            Command::Export(args) if args.json => Format::Json,
+            Command::Export(_) => Format::Human,
+            _ => self.common.format,
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::history::History;
 use crate::interrupt::Interrupt;
 use crate::migration::Version;
 use crate::parameters::{self, Values};
-use crate::plan::{Entry, Obstacle, Plan, Until};
-use crate::report::{Exit, MigrationStatus, Report};
+use crate::plan::{Obstacle, Plan, Until};
+use crate::report::{Exit, Report, RollbackReport};
 use crate::target::Target;
 
 /// What every command works with.
@@ -39,16 +39,13 @@ pub struct Context<'a> {
     pub interrupt: Interrupt,
     /// Who is told what happens.
     pub tell: Tell,
-    /// Asks a person yes or no; `None` where nobody can be asked.
-    pub ask: Ask<'a>,
+    /// Shows what is planned and asks whether to go on; `None` where nobody can be asked.
+    pub ask: &'a dyn Fn(&RollbackReport) -> Option<bool>,
     /// Asks a person for a secret; `None` where standard input is no terminal.
     pub ask_secret: &'a dyn Fn() -> Result<Option<String>, Failure>,
     /// Writes a result before anything is committed; an error if nobody gets it.
     pub hand_out: &'a dyn Fn(&Report) -> Result<(), Failure>,
 }
-
-/// Shows what is planned and asks whether to go on; `None` where nobody can be asked.
-pub type Ask<'a> = &'a dyn Fn(&crate::report::RollbackReport) -> Option<bool>;
 
 impl<'a> Context<'a> {
     /// Connects to the database.
@@ -91,17 +88,5 @@ impl<'a> Context<'a> {
             ),
         };
         Failure { findings, ..Failure::new(exit, message) }.hint(hint)
-    }
-}
-
-/// A line of `status`.
-pub fn migration_status(entry: &Entry<'_>) -> MigrationStatus {
-    MigrationStatus {
-        version: entry.number,
-        name: entry.name().to_owned(),
-        state: entry.state.word(),
-        applied_on: entry.applied.map(|row| row.applied_on.clone()),
-        applied_by: entry.applied.map(|row| row.applied_by.clone()),
-        authmig_version: entry.applied.map(|row| row.authmig_version.clone()),
     }
 }

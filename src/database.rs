@@ -25,9 +25,7 @@ use crate::target::Target;
 
 use connect::Connected;
 pub use connect::{Patience, announce};
-use errors::{
-    holder, is_about_language, lost_ledger, no_ledger, not_utf8, obstacles, odd_ledger, reason, words,
-};
+use errors::{hint, holder, lost_ledger, no_ledger, not_utf8, obstacles, odd_ledger, reason, words};
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
@@ -279,21 +277,8 @@ impl Database {
         if failure.exit == Exit::Locked {
             failure = failure.hint("--lock-timeout 30s waits longer for each lock");
         }
-        if failure.place.is_none() {
-            match error.code().code() {
-                "42501" if is_about_language(error.message()) => {
-                    failure = failure.hint(
-                        "as a superuser: grant usage on language plpgsql to the role that runs authmig",
-                    );
-                }
-                "42501" => {
-                    failure = failure.hint("run authmig as the role that migrated; it is a member of the role that owns what was installed");
-                }
-                "42P01" if error.message().contains("authmig.") => {
-                    failure = failure.hint("`authmig verify` says what is lost, and how it is made again");
-                }
-                _ => {}
-            }
+        if let (None, Some(hint)) = (&failure.place, hint(error)) {
+            failure = failure.hint(hint);
         }
         // 57014, and no signal came.
         if error.code().code() == "57014" && !self.limits.statement_timeout.is_zero() {

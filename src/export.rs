@@ -6,11 +6,27 @@
 //! `authmig verify` accept the result. A migration's file depends on that migration and
 //! nothing else: the next release exports the same one to the byte.
 
+use clap::ValueEnum;
+
 use crate::catalog::Catalog;
-use crate::cli::Layout;
 use crate::message::{journal, parameter_settings, settings};
 use crate::migration::{Migration, label};
 use crate::parameters::Values;
+
+/// What an export is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// SQL for psql or any other client, up and down apart.
+    Plain,
+    /// For `bin/postgres migrate` of SuperStack.
+    Superstack,
+    /// dbmate.
+    Dbmate,
+    /// Sqitch, a project with plan.
+    Sqitch,
+    /// refinery, its library or its command.
+    Refinery,
+}
 
 /// A file of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,10 +8,6 @@ use crate::failure::Failure;
 use crate::message::column;
 use crate::report::Exit;
 
-/// Reads the history and the parameters: the last two of its result sets. Nothing
-/// is created, and nobody who only reads or writes waits for it.
-pub const READ: &str = include_str!("sql/read.sql");
-
 /// A row of `authmig.schema_history`, as it stands. Nothing about it is to be
 /// trusted: anybody who may write there can have written anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +43,7 @@ pub struct History {
 }
 
 impl History {
-    /// The history of a database that authmig has never touched.
-    pub fn none() -> History {
-        History::default()
-    }
-
-    /// Builds the history from the rows of [`READ`]'s result sets.
+    /// Builds the history from the last two result sets of `read.sql`.
     pub fn from_rows(applied: &[Vec<Option<String>>], parameters: &[Vec<Option<String>>]) -> History {
         let mut applied: Vec<_> = applied
             .iter()

@@ -46,7 +46,8 @@ pub struct Interrupt {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Told when a signal has come.
+    woken: Condvar,
     /// The last signal that came, set before any thread knows of it.
     arrived: Arc<AtomicUsize>,
     /// Whether a signal ends the process where it stands: while nobody listens yet, and when
@@ -212,7 +213,7 @@ impl Interrupt {
             let mut state = self.state();
             (state.signal.replace(signal).is_some(), state.phase.clone())
         };
-        self.shared.changed.notify_all();
+        self.shared.woken.notify_all();
         if repeated || matches!(phase, Phase::Blocked) {
             self.end(signal);
         }
@@ -282,7 +283,7 @@ impl Interrupt {
     }
 
     /// What is true from here on, also if a signal ends the process.
-    pub fn has_changed(&self, changed: Changed) {
+    pub fn note(&self, changed: Changed) {
         self.state().changed = changed;
     }
 
@@ -317,8 +318,7 @@ impl Interrupt {
             if left.is_zero() {
                 return Ok(());
             }
-            (state, _) =
-                self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.shared.woken.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

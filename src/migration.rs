@@ -8,6 +8,12 @@ use std::hash::{Hash as _, Hasher as _};
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher13;
 
+/// The migration that makes `auth_private.config`, where the secret is kept, and the sessions.
+pub const AUTH_SCHEMA: &str = "auth_schema";
+
+/// The migration that lets requests in: without it nobody logs in, and there is nothing to try.
+pub const GRANTS: &str = "grants";
+
 /// The number of a migration, 1 to 2,147,483,647.
 ///
 /// It is an `int4` in the history because refinery's is.
@@ -54,12 +60,6 @@ pub enum Part {
     /// Raises if what `Up` created is not there or not right. Writes nothing.
     Verify,
 }
-
-/// The migration that makes `auth_private.config`, where the secret is kept, and the sessions.
-pub const AUTH_SCHEMA: &str = "auth_schema";
-
-/// The migration that lets requests in: without it nobody logs in, and there is nothing to try.
-pub const GRANTS: &str = "grants";
 
 impl Part {
     /// All parts, each of which a migration must have.

@@ -1,7 +1,7 @@
 //! The only place that writes: results to standard output, everything else to
 //! standard error.
 
-mod complaint;
+mod diagnostics;
 mod github;
 mod hidden;
 mod human;
@@ -144,7 +144,7 @@ impl Streams {
     /// Writes an error: to standard error for people, and as the one JSON object.
     pub fn failure(&self, failure: &Failure) {
         self.nothing_goes_on();
-        let text = raw(complaint::failure(failure), self.format);
+        let text = raw(diagnostics::failure(failure), self.format);
         match self.log {
             // If it cannot be written, there is nowhere to say so.
             LogFormat::Text => drop(write(&self.err, &self.paint(&text))),
@@ -173,10 +173,10 @@ impl Streams {
 
     /// Writes what happens, if it is of interest at this level of detail.
     pub fn event(&self, event: &Event) {
-        if let (Some(live), Some(doing)) = (&self.live, complaint::doing(event)) {
+        if let (Some(live), Some(doing)) = (&self.live, diagnostics::doing(event)) {
             live.show(doing);
         }
-        let Some(line) = complaint::event(event, self.verbose) else { return };
+        let Some(line) = diagnostics::event(event, self.verbose) else { return };
         match self.log {
             // Progress that nobody can read stops nothing.
             LogFormat::Text => drop(write(&self.err, &raw(line, self.format))),

@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn an_empty_database_wants_everything() {
         let catalog = catalog(&[1, 2, 3]);
-        let history = History::none();
+        let history = History::default();
         assert_eq!(numbers(&Plan::up(&catalog, &history, None).unwrap().steps), [1, 2, 3]);
         assert_eq!(numbers(&Plan::up(&catalog, &history, Some(version(2))).unwrap().steps), [1, 2]);
         assert!(Plan::down(&catalog, &history, Until::OneBack).unwrap().steps.is_empty());

@@ -80,7 +80,7 @@ pub enum Event {
     Locked(String),
     /// The server cannot be used yet, or is not yet up to date; why.
     Waiting(String),
-    /// A script has started: its label and part.
+    /// A script has started: its file name.
     Script(String),
     /// The server said something: severity and text.
     Notice(String, String),

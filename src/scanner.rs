@@ -10,7 +10,7 @@
 
 /// Something that may not stand in a script, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct Objection {
     /// Byte offset into the script.
     pub offset: usize,
     /// What is wrong, as the end of "02-x.up.sql:3:1: ".
@@ -18,21 +18,21 @@ pub struct Finding {
 }
 
 /// The first thing in `sql` that may not stand in a script.
-pub fn first_finding(sql: &str) -> Option<Finding> {
+pub fn first_objection(sql: &str) -> Option<Objection> {
     let mut statement = Statement::default();
     let mut lexer = Lexer { sql, at: 0 };
     loop {
         match lexer.next_token() {
             Err(finding) => return Some(finding),
-            Ok(None) => return statement.finding(),
+            Ok(None) => return statement.objection(),
             Ok(Some(token)) => {
                 if token.kind == Kind::Semicolon && statement.is_complete() {
-                    if let Some(finding) = statement.finding() {
+                    if let Some(finding) = statement.objection() {
                         return Some(finding);
                     }
                     statement = Statement::default();
                 } else if token.kind == Kind::Backslash {
-                    return Some(Finding {
+                    return Some(Objection {
                         offset: token.offset,
                         what: "a psql command (\\) is not SQL".to_owned(),
                     });
@@ -156,7 +156,7 @@ impl<'a> Statement<'a> {
         })
     }
 
-    fn finding(&self) -> Option<Finding> {
+    fn objection(&self) -> Option<Objection> {
         // A query may stand in parentheses, which are no words.
         let first = self.words.iter().find(|word| word.starts_with(is_word_start)).unwrap_or(&"");
         let first = first.to_ascii_lowercase();
@@ -202,7 +202,7 @@ impl<'a> Statement<'a> {
             }
             _ => return None,
         };
-        Some(Finding { offset: self.offset, what })
+        Some(Objection { offset: self.offset, what })
     }
 }
 
@@ -212,7 +212,7 @@ struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    fn next_token(&mut self) -> Result<Option<Token<'a>>, Finding> {
+    fn next_token(&mut self) -> Result<Option<Token<'a>>, Objection> {
         self.skip_blanks_and_comments()?;
         let offset = self.at;
         let Some(first) = self.rest().chars().next() else {
@@ -251,7 +251,7 @@ impl<'a> Lexer<'a> {
         rest.find(|c| !part(c)).unwrap_or(rest.len())
     }
 
-    fn skip_blanks_and_comments(&mut self) -> Result<(), Finding> {
+    fn skip_blanks_and_comments(&mut self) -> Result<(), Objection> {
         loop {
             self.at += self.length_while(char::is_whitespace);
             if self.rest().starts_with("--") {
@@ -265,7 +265,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Comments nest, unlike C's.
-    fn block_comment(&mut self) -> Result<(), Finding> {
+    fn block_comment(&mut self) -> Result<(), Objection> {
         let offset = self.at;
         let mut depth = 0;
         loop {
@@ -287,7 +287,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A word, or the string or name that it is the prefix of (`e'…'`, `u&"…"`).
-    fn word(&mut self) -> Result<Kind, Finding> {
+    fn word(&mut self) -> Result<Kind, Objection> {
         let offset = self.at;
         self.at += self.length_while(is_word_part);
         let word = &self.sql[offset..self.at];
@@ -336,7 +336,7 @@ impl<'a> Lexer<'a> {
         continues
     }
 
-    fn quoted(&mut self, quote: char, escapes: bool, what: &str) -> Result<Kind, Finding> {
+    fn quoted(&mut self, quote: char, escapes: bool, what: &str) -> Result<Kind, Objection> {
         let offset = self.at;
         self.at += 1;
         let mut rest = self.rest().char_indices().peekable();
@@ -356,7 +356,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// `$$…$$`, `$tag$…$tag$`, or a parameter such as `$1`.
-    fn dollar_quoted(&mut self) -> Result<Kind, Finding> {
+    fn dollar_quoted(&mut self) -> Result<Kind, Objection> {
         let offset = self.at;
         let inside = &self.rest()[1..];
         let tag = &inside[..inside.find(|c| !is_word_part(c) || c == '$').unwrap_or(inside.len())];
@@ -380,8 +380,8 @@ fn is_word_part(c: char) -> bool {
     is_word_start(c) || c.is_ascii_digit() || c == '$'
 }
 
-fn unterminated(offset: usize, what: &str) -> Finding {
-    Finding { offset, what: format!("this {what} has no end") }
+fn unterminated(offset: usize, what: &str) -> Objection {
+    Objection { offset, what: format!("this {what} has no end") }
 }
 
 #[cfg(test)]
@@ -390,7 +390,7 @@ mod tests {
 
     #[track_caller]
     fn refused(sql: &str, at: &str, word: &str) {
-        let finding = first_finding(sql).unwrap_or_else(|| panic!("not refused: {sql}"));
+        let finding = first_objection(sql).unwrap_or_else(|| panic!("not refused: {sql}"));
         assert!(sql[finding.offset..].starts_with(at), "{sql}: at {}", finding.offset);
         assert!(finding.what.contains(word), "{sql}: {}", finding.what);
     }
@@ -499,7 +499,7 @@ mod tests {
             "create function f() returns int language sql set search_path = pg_catalog, pg_temp return 1;",
             "notify news; execute 'x'; lock table public.t;",
         ] {
-            assert_eq!(first_finding(sql), None, "{sql}");
+            assert_eq!(first_objection(sql), None, "{sql}");
         }
     }
 
@@ -550,7 +550,7 @@ mod tests {
             "grant set on parameter x to y;",
             "select 'ü', 'é'; select \"日本\" from 日本;",
         ] {
-            assert_eq!(first_finding(sql), None, "{sql}");
+            assert_eq!(first_objection(sql), None, "{sql}");
         }
     }
 
@@ -567,22 +567,22 @@ mod tests {
     fn a_string_with_escapes_goes_on_in_the_next_line() {
         refused("select e'a'\n'\\''; commit; -- '", "commit", "transaction");
         refused("select e'a' -- '\n  '\\'' ; commit; -- '", "commit", "transaction");
-        assert_eq!(first_finding("select e'a'\n'\\'; commit; --'"), None);
+        assert_eq!(first_objection("select e'a'\n'\\'; commit; --'"), None);
         // In one line it is another string, and so is that of a plain one.
-        assert_eq!(first_finding("select e'a' '\\'; select '; commit'"), None);
-        assert_eq!(first_finding("select 'a'\n'\\'; select '; commit'"), None);
+        assert_eq!(first_objection("select e'a' '\\'; select '; commit'"), None);
+        assert_eq!(first_objection("select 'a'\n'\\'; select '; commit'"), None);
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_is_scanned_to_its_end(sql in "(?s).{0,80}") {
-            let _ = first_finding(&sql);
+            let _ = first_objection(&sql);
         }
 
         #[test]
         fn quoted_and_commented_text_is_inert(text in "[^'\"$*/\\\\]{0,40}") {
             let sql = format!("select '{text}', $q${text}$q$, \"a{text}\" /* {text} */;");
-            proptest::prop_assert_eq!(first_finding(&sql), None);
+            proptest::prop_assert_eq!(first_objection(&sql), None);
         }
     }
 }

@@ -25,7 +25,7 @@ use places::places;
 pub use conninfo::is_connection_string;
 pub use places::{Address, Place};
 pub use surroundings::Surroundings;
-pub use tls::{Negotiation, Roots, SslMode, Tls, Version};
+pub use tls::{Negotiation, Roots, SslMode, Tls, TlsVersion};
 
 /// A database that can be connected to, at one of several places.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
-use crate::cli::{Cli, ExportArgs, Format, Layout};
-use crate::export::{self, ExportFile};
+use crate::cli::{Cli, ExportArgs, Format};
+use crate::export::{self, ExportFile, Layout};
 use crate::failure::Failure;
 use crate::parameters;
 use crate::report::{Exit, ExportReport, VERSION};

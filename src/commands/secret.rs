@@ -76,7 +76,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     if report.outcome == SecretOutcome::Unchanged {
         return Ok(Some(report));
     }
-    locked.journal("secret")?;
+    locked.journal_secret()?;
     if print {
         // What is written cannot be taken back, so that hardly anything is left to fail.
         locked.check_constraints()?;
@@ -124,7 +124,7 @@ pub(super) fn keep(
     };
     let stored = locked.store_secret(secret, false)?;
     if stored == Stored::Yes {
-        locked.journal("secret")?;
+        locked.journal_secret()?;
         if dry_run { locked.rollback()? } else { locked.commit()? }
     }
     Ok(outcome(context, Some(stored)))

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Context, migration_status};
+use super::Context;
 use crate::cli::StatusArgs;
 use crate::failure::Failure;
 use crate::plan::{self, Entry, State};
-use crate::report::{Event, Exit, StatusReport, VERSION};
+use crate::report::{Event, Exit, MigrationStatus, StatusReport, VERSION};
 
 /// How long `--wait` pauses between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -68,8 +68,20 @@ fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failur
         authmig: VERSION,
         up_to_date: pending == 0 && drift.is_empty(),
         pending,
-        migrations: entries.iter().map(migration_status).collect(),
+        migrations: entries.iter().map(line).collect(),
         drift,
         exit,
     })
+}
+
+/// A line of `status`.
+fn line(entry: &Entry<'_>) -> MigrationStatus {
+    MigrationStatus {
+        version: entry.number,
+        name: entry.name().to_owned(),
+        state: entry.state.word(),
+        applied_on: entry.applied.map(|row| row.applied_on.clone()),
+        applied_by: entry.applied.map(|row| row.applied_by.clone()),
+        authmig_version: entry.applied.map(|row| row.authmig_version.clone()),
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use postgres::error::DbError;
+
 use crate::failure::Failure;
 use crate::message::Rows;
 use crate::report::Exit;
@@ -11,7 +13,7 @@ const OLDEST: i32 = 140_000;
 
 /// Whether this refusal is of a server where not everybody may use PL/pgSQL. The name alone is the
 /// same in every language.
-pub(super) fn is_about_language(message: &str) -> bool {
+fn is_about_language(message: &str) -> bool {
     message.contains("plpgsql")
 }
 
@@ -24,7 +26,7 @@ pub(super) fn check_version(rows: Option<&Rows>) -> Result<(), Failure> {
     Err(too_old(&format!("{}.{}", number / 10_000, number % 10_000)))
 }
 
-pub(super) fn too_old(version: &str) -> Failure {
+fn too_old(version: &str) -> Failure {
     Failure::new(Exit::Failure, format!("this server is PostgreSQL {version}, and authmig needs 14 or newer"))
         .hint("PostgreSQL 13 and older get no more fixes; upgrade the server first")
 }
@@ -123,6 +125,22 @@ pub(super) fn lost_ledger() -> Failure {
 pub(super) fn no_history() -> Failure {
     Failure::new(Exit::Drift, "there is a schema authmig without a history; nothing was changed")
         .hint("restore authmig.schema_history, or, if nothing is installed, drop the schema")
+}
+
+/// What helps against an error that is no script's.
+pub(super) fn hint(error: &DbError) -> Option<&'static str> {
+    match error.code().code() {
+        "42501" if is_about_language(error.message()) => {
+            Some("as a superuser: grant usage on language plpgsql to the role that runs authmig")
+        }
+        "42501" => Some(
+            "run authmig as the role that migrated; it is a member of the role that owns what was installed",
+        ),
+        "42P01" if error.message().contains("authmig.") => {
+            Some("`authmig verify` says what is lost, and how it is made again")
+        }
+        _ => None,
+    }
 }
 
 /// Who holds the lock, from a row of `holder.sql`.

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use super::Database;
 use super::errors::{check_version, is_odd_ledger, lost_ledger, no_history, no_ledger, not_utf8, odd_ledger};
 use crate::failure::Failure;
-use crate::history::{self, History};
+use crate::history::History;
 use crate::message::{Message, Sections, copied_rows};
 use crate::report::Exit;
 
@@ -22,7 +22,7 @@ impl Database {
         if !questions.text().is_empty() {
             more.push_str(include_str!("../sql/tables_of_strangers.sql"));
         }
-        let mut message = Message::new(&history::READ.replace("{more}", &more));
+        let mut message = Message::new(&include_str!("../sql/read.sql").replace("{more}", &more));
         message.push_message(questions);
         match self.send(&message) {
             Ok(mut answer) => {
@@ -38,7 +38,7 @@ impl Database {
                 Ok((self.history_of_stranger()?, Sections::default()))
             }
             Err(failure) if no_ledger(&failure) || failure.sqlstate() == Some("22003") => {
-                Ok((History::none(), Sections::default()))
+                Ok((History::default(), Sections::default()))
             }
             // 0A000: what is no table has no samples.
             Err(failure) if is_odd_ledger(&failure) || failure.sqlstate() == Some("0A000") => {
@@ -64,7 +64,7 @@ impl Database {
         let owner = self.send(&Message::new(concat!("rollback;", include_str!("../sql/stranger.sql"))))?;
         let [applied, parameters] = copied;
         if applied.as_ref().is_err_and(no_ledger) {
-            return Ok(History::none());
+            return Ok(History::default());
         }
         let read = |copied: Result<String, Failure>| match copied {
             Ok(text) => Ok(copied_rows(&text)),

@@ -145,10 +145,10 @@ impl<'a> Locked<'a> {
             .map_err(|error| Failure::new(Exit::Failure, format!("the adoption left no report: {error}")))
     }
 
-    /// Records a run that changed something, but no version.
-    pub fn journal(&mut self, action: &str) -> Result<(), Failure> {
+    /// Records that a secret was stored.
+    pub fn journal_secret(&mut self) -> Result<(), Failure> {
         let mut message = Message::new(&settings(&[("authmig.version", VERSION)]));
-        message.push(&journal(action, &[]));
+        message.push(&journal("secret", &[]));
         self.send(&message).map(drop)
     }
 
@@ -167,11 +167,11 @@ impl<'a> Locked<'a> {
         let interrupt = &self.database.interrupt;
         interrupt.check()?;
         self.open = false;
-        interrupt.has_changed(Changed::Unknown);
+        interrupt.note(Changed::Unknown);
         let client = &mut self.database.client;
         let result = interrupt.running(self.database.cancel.clone(), || client.batch_execute("commit"));
         let Err(error) = result else {
-            interrupt.has_changed(Changed::Something);
+            interrupt.note(Changed::Something);
             return Ok(());
         };
         let name = &self.database.name;
@@ -182,7 +182,7 @@ impl<'a> Locked<'a> {
             )
             .hint(COMMIT_HINT));
         };
-        interrupt.has_changed(Changed::Nothing);
+        interrupt.note(Changed::Nothing);
         // What a signal has cancelled was not refused by anybody.
         interrupt.check()?;
         Err(refused_commit(name, error))

@@ -23,7 +23,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Subject
 
 use crate::failure::Failure;
 use crate::report::Exit;
-use crate::target::{Negotiation, Roots, SslMode, Tls, Version};
+use crate::target::{Negotiation, Roots, SslMode, Tls, TlsVersion};
 
 /// What opens TLS for this target. Files are read here, so call it only if TLS may be used.
 ///
@@ -34,7 +34,7 @@ pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, Failure> {
     let provider = Arc::new(provider());
     let verifier = Arc::new(Verifier::new(tls, &provider)?);
     let versions: Vec<_> =
-        [(Version::Tls12, &rustls::version::TLS12), (Version::Tls13, &rustls::version::TLS13)]
+        [(TlsVersion::Tls12, &rustls::version::TLS12), (TlsVersion::Tls13, &rustls::version::TLS13)]
             .into_iter()
             .filter(|(version, _)| tls.versions.0 <= *version && *version <= tls.versions.1)
             .map(|(_, version)| version)

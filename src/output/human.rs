@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::text::{below, counted, counted_u64, harmless, moment, one_line, padded, table};
+use super::text::{below, counted, harmless, moment, one_line, padded, table};
 use crate::migration::{GRANTS, label};
 use crate::report::{
     ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, Report, RollbackOutcome,
@@ -43,8 +43,8 @@ fn migrate(report: &MigrateReport) -> String {
         let _ = writeln!(
             text,
             "  adopted the published installation: {} of {} kept",
-            counted_u64(adopted.sessions, "live session"),
-            counted_u64(adopted.rows, "row")
+            counted(adopted.sessions, "live session"),
+            counted(adopted.rows, "row")
         );
     }
     if report.secret_stored {
@@ -177,7 +177,7 @@ fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str)
                 [
                     dropped.kind.clone(),
                     dropped.name.clone(),
-                    dropped.rows.map_or_else(String::new, |rows| counted_u64(rows, "row")),
+                    dropped.rows.map_or_else(String::new, |rows| counted(rows, "row")),
                 ]
             })
             .collect();
@@ -186,7 +186,7 @@ fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str)
         }
         table(text, &rows);
     }
-    let _ = writeln!(text, "{end} {}", counted_u64(report.live_sessions, "live session"));
+    let _ = writeln!(text, "{end} {}", counted(report.live_sessions, "live session"));
 }
 
 /// That the sessions are left, and nobody can use them.
@@ -341,7 +341,7 @@ fn export(report: &ExportReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::complaint::event;
+    use super::super::diagnostics::event;
     use super::*;
     use crate::report::{Event, Exit};
 

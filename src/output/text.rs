@@ -1,6 +1,6 @@
 //! Pieces of text for people: aligned, and harmless whatever a name says.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -47,12 +47,8 @@ pub(super) fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-pub(super) fn counted(number: usize, thing: &str) -> String {
-    counted_u64(number as u64, thing)
-}
-
-pub(super) fn counted_u64(number: u64, thing: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
+pub(super) fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, thing: &str) -> String {
+    let s = if number == N::from(1) { "" } else { "s" };
     format!("{number} {thing}{s}")
 }
 

@@ -42,8 +42,7 @@ impl PassFile {
         PassFile { lines: lines.filter_map(|(index, line)| Some((index + 1, fields(line)?))).collect() }
     }
 
-    /// The password for this connection, and its line. A socket in one of the default
-    /// folders is `localhost`.
+    /// The password for this connection, and its line.
     pub(super) fn password(
         &self,
         hosts: &[&str],

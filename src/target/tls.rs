@@ -20,7 +20,7 @@ pub struct Tls {
     /// Our own certificate and its key, for a server that asks for one.
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The oldest and the newest version of the protocol.
-    pub versions: (Version, Version),
+    pub versions: (TlsVersion, TlsVersion),
     /// Whether the server is told which name it was called by.
     pub sni: bool,
 }
@@ -64,7 +64,7 @@ pub enum Roots {
 
 /// A version of TLS. Older ones than 1.2 are never spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
+pub enum TlsVersion {
     /// TLS 1.2
     Tls12,
     /// TLS 1.3
@@ -87,7 +87,7 @@ impl Tls {
         negotiation: Negotiation::Postgres,
         roots: Roots::Unchecked,
         identity: None,
-        versions: (Version::Tls12, Version::Tls13),
+        versions: (TlsVersion::Tls12, TlsVersion::Tls13),
         sni: true,
     };
 
@@ -168,16 +168,17 @@ fn identity(given: &Given, around: &Surroundings) -> Result<Option<(PathBuf, Pat
     )))
 }
 
-fn versions(given: &Given) -> Result<(Version, Version), Failure> {
+fn versions(given: &Given) -> Result<(TlsVersion, TlsVersion), Failure> {
     let parse = |text: &str| match &*text.to_ascii_lowercase() {
         "tlsv1" | "tlsv1.1" => Some(None),
-        "tlsv1.2" => Some(Some(Version::Tls12)),
-        "tlsv1.3" => Some(Some(Version::Tls13)),
+        "tlsv1.2" => Some(Some(TlsVersion::Tls12)),
+        "tlsv1.3" => Some(Some(TlsVersion::Tls13)),
         _ => None,
     };
     let takes = "TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3";
     // Without a wish, and where an older one would do, too, 1.2 is the oldest.
-    let oldest = given.parsed("ssl_min_protocol_version", takes, parse)?.flatten().unwrap_or(Version::Tls12);
+    let oldest =
+        given.parsed("ssl_min_protocol_version", takes, parse)?.flatten().unwrap_or(TlsVersion::Tls12);
     let newest = match given.parsed("ssl_max_protocol_version", takes, parse)? {
         Some(None) => {
             return Err(wrong(
@@ -185,7 +186,7 @@ fn versions(given: &Given) -> Result<(Version, Version), Failure> {
             ));
         }
         Some(Some(version)) => version,
-        None => Version::Tls13,
+        None => TlsVersion::Tls13,
     };
     if newest < oldest {
         return Err(wrong("ssl_max_protocol_version is below ssl_min_protocol_version"));

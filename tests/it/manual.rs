@@ -158,4 +158,11 @@ fn a_format_that_is_exported_for_other_commands_is_nothing_to_them() {
         assert_eq!(exported.authmig(arguments).exits(0).stdout, authmig(arguments).stdout, "{arguments:?}");
         authmig(&[arguments, &["--format", "json"]].concat()).exits(2);
     }
+    for layout in [&[][..], &["--format", "sqitch"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("sql");
+        let arguments = [&["export", folder.to_str().unwrap()], layout].concat();
+        let said = exported.authmig(&arguments).exits(0).stdout;
+        assert!(said.ends_with("README.md says how to run them\n"), "{said}");
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use authmig::scanner::first_finding;
+use authmig::scanner::first_objection;
 use postgres::{Client, SimpleQueryMessage};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -142,7 +142,13 @@ fn text_and_comments_are_no_statements_and_statements_are_no_text() {
         let (ran, stayed) = judge.borrow_mut().run(&script);
         prop_assert!(ran || ends, "the server does not take: {}", script);
         prop_assert_eq!(stayed, !ends, "{}", script);
-        prop_assert_eq!(first_finding(&script).is_none(), stayed, "{}: {:?}", script, first_finding(&script));
+        prop_assert_eq!(
+            first_objection(&script).is_none(),
+            stayed,
+            "{}: {:?}",
+            script,
+            first_objection(&script)
+        );
         tally.borrow_mut().count(if ends { "refused" } else { "let pass" });
         Ok(())
     });
@@ -231,7 +237,7 @@ fn whatever_is_let_pass_cannot_end_the_transaction() {
     let script =
         proptest::collection::vec(piece, 1..14).prop_map(|pieces| pieces.concat().replace("\r\n", "\n"));
     let result = runner(1000, 50_000).run(&script, |script| {
-        if first_finding(&script).is_some() {
+        if first_objection(&script).is_some() {
             tally.borrow_mut().count("refused");
             return Ok(());
         }
