@@ -30,6 +30,22 @@ fn at_once(stack: &Stack, count: usize, request: &Request) -> Vec<Response> {
     })
 }
 
+/// The answer to a request that waits for a session, whose row somebody has until he has run this.
+fn while_the_row_is_held(stack: &Stack, request: &Request, sql: &str) -> Response {
+    let mut holder = stack.db.client();
+    holder.batch_execute("begin; select from auth.refresh_token for update").unwrap();
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| stack.send(request));
+        let waiting = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        while stack.db.ask(waiting) == "0" {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        holder.batch_execute(&format!("{sql}; commit")).unwrap();
+        answer.join().unwrap()
+    })
+}
+
 #[test]
 fn fifty_parallel_refreshes_of_one_cookie_end_in_one_live_successor() {
     let stack = Stack::ours();
@@ -139,12 +155,16 @@ fn what_is_no_cookie_of_ours_is_401_and_changes_nothing() {
         foreign,
         format!("00000000-0000-4000-8000-000000000000.{verifier}"),
         "00000000-0000-4000-8000-000000000000".to_owned(),
-        format!("{selector}.{}\0", &verifier[..42]),
-        format!("{selector}.{}\u{1}", &verifier[..42]),
-        format!("{selector}.{}é", &verifier[..41]),
+        // As long as ours.
+        format!("{selector}.{}", verifier.to_uppercase()),
+        format!("{selector}.{}g", &verifier[..63]),
+        format!("{selector}.{} ", &verifier[..63]),
+        format!("{selector}.{}\0", &verifier[..63]),
+        format!("{selector}.{}\u{1}", &verifier[..63]),
+        format!("{selector}.{}é", &verifier[..62]),
         // Bytes that are not UTF-8 never get here: PostgREST answers 500 itself. What comes
         // nearest: a replacement character, a lone byte read as Latin-1, an overlong slash.
-        format!("{selector}.{}\u{fffd}", &verifier[..40]),
+        format!("{selector}.{}\u{fffd}", &verifier[..61]),
         "\u{ff}\u{fe}".to_owned(),
         "À¯".to_owned(),
         "' or true --".to_owned(),
@@ -231,6 +251,57 @@ fn logout_ends_the_session_and_clears_the_cookies() {
 }
 
 #[test]
+fn why_a_session_ended_is_what_ended_it_first() {
+    let stack = Stack::ours();
+    let why = || stack.db.ask("select revoked_why from auth.refresh_token where subject = 'u1'");
+    let ended = || stack.db.ask("select revoked_at from auth.refresh_token where subject = 'u1'");
+    let clear = || stack.db.sql("delete from auth.refresh_token");
+    let first = stack.login("u1", "authenticated").refresh_cookie();
+    let second = stack.refresh(&first).is(204).refresh_cookie();
+    // One that was replaced just now is that of a tab that has not heard of it yet.
+    stack.send(&logout(&first)).is(204);
+    assert_eq!(why(), "logout");
+    clear();
+
+    let first = stack.login("u1", "authenticated").refresh_cookie();
+    let third = stack.refresh(&stack.refresh(&first).refresh_cookie()).is(204).refresh_cookie();
+    stack.send(&logout(&first)).is(204);
+    assert_eq!(why(), "reuse");
+    let before = ended();
+    stack.send(&logout(&third)).is(204);
+    assert_eq!((why(), ended()), ("reuse".to_owned(), before));
+    clear();
+    stack.send(&logout(&second)).is(401);
+
+    // Nor is it another when two end it at the same time.
+    let cookie = stack.login("u1", "authenticated").refresh_cookie();
+    let revoke = "update auth.refresh_token set revoked_at = clock_timestamp(), revoked_why = 'revoked'";
+    while_the_row_is_held(&stack, &logout(&cookie), revoke).is(204);
+    assert_eq!(why(), "revoked");
+}
+
+#[test]
+fn a_refresh_that_waited_for_the_row_counts_from_when_it_had_it() {
+    let stack = Stack::ours();
+    let clock = Clock::over(&stack, Sql::Ours, "2026-01-01");
+    let cookie = stack.login("u1", "authenticated").refresh_cookie();
+    let pass = "update clock.hand set at = at + interval '5 s'";
+    while_the_row_is_held(&stack, &refresh(&cookie), pass).is(204);
+    let rotated = "select extract(epoch from rotated_at)::bigint from auth.refresh_token";
+    assert_eq!(stack.db.ask(rotated), clock.epoch().to_string());
+}
+
+#[test]
+fn who_logs_out_of_a_session_that_has_expired_gets_rid_of_its_cookies() {
+    let stack = Stack::ours();
+    let cookie = stack.login("u1", "authenticated").refresh_cookie();
+    stack.db.sql("update auth.refresh_token set expires_at = clock_timestamp()");
+    stack.refresh(&cookie).is(401);
+    let answer = stack.send(&logout(&cookie)).is(204);
+    assert_eq!((answer.cookie("access_token"), answer.cookie("refresh_token")), (Some(""), Some("")));
+}
+
+#[test]
 fn revoke_subject_ends_all_sessions_of_one_subject() {
     let stack = Stack::ours();
     let cookies = ["u1", "u1", "u2"].map(|subject| stack.login(subject, "authenticated").refresh_cookie());
@@ -282,7 +353,10 @@ fn a_session_ends_when_it_said_however_often_it_was_refreshed() {
     answer = stack.refresh(&answer.refresh_cookie()).is(204);
     assert_eq!(answer.claims_at(clock.epoch()).number("exp"), clock.epoch() + 60);
     assert!(answer.header("set-cookie")[0].ends_with("; Max-Age=60"), "{answer:?}");
-    clock.advance("60 s");
+    clock.advance("500 ms");
+    answer = stack.refresh(&answer.refresh_cookie()).is(204);
+    assert!(answer.header("set-cookie")[1].ends_with("; Max-Age=59"), "{answer:?}");
+    clock.advance("59500 ms");
     assert_eq!(
         stack.refresh(&answer.refresh_cookie()).error(),
         (401, "PT401", "Invalid or expired refresh token")
@@ -309,17 +383,28 @@ fn purging_goes_in_steps_and_takes_only_what_has_expired() {
         "insert into auth.refresh_token
             (selector, subject, role, verifier_hash, created_at, rotated_at, expires_at)
          select gen_random_uuid(), 'old', 'authenticated', sha256(n::text::bytea), now(), now(),
-                now() - interval '1 s' * n
+                now() - interval '1 min' * n
            from generate_series(1, 25) as n",
     );
     let live = stack.login("u1", "authenticated").refresh_cookie();
     let revoked = stack.login("u2", "authenticated").refresh_cookie();
     stack.send(&logout(&revoked)).is(204);
     let purge = |body: &str| stack.send(&Request::post("auth", "purge_expired").role("service").body(body));
-    assert_eq!([0; 4].map(|_| purge(r#"{"batch": 10}"#).is(200).body), ["10", "10", "5", "0"]);
+    assert_eq!(purge(r#"{"batch": 10}"#).is(200).body, "10");
+    // What expired first, goes first.
+    let oldest = "select max(clock_timestamp() - expires_at) < '16 min' from auth.refresh_token";
+    assert_eq!(stack.db.ask(oldest), "true");
+    assert_eq!([0; 3].map(|_| purge(r#"{"batch": 10}"#).is(200).body), ["10", "5", "0"]);
     // What was revoked stays until it expires: its cookie must be known as a stale one.
     assert_eq!(stack.sessions(), "2 sessions, 1 live");
     stack.refresh(&live).is(204);
+    stack.db.sql(
+        "insert into auth.refresh_token
+            (selector, subject, role, verifier_hash, created_at, rotated_at, expires_at)
+         select gen_random_uuid(), 'old', 'authenticated', '', now(), now(), now()
+           from generate_series(1, 1001) as n",
+    );
+    assert_eq!([0; 2].map(|_| purge("{}").is(200).body), ["1000", "1"]);
     for batch in ["0", "-1", "100001", "null"] {
         let answer = purge(&format!(r#"{{"batch": {batch}}}"#));
         assert_eq!(answer.error(), (400, "22023", "batch must be 1 to 100000"));
