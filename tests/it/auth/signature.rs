@@ -141,14 +141,28 @@ fn a_token_on_its_own_has_no_session() {
     assert_eq!((claims.text("sub"), claims.text("role")), ("u1", "service"));
     let default = stack.db.ask(&format!("select auth.generate_user_jwt('u1', '{secret}')"));
     assert_eq!(jwt::verified(&default, &secret, None).unwrap().text("role"), "authenticated");
-    for arguments in
-        [format!("'u1', '{secret}', 'postgres'"), format!("null, '{secret}'"), "'u1', 'x'".to_owned()]
-    {
+    for arguments in [
+        format!("'u1', '{secret}', 'postgres'"),
+        format!("null, '{secret}'"),
+        "'u1', 'x'".to_owned(),
+        format!("'u1', '{}'", STANDARD.encode([9; 31])),
+    ] {
         let sql = format!("select auth.generate_user_jwt({arguments})");
         let error = stack.db.client().batch_execute(&sql).unwrap_err();
         assert_eq!(error.code().unwrap().code(), "22023", "{arguments}");
     }
     assert_eq!(stack.sessions(), "0 sessions, 0 live");
+}
+
+#[test]
+fn a_secret_of_any_length_is_the_key_of_what_is_issued() {
+    let stack = Stack::ours();
+    for bytes in [32, 33, 63, 64, 65, 127, 128, 300] {
+        let key = vec![7; bytes];
+        stack.db.sql(&format!("update auth_private.config set jwt_secret = '{}'", STANDARD.encode(&key)));
+        let login = stack.login("u1", "authenticated").is(204);
+        jwt::opened(login.access_token(), &key).unwrap_or_else(|error| panic!("{bytes}: {error}"));
+    }
 }
 
 #[test]
