@@ -33,6 +33,7 @@ fn d23_unlawful_subjects_and_roles_are_refused_and_store_nothing() {
         (json!({"subject": "x".repeat(256)}), 204),
         (json!({"subject": "x".repeat(1 << 20)}), 204),
         (json!({"subject": "a\nb"}), 204),
+        (json!({"subject": "a\u{7f}"}), 204),
         (json!({"subject": "u1", "role": null}), 204),
         (json!({"subject": "u1", "role": ""}), 204),
         (json!({"subject": "u1", "role": "none"}), 204),
