@@ -248,4 +248,10 @@ fn d10_a_hostile_schema_public_is_not_looked_at() {
     let stack = Stack::ours();
     let cookie = stack.login("u1", "authenticated").is(204).refresh_cookie();
     stack.refresh(&cookie).is(204);
+    // Nor by the trigger of the settings, which sees the secret, whatever path its caller has.
+    stack.db.sql(
+        "create function public.octet_length(bytea) returns int language sql as 'select public.hijacked()::int';
+         set search_path = public, pg_catalog;
+         update auth_private.config set jwt_secret = jwt_secret",
+    );
 }
