@@ -92,6 +92,28 @@ fn line_14_a_pre_request_may_add_headers_and_may_refuse() {
 }
 
 #[test]
+fn line_14_what_is_left_out_of_the_headers_is_warned_of() {
+    let stack = Stack::ours();
+    let (sender, warnings) = std::sync::mpsc::channel();
+    let mut config = stack.login_config();
+    config.user("postgres").notice_callback(move |notice| sender.send(notice.message().to_owned()).unwrap());
+    let mut client = config.connect(NoTls).unwrap();
+    for (headers, warned) in [
+        ("", None),
+        (r#"[{"A":"b"}]"#, None),
+        (r#"[{"A":"b"}, {"C":1}]"#, Some("response.headers held what is no header: that is left out")),
+        ("x", Some("response.headers was not an array of objects and is replaced")),
+        ("{}", Some("response.headers was not an array of objects and is replaced")),
+    ] {
+        let mut request = client.transaction().unwrap();
+        request.execute("select set_config('response.headers', $1, true)", &[&headers]).unwrap();
+        request.execute("select auth.issue_tokens('u1')", &[]).unwrap();
+        request.commit().unwrap();
+        assert_eq!(warnings.try_recv().ok().as_deref(), warned, "{headers}");
+    }
+}
+
+#[test]
 fn line_15_get_and_head_are_refused_and_change_nothing() {
     let stack = Stack::ours();
     let cookie = stack.login("u1", "authenticated").refresh_cookie();
