@@ -86,6 +86,56 @@ fn what_does_not_pass_verification_is_not_committed() {
     }
 }
 
+/// The manifest is written anew with every change of a function; that it still does what it should
+/// is for the self-test to see.
+#[test]
+fn a_function_that_does_not_do_what_it_should_does_not_pass_the_self_test() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let before = db.dump(&[]);
+    let issued =
+        "auth_private.token_headers(config, selector, verifier, subject, role, config.refresh_seconds)";
+    let successor = "encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')), 'hex')";
+    let minted = "auth_private.may_be_minted(role, config.authenticator_role)) is not true";
+    for (right, wrong, said) in [
+        (issued, "'[]'", "issue_tokens did not set two cookies"),
+        (issued, r#"'[{"Set-Cookie":"a=b"}, {"Set-Cookie":"c=d"}]'"#, "issue_tokens did not forbid caching"),
+        (successor, "verifier", "refresh_tokens did not replace the refresh token"),
+        (successor, "encode(auth_private.random_bytes(), 'hex')", "a parallel refresh got another successor"),
+        ("> config.grace_seconds", "> 99999", "a refresh token that was replaced long ago was accepted"),
+        (
+            "set revoked_at = now, revoked_why",
+            "set revoked_why",
+            "a session went on after its refresh token was used twice",
+        ),
+        (minted, "true) is false", "(23502) instead of 22023"),
+        (minted, "role <> '') is not true", "a token was issued for the role that PostgREST logs in as"),
+        (
+            minted,
+            "role <> config.authenticator_role) is not true",
+            "a token was issued for the role that owns the schema",
+        ),
+        (
+            "set revoked_at = clock_timestamp(),\n",
+            "set revoked_at = null,\n",
+            "a session went on after logout",
+        ),
+    ] {
+        let with_mistake = |text: &str| {
+            assert!(text.contains(right), "{right}");
+            text.replace(right, wrong)
+        };
+        let files = Files::embedded()
+            .replace(
+                "02-auth_schema.up.sql",
+                &with_mistake(include_str!("../../../migrations/02-auth_schema.up.sql")),
+            )
+            .replace("manifest.txt", &with_mistake(include_str!("../../../migrations/manifest.txt")));
+        let run = db.authmig_with(&files, &with_options(&["migrate"], &own)).exits(8);
+        assert!(run.stderr.contains(said), "{said}: {}", run.stderr);
+        assert_eq!(db.dump(&[]), before, "{said}");
+    }
+}
+
 #[test]
 fn names_may_look_like_the_placeholders_of_the_manifest() {
     let (db, own) = (TestDb::new(), own_roles());
