@@ -60,6 +60,8 @@ const GRANTS: &[Change] = &[
         "default privileges for role postgres in schema auth",
     ),
     ("grant insert, select on authmig.journal to {service}", "grants", "table authmig.journal"),
+    // To read it is for whoever it was granted to, and for nobody else.
+    ("grant select on authmig.journal to {service} with grant option", "grants", "table authmig.journal"),
     // What the owner needs to do as the one whom the functions run as.
     ("revoke delete on auth.refresh_token from {owner}", "grants", "table auth.refresh_token"),
     ("revoke all on auth_private.config from {owner}", "grants", "table auth_private.config"),
@@ -86,6 +88,7 @@ const GRANTS: &[Change] = &[
     ("alter role {anon} superuser", "grants", "role {anon}"),
     ("alter role {service} bypassrls", "grants", "role {service}"),
     ("alter role {authenticated} createrole", "grants", "role {authenticated}"),
+    ("alter role {service} replication", "grants", "role {service}"),
     ("alter role {owner} login", "grants", "role {owner}"),
     ("alter role {owner} createdb", "grants", "role {owner}"),
     ("alter role {authenticator} inherit", "grants", "role {authenticator}"),
@@ -112,6 +115,14 @@ const GRANTS: &[Change] = &[
         "create role {anon}_2; grant pg_execute_server_program to {anon}_2; grant {anon}_2 to {service}",
         "grants",
         "role {service}",
+    ),
+    ("create role {anon}_5 bypassrls; grant {anon}_5 to {service}", "grants", "role {service}"),
+    ("create role {anon}_6 createrole; grant {anon}_6 to {authenticated}", "grants", "role {authenticated}"),
+    ("create role {anon}_7 replication; grant {anon}_7 to {anon}", "grants", "role {anon}"),
+    (
+        "create role {anon}_8; grant {owner} to {anon}_8; grant {anon}_8 to {authenticated}",
+        "grants",
+        "role {authenticated}",
     ),
     ("grant {authenticator} to {owner}", "grants", "role {owner}"),
     ("grant pg_read_all_data to {service}", "grants", "role {service}"),
@@ -219,6 +230,18 @@ fn whom_row_level_security_does_not_keep_out_is_named() {
          bypassrls, pg_read_all_data\n  why: "
     );
     assert!(told.contains(&installed.named(&said)), "{told}");
+    // To write is enough.
+    db.sql(&format!("revoke pg_read_all_data from {other}; grant pg_write_all_data to {other}"));
+    let told = db.authmig(&["verify", "--strict"]).exits(4).stdout;
+    assert!(told.contains("row level security or not: bypassrls, pg_write_all_data\n"), "{told}");
+    // Not who may not come into this database.
+    installed.sql(&format!(
+        "revoke connect on database {0} from public; grant connect on database {0} to {{authenticator}}",
+        db.name
+    ));
+    db.authmig(&["verify", "--strict"]).exits(0);
+    db.sql(&format!("grant connect on database {} to public", db.name));
+    db.authmig(&["verify", "--strict"]).exits(4);
     db.sql(&format!("alter role {other} nobypassrls"));
     db.authmig(&["verify", "--strict"]).exits(0);
 }

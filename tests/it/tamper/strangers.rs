@@ -89,6 +89,15 @@ fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
     before.sql("create schema auth; create schema auth_private");
     let Installed { db, .. } = Installed::on(before);
     db.authmig(&["verify", "--strict"]).exits(0);
+    // A superuser could do so anyway.
+    let superuser = role(&db, "superuser");
+    db.sql(&format!(
+        "alter schema auth owner to {superuser}; grant create on schema auth_private to {superuser}"
+    ));
+    db.authmig(&["verify", "--only", "objects", "--strict"]).exits(0);
+    db.sql(&format!(
+        "alter schema auth owner to postgres; revoke create on schema auth_private from {superuser}"
+    ));
     let other = role(&db, "");
     db.sql(&format!("grant create on schema auth_private to {other}, public"));
     let run = db.authmig(&["verify"]).exits(4);
@@ -99,6 +108,16 @@ fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
     db.sql(&format!("alter schema auth owner to {other}"));
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("objects: schema auth: belongs to somebody else"), "{}", run.stdout);
+}
+
+#[test]
+fn what_the_owner_is_to_have_in_other_schemas_is_no_alarm() {
+    let installed = Installed::new();
+    let other = role(&installed.db, "");
+    installed.sql(&format!(
+        "alter default privileges for role {{owner}} in schema public grant select on tables to {other}"
+    ));
+    installed.db.authmig(&["verify", "--strict"]).exits(0);
 }
 
 #[test]
