@@ -32,6 +32,15 @@ fn a_table_of_the_ledger_that_is_somebody_elses_is_found() {
     let said =
         installed.named("this installation belongs to {service}, who could run code as whoever else looks");
     assert!(run.stderr.contains(&said), "{}", run.stderr);
+    // A superuser could do so anyway.
+    let superuser = role(&installed.db, "superuser");
+    installed.db.sql(&format!("alter table authmig.created owner to {superuser}"));
+    let run = installed.db.authmig(&["verify"]).exits(4);
+    assert!(
+        run.stdout.contains("objects: table authmig.created: its owner is another one"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]
@@ -143,6 +152,15 @@ fn what_postgrest_is_told_wrongly_is_found() {
     assert!(run("pgrst.db_pre_request = 'public.mine'", 0).contains("a function runs before each request"));
     assert!(run("role = '{service}'", 4).contains("PostgREST begins as another role"));
     assert!(run("session_replication_role = 'replica'", 4).contains("triggers do not run in requests"));
+    // An empty value is none. What is set for this database goes before what is set for all.
+    run("pgrst.db_schemas = ''", 0);
+    installed.sql("alter role {authenticator} set pgrst.db_schemas = 'api'");
+    let everywhere = db.authmig(&["verify", "--only", "postgrest"]).exits(4).stdout;
+    assert!(everywhere.contains("the schema auth is not exposed"), "{everywhere}");
+    let mend = first_mend(&everywhere).unwrap();
+    assert!(mend.starts_with(&installed.named("alter role {authenticator} set ")), "{mend}");
+    run("pgrst.db_schemas = 'api, auth'", 0);
+    installed.sql("alter role {authenticator} reset all");
     // What somebody pastes does what it says and no more.
     let injected = run("pgrst.db_schemas = 'x''; select 1/0; --'", 4);
     assert!(injected.contains(" set pgrst.db_schemas = 'x''; select 1/0; --, auth';"), "{injected}");
