@@ -433,13 +433,16 @@ fn the_embedded_set_counts_live_sessions_and_the_exposed_schema() {
     db.authmig(&["migrate"]).exits(0);
     db.sql(
         "select set_config('app.settings.jwt_secret', encode(sha256('x'), 'base64'), false);
-            select auth.issue_tokens('alice'); select auth.issue_tokens('bob');",
+            select auth.issue_tokens('alice'); select auth.issue_tokens('bob');
+            select auth.issue_tokens('carol'); select auth.issue_tokens('dave');
+            select auth.revoke_subject('carol');
+            update auth.refresh_token set expires_at = now() where subject = 'dave'",
     );
     let run = db.authmig(&["rollback", "--all", "--yes"]).exits(7);
     assert!(run.stdout.contains("would end 2 live sessions\n"), "{}", run.stdout);
-    assert!(run.stdout.contains("  - table auth.refresh_token holds 2 rows\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("  - table auth.refresh_token holds 4 rows\n"), "{}", run.stdout);
     assert!(run.stdout.contains("  - schema auth goes: "), "{}", run.stdout);
-    assert_eq!(db.ask("select count(*) from auth.refresh_token"), "2");
+    assert_eq!(db.ask("select count(*) from auth.refresh_token"), "4");
     db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
     assert_eq!(db.history(), [0; 0]);
 }
