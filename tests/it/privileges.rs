@@ -162,12 +162,17 @@ fn an_owner_role_of_others_is_refused() {
 fn what_verify_would_say_of_a_role_stands_in_the_way() {
     let cluster = TestDb::new();
     let (monitor, other) = (role(&cluster, ""), role(&cluster, "createrole"));
+    let (reader, sender) = (role(&cluster, "bypassrls"), role(&cluster, "replication"));
     cluster.sql(&format!("grant pg_monitor to {monitor}"));
     for (made, said) in [
         ("create role {anon} login".to_owned(), "role {anon} may do more than it should: login".to_owned()),
         (
             "create role {service} bypassrls createdb".to_owned(),
             "role {service} may do more than it should: bypassrls, createdb".to_owned(),
+        ),
+        (
+            "create role {authenticated} replication".to_owned(),
+            "role {authenticated} may do more than it should: replication".to_owned(),
         ),
         (
             "create role {authenticator} login".to_owned(),
@@ -177,6 +182,14 @@ fn what_verify_would_say_of_a_role_stands_in_the_way() {
         (
             format!("create role {{anon}} in role {monitor}"),
             format!("role {{anon}} may do more than it should: it is a member of {monitor}"),
+        ),
+        (
+            format!("create role {{service}} in role {reader}"),
+            format!("role {{service}} may do more than it should: it is a member of {reader}"),
+        ),
+        (
+            format!("create role {{service}} in role {sender}"),
+            format!("role {{service}} may do more than it should: it is a member of {sender}"),
         ),
         (
             format!("create role {{authenticator}} login noinherit in role {other}"),
@@ -361,6 +374,24 @@ fn a_role_that_may_nothing_is_told_so_and_changes_nothing() {
     // Its CREATE, five roles, and four memberships.
     assert_eq!(run.stderr.matches("\n  - ").count(), 10, "{}", run.stderr);
     assert_eq!(db.dump(&[]), before);
+    // What is there already need not be created.
+    db.sql("create schema api");
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    let line = format!("  - {nobody} may not create schemas in this database: auth, auth_private, authmig\n");
+    assert!(run.stderr.contains(&line), "{}", run.stderr);
+}
+
+#[test]
+fn what_a_superuser_has_stands_in_nobodys_way() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    let superuser = role(&db, "superuser");
+    db.sql(&format!(
+        "create role {owner} role {superuser}; create schema auth authorization {superuser}; \
+         create schema auth_private; grant create on schema auth_private to {superuser}"
+    ));
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.authmig(&["verify"]).exits(0);
 }
 
 #[test]
