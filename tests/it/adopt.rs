@@ -1,6 +1,6 @@
 //! An installation of the published SQL is upgraded in place, and nobody is logged out.
 
-use crate::support::{Run, TestDb, own_roles, role, with_options};
+use crate::support::{Run, TestDb, finish, own_roles, role, with_options};
 
 pub(crate) const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
 pub(crate) const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
@@ -103,6 +103,11 @@ fn d35_the_published_installation_is_adopted_with_its_live_sessions() {
         db.authmig(&["verify"]).exits(0);
         assert_eq!(db.ask("select action || versions::text from authmig.journal"), "adopt{1,2,3,4,5}");
         assert_eq!(db.ask("select detail ->> 'sessions' from authmig.journal"), "2");
+        // Whose it was and who might use it, for whoever misses something.
+        assert_eq!(db.ask("select detail #>> '{table,owner}' from authmig.journal"), "postgres");
+        let might =
+            "select detail #>> '{functions,\"auth.issue_tokens(text,text)\",acl}' from authmig.journal";
+        assert!(db.ask(might).contains("service=X/"), "{}", db.ask(might));
 
         // The old cookie is good once, for a new one; that goes on, and reuse is noticed.
         let alice = "11111111-1111-4111-8111-111111111111";
@@ -127,6 +132,28 @@ fn d35_the_published_installation_is_adopted_with_its_live_sessions() {
 }
 
 #[test]
+fn who_logs_in_at_the_same_moment_keeps_the_session() {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    let dave = "44444444-4444-4444-8444-444444444444";
+    let mut login = db.client();
+    login
+        .batch_execute(&format!(
+            "begin; insert into auth.refresh_token (subject, token) values ('dave', '{dave}')"
+        ))
+        .unwrap();
+    let run = db.command(&["migrate", "--adopt"]).spawn().unwrap();
+    let waiting = "select count(*) from pg_stat_activity \
+        where datname = current_database() and wait_event_type = 'Lock'";
+    while db.ask(waiting) == "0" {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    login.batch_execute("commit").unwrap();
+    finish(run).exits(0);
+    refresh(&db, dave).unwrap();
+}
+
+#[test]
 fn a_session_of_a_subject_that_no_token_can_have_is_not_kept() {
     let db = TestDb::new();
     installed(&db, &repaired());
@@ -141,6 +168,21 @@ fn a_session_of_a_subject_that_no_token_can_have_is_not_kept() {
         assert_eq!(refresh(&db, &format!("{token}{lost}")), Err("PT401".to_owned()));
     }
     refresh(&db, &format!("{token}2")).unwrap();
+}
+
+#[test]
+fn a_token_that_was_never_given_out_like_that_is_not_kept() {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    let alice = "11111111-1111-4111-8111-111111111111";
+    db.sql(&format!(
+        "insert into auth.refresh_token (subject, token) values
+            ('dave', 'x'), ('erin', 'AAAAAAAA-AAAA-4AAA-8AAA-AAAAAAAAAAAA'), ('alice', '{alice}')"
+    ));
+    // One that is there twice is one session.
+    let report = adopt(&db).exits(0).json();
+    assert_eq!((&report["adopted"]["rows"], &report["adopted"]["sessions"]), (&6.into(), &2.into()));
+    refresh(&db, alice).unwrap();
 }
 
 #[test]
@@ -184,7 +226,13 @@ fn what_is_not_recognised_is_named_and_nothing_is_changed() {
             "create or replace function auth.refresh_tokens() returns void language sql as $$ $$",
             "the body of auth.refresh_tokens()",
         ),
+        (
+            "create or replace function auth.refresh_tokens() returns void language plpgsql as \
+                $$ begin perform current_setting('request.cookies'), 'refresh_token'; end $$",
+            "the body of auth.refresh_tokens()",
+        ),
         ("drop function auth.refresh_tokens()", "function auth.refresh_tokens() is missing"),
+        ("drop table auth.refresh_token", "table auth.refresh_token is missing"),
         (
             "create function auth.spy() returns trigger language plpgsql as 'begin return new; end'; \
           create trigger spy after insert on auth.refresh_token for each row execute function auth.spy()",
@@ -209,7 +257,8 @@ fn what_hangs_on_the_old_objects_is_named_and_nothing_is_changed() {
     installed(&db, &repaired());
     db.sql(
         "create view public.sessions as select * from auth.refresh_token; \
-         create table public.device (token bigint references auth.refresh_token, name text default auth.url_encode(''))",
+         create table public.device (token bigint references auth.refresh_token, name text default auth.url_encode('')); \
+         create function public.age(auth.refresh_token) returns interval language sql as 'select now() - $1.created_at'",
     );
     let before = db.dump(&[]);
     let run = db.authmig(&["migrate", "--adopt"]).exits(1);
@@ -219,6 +268,7 @@ fn what_hangs_on_the_old_objects_is_named_and_nothing_is_changed() {
         "drop view public.sessions;",
         "table constraint device_token_fkey on public.device",
         "default value for public.device.name",
+        "function public.age(auth.refresh_token)",
     ] {
         assert!(run.stderr.contains(named), "{named}: {}", run.stderr);
     }
