@@ -27,6 +27,9 @@ fn line_11_the_status_of_each_refusal_is_that_of_postgrest() {
     assert_eq!(status(issue.clone().bearer("x.y.z")), (401, "PGRST301".to_owned()));
     assert_eq!(status(refresh("")), (401, "PT401".to_owned()));
     assert_eq!(status(Request::new("GET", "auth", "refresh_tokens")), (405, "PT405".to_owned()));
+    assert_eq!(status(Request::new("GET", "auth", "logout")), (405, "PT405".to_owned()));
+    let link = Request::new("GET", "auth", "issue_tokens").query("subject", "u1").role("service");
+    assert_eq!(status(link), (405, "PT405".to_owned()));
 }
 
 #[test]
@@ -277,6 +280,11 @@ fn line_23_a_role_that_the_authenticator_may_not_become_is_never_minted() {
         let answer = stack.send(&refresh("").bearer(&token));
         assert_eq!(answer.code, if role == &roles.service { "42501" } else { "PT401" });
     }
+    // A name that is too long is not that of the role whose name it begins with.
+    let longest = format!("{:x<63}", crate::support::unique("r"));
+    stack.db.sql(&format!("create role {longest}; grant {longest} to {}", roles.authenticator));
+    stack.login("u1", &longest).is(204);
+    assert_eq!(stack.login("u1", &format!("{longest}x")).code, "22023");
     let admin = crate::support::role(&stack.db, "superuser nologin");
     let between = crate::support::role(&stack.db, "nologin");
     stack.db.sql(&format!("grant {admin} to {}; grant {admin} to {between}", roles.authenticator));
