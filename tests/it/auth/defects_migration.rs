@@ -8,7 +8,7 @@
 use authmig::catalog::Catalog;
 
 use super::published::{AUTH_SCHEMA, EXTENSIONS, GRANTS, PREREQUISITES};
-use crate::support::{Files, TestDb, role};
+use crate::support::{Files, TestDb, role, with_options};
 
 /// The text of the up scripts, in order.
 fn up_scripts() -> Vec<String> {
@@ -95,6 +95,42 @@ fn d33_the_way_back_takes_only_what_was_brought() {
     db.authmig(&["migrate"]).exits(0);
     db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
     assert_eq!(db.dump(&["--exclude-schema=authmig"]), before);
+}
+
+#[test]
+fn d33_what_had_been_granted_before_stays_granted() {
+    let (db, roles) = (TestDb::new(), super::Roles::own());
+    db.sql(&format!(
+        "create role {anon}; create role {service}; create schema auth; create schema api;
+         create table api.person (id serial); grant usage on schema auth to {anon};
+         grant usage on schema api to {service}; grant select on api.person to {service};
+         alter default privileges in schema api grant select, insert, update, delete on tables to {service}",
+        anon = roles.anon,
+        service = roles.service
+    ));
+    let before = db.dump(&["--exclude-schema=authmig"]);
+    db.authmig(&with_options(&["migrate"], &roles.options())).exits(0);
+    assert_ne!(db.dump(&["--exclude-schema=authmig"]), before);
+    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    assert_eq!(db.dump(&["--exclude-schema=authmig"]), before);
+}
+
+#[test]
+fn d33_what_had_to_stay_is_not_taken_by_a_later_way_back() {
+    let (db, roles) = (TestDb::new(), super::Roles::own());
+    let there = "select concat_ws(' ', to_regnamespace('auth'), to_regnamespace('api'),
+        (select extname from pg_extension where extname = 'pgcrypto'))";
+    let migrate = || db.authmig(&with_options(&["migrate"], &roles.options())).exits(0);
+    let rollback = || db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    migrate();
+    db.sql("create table auth.other (hash text default public.gen_salt('md5')); create table api.other ()");
+    rollback();
+    assert_eq!(db.ask(there), "auth api pgcrypto");
+    // By now it is theirs, whether they use it or not.
+    db.sql("drop table auth.other, api.other; alter schema auth owner to postgres");
+    migrate();
+    rollback();
+    assert_eq!(db.ask(there), "auth api pgcrypto");
 }
 
 #[test]
