@@ -123,6 +123,23 @@ fn with_default_privileges_that_give_everything_to_everybody() {
     let create = "select count(*) from pg_namespace as n, aclexplode(n.nspacl) as acl
         where n.nspname in ('auth', 'auth_private') and acl.privilege_type = 'CREATE' and acl.grantee <> n.nspowner";
     assert_eq!(stack.db.ask(create), "0");
+    // In the schema of the API as well, service is all that is let in.
+    let guests = "select string_agg(acl.grantee::regrole || ' ' || acl.privilege_type, ', ')
+        from pg_namespace as n, aclexplode(n.nspacl) as acl where n.nspname = 'api' and acl.grantee <> n.nspowner";
+    assert_eq!(stack.db.ask(guests), format!("{} USAGE", stack.roles.service));
+}
+
+#[test]
+fn with_default_privileges_that_take_from_the_migrator_what_is_its_own() {
+    let db = TestDb::new();
+    for kind in ["tables", "functions", "schemas"] {
+        db.sql(&format!("alter default privileges revoke all on {kind} from current_user"));
+    }
+    let stack = Stack::ours_with(db, Roles::own());
+    assert_eq!(results(&stack), EXPECTED);
+    let own = "select string_agg(acl.privilege_type, ' ' order by acl.privilege_type)
+        from pg_namespace as n, aclexplode(n.nspacl) as acl where n.nspname = 'api' and acl.grantee = n.nspowner";
+    assert_eq!(stack.db.ask(own), "CREATE USAGE");
 }
 
 #[test]
