@@ -127,6 +127,44 @@ fn the_plain_files_leave_what_migrate_leaves() {
     assert_eq!(exported.ask(history), migrated.ask(history));
 }
 
+/// Nobody has looked before, as `authmig migrate` does.
+#[test]
+fn each_file_looks_by_itself_whether_something_stands_in_its_way() {
+    for (before, said) in [
+        ("create schema auth_private; create table auth_private.more ()", "schema auth_private is not empty"),
+        ("create schema auth; grant create on schema auth to public", "public may create in schema auth"),
+        ("create schema auth authorization {anon}", "schema auth belongs to {anon}"),
+        (
+            "create schema auth; create function auth.logout() returns int return 1",
+            "schema auth already holds: auth.logout()",
+        ),
+        ("alter role {owner} login", "role {owner} may do more than own the schema auth"),
+        ("grant pg_monitor to {owner}", "role {owner} is a member of: pg_monitor"),
+        ("alter role {anon} bypassrls", "role {anon} is dangerous: it has bypassrls"),
+        ("grant {owner} to {anon}", "role {anon} is a member of {owner}"),
+        (
+            "grant pg_read_all_data to {service}",
+            "role {service} is dangerous: it is a member of pg_read_all_data",
+        ),
+        ("grant {authenticator} to {service}", "role {service} is a member of {authenticator}"),
+    ] {
+        let (db, own) = (TestDb::new(), own_roles());
+        let named = |text: &str| {
+            own.iter().fold(text.to_owned(), |text, option| {
+                let (role, name) = option[2..].split_once("-role=").unwrap();
+                text.replace(&format!("{{{role}}}"), name)
+            })
+        };
+        let roles = "create role {anon}; create role {service}; create role {owner}; \
+            create role {authenticator} login noinherit;";
+        db.sql(&named(&format!("{roles} {before}")));
+        let folder = export(&db, "plain", &own);
+        let ups = files(folder.path(), ".up.sql");
+        let told = fails(psql_files(&db, &["--single-transaction"], &ups));
+        assert!(told.contains(&named(said)), "{told}");
+    }
+}
+
 #[test]
 fn a_file_refuses_what_would_leave_things_half_done() {
     let db = TestDb::new();
