@@ -197,6 +197,41 @@ fn a_role_that_was_dropped_does_not_stop_it() {
 }
 
 #[test]
+fn what_was_dropped_already_does_not_stop_it() {
+    for gone in [
+        "table auth.refresh_token",
+        "table auth_private.config cascade",
+        "function auth_private.accepted_seconds(text) cascade",
+        "schema auth_private cascade",
+        "schema api",
+    ] {
+        let (db, own) = (TestDb::new(), own_roles());
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.sql(&format!("drop {gone}"));
+        db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+        assert_eq!(db.history(), [0; 0], "{gone}");
+    }
+}
+
+#[test]
+fn what_somebody_else_has_by_now_is_not_passed_over() {
+    let (db, migrator) = of_a_migrator();
+    let (own, other) = (own_roles(), crate::support::role(&db, ""));
+    db.sql(&format!(
+        "create schema api authorization {migrator}; set role {migrator}; create table api.todo (id int)"
+    ));
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.sql(&format!("alter table api.todo owner to {other}"));
+    let before = db.dump(&[]);
+    let run = db.authmig(&["rollback", "--yes"]).exits(8);
+    let said = format!("   = {migrator} may not take back all that was granted (P0001)\n");
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    let revoke = format!("revoke select on table api.todo from {};", name(&own, "service"));
+    assert!(run.stderr.contains(&revoke), "{}", run.stderr);
+    assert_eq!(db.dump(&[]), before);
+}
+
+#[test]
 fn what_is_left_to_a_role_that_was_renamed_is_not_passed_over() {
     for (role, signature) in [
         ("anon", "auth.refresh_tokens()"),
