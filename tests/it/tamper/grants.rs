@@ -266,6 +266,14 @@ fn what_a_message_says_is_not_said_twice() {
 }
 
 #[test]
+fn an_authenticator_that_inherits_what_others_may_call_is_no_other_finding() {
+    let installed = Installed::new();
+    installed.sql("alter role {authenticator} inherit");
+    let told = installed.db.authmig(&["verify"]).exits(4).stdout;
+    assert!(told.contains("\n  scripts    passed") && told.contains("\n  grants     FAILED"), "{told}");
+}
+
+#[test]
 fn who_may_act_as_the_owner_over_whoever_migrates_is_advice() {
     let (db, migrator) = of_a_migrator();
     let installed = Installed::on(db);
