@@ -165,6 +165,135 @@ fn each_file_looks_by_itself_whether_something_stands_in_its_way() {
     }
 }
 
+/// A change, what undoes it, and what is said of it.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        "alter role {owner} login",
+        "alter role {owner} nologin",
+        "role {owner} may do more than own the schema auth",
+    ),
+    (
+        "revoke usage on schema auth_private from {owner}",
+        "grant usage on schema auth_private to {owner}",
+        "role {owner} has no usage on schema auth_private",
+    ),
+    (
+        "alter table auth.refresh_token owner to postgres",
+        "alter table auth.refresh_token owner to {owner}",
+        "table auth.refresh_token belongs to postgres, not to {owner}",
+    ),
+    (
+        "alter table auth_private.config disable row level security",
+        "alter table auth_private.config enable row level security",
+        "row level security of table auth_private.config is off",
+    ),
+    (
+        "grant select on auth.refresh_token to {service}",
+        "revoke select on auth.refresh_token from {service}",
+        "table auth.refresh_token is open to: {service}",
+    ),
+    (
+        "alter function auth.logout() security invoker",
+        "alter function auth.logout() security definer",
+        "function auth.logout() is not security definer",
+    ),
+    (
+        "create function auth.logout(int) returns void language sql as ''",
+        "drop function auth.logout(int)",
+        "functions of the same name: ",
+    ),
+    (
+        "alter function auth.logout() owner to postgres",
+        "alter function auth.logout() owner to {owner}",
+        "function auth.logout() belongs to postgres, not to {owner}",
+    ),
+    (
+        "alter function auth.logout() reset search_path",
+        "alter function auth.logout() set search_path = pg_catalog, pg_temp",
+        "function auth.logout() does not pin its search_path",
+    ),
+    (
+        "grant execute on function auth.url_encode(bytea) to public",
+        "revoke execute on function auth.url_encode(bytea) from public",
+        "function auth.url_encode(bytea) may be executed by public",
+    ),
+    ("alter schema api rename to apis", "alter schema apis rename to api", "schema api is missing"),
+    (
+        "alter role {anon} replication",
+        "alter role {anon} noreplication",
+        "role {anon} is a superuser or may create roles, replicate, or bypass row level security",
+    ),
+    (
+        "grant {owner} to {authenticator}",
+        "revoke {owner} from {authenticator}",
+        "role {authenticator} is a member of {owner}",
+    ),
+    (
+        "revoke {anon} from {authenticator}",
+        "grant {anon} to {authenticator}",
+        "{authenticator} may not become {anon}",
+    ),
+    (
+        "revoke usage on schema auth from {anon}",
+        "grant usage on schema auth to {anon}",
+        "role {anon} has no usage on schema auth",
+    ),
+    (
+        "grant create on schema auth to {anon}",
+        "revoke create on schema auth from {anon}",
+        "role {anon} may create in schema auth",
+    ),
+    (
+        "grant usage on schema auth_private to {service}",
+        "revoke usage on schema auth_private from {service}",
+        "role {service} has privileges on schema auth_private",
+    ),
+    (
+        "grant select (subject) on auth.refresh_token to {anon}",
+        "revoke select (subject) on auth.refresh_token from {anon}",
+        "role {anon} has privileges on table auth.refresh_token",
+    ),
+    (
+        "revoke usage on schema auth_private from {authenticator}",
+        "grant usage on schema auth_private to {authenticator}",
+        "role {authenticator} has no usage on schema auth_private",
+    ),
+    (
+        "grant execute on function auth.issue_tokens(text, text) to {anon}",
+        "revoke execute on function auth.issue_tokens(text, text) from {anon}",
+        "{anon} may call function auth.issue_tokens(text, text)",
+    ),
+    (
+        "revoke execute on function auth.logout() from {anon}",
+        "grant execute on function auth.logout() to {anon}",
+        "{anon} may not call function auth.logout()",
+    ),
+];
+
+/// What the other checks of `authmig verify` would find is not found by anything else there.
+#[test]
+fn each_file_that_verifies_names_what_is_wrong() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let named = |text: &str| {
+        own.iter().fold(text.to_owned(), |text, option| {
+            let (role, name) = option[2..].split_once("-role=").unwrap();
+            text.replace(&format!("{{{role}}}"), name)
+        })
+    };
+    let (plain, sqitch) = (export(&db, "plain", &own), export(&db, "sqitch", &own));
+    succeeds(psql_files(&db, &["--single-transaction"], &files(plain.path(), ".up.sql")));
+    let scripts = ["auth_schema", "api_schema", "roles", "grants"]
+        .map(|name| sqitch.path().join(format!("verify/{name}.sql")));
+    let verified = || psql_files(&db, &[], &scripts);
+    for (change, back, said) in WRONG {
+        db.sql(&named(change));
+        let told = fails(verified());
+        assert!(told.contains(&named(said)), "{change}: {told}");
+        db.sql(&named(back));
+        succeeds(verified());
+    }
+}
+
 #[test]
 fn a_file_refuses_what_would_leave_things_half_done() {
     let db = TestDb::new();
