@@ -87,10 +87,15 @@ fn what_is_bound_to_it_from_elsewhere_is_found() {
 fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
     let before = TestDb::new();
     before.sql("create schema auth; create schema auth_private");
-    let Installed { db, .. } = Installed::on(before);
+    let installed = Installed::on(before);
+    let db = &installed.db;
     db.authmig(&["verify", "--strict"]).exits(0);
-    // A superuser could do so anyway.
-    let superuser = role(&db, "superuser");
+    // The owner is who could do so anyway.
+    installed.sql("grant create on schema auth_private to {owner}");
+    db.authmig(&["verify", "--only", "objects", "--strict"]).exits(0);
+    installed.sql("revoke create on schema auth_private from {owner}");
+    // So is a superuser.
+    let superuser = role(db, "superuser");
     db.sql(&format!(
         "alter schema auth owner to {superuser}; grant create on schema auth_private to {superuser}"
     ));
@@ -98,7 +103,7 @@ fn whoever_could_replace_what_is_in_a_schema_that_was_there_is_found() {
     db.sql(&format!(
         "alter schema auth owner to postgres; revoke create on schema auth_private from {superuser}"
     ));
-    let other = role(&db, "");
+    let other = role(db, "");
     db.sql(&format!("grant create on schema auth_private to {other}, public"));
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("objects: schema auth_private: others may create in it"), "{}", run.stdout);
