@@ -149,6 +149,25 @@ fn d06_service_reads_and_writes_the_api_of_today_and_of_tomorrow() {
 }
 
 #[test]
+fn d06_service_reads_and_writes_every_kind_of_what_was_there() {
+    let db = TestDb::new();
+    db.sql(
+        "create schema api; create table api.before (id bigserial);
+         create view api.seen as select id from api.before;
+         create materialized view api.stored as select id from api.before",
+    );
+    let rights = "select string_agg(c.relname || ': ' || (
+            select string_agg(lower(acl.privilege_type), ' ' order by acl.privilege_type)
+              from aclexplode(c.relacl) as acl where acl.grantee = 'service'::regrole), ', ' order by c.relname)
+        from pg_class as c where c.relnamespace = 'api'::regnamespace";
+    assert_eq!(
+        Stack::ours_in(db).db.ask(rights),
+        "before: delete insert select update, before_id_seq: select usage, \
+         seen: delete insert select update, stored: delete insert select update"
+    );
+}
+
+#[test]
 fn d07_a_clock_at_2039_issues_refreshes_and_logs_out() {
     let issue = |sql| {
         let stack = Stack::of(sql);
