@@ -232,6 +232,41 @@ fn what_somebody_else_has_by_now_is_not_passed_over() {
 }
 
 #[test]
+fn a_ledger_that_a_superuser_owns_is_one_to_go_on_with() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let superuser = crate::support::role(&db, "superuser login");
+    let db = db.run_by(&superuser);
+    db.authmig(&["rollback", "--yes"]).exits(0);
+    db.authmig(&["migrate"]).exits(0);
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn who_may_not_drop_what_the_owner_has_is_told_what_helps() {
+    let (db, migrator) = of_a_migrator();
+    let own = own_roles();
+    // Where it has nothing yet, nothing has to be dropped.
+    db.sql(&format!("create role {}", name(&own, "owner")));
+    db.authmig(&with_options(&["migrate", "--to", "1"], &own)).exits(0);
+    db.authmig(&["rollback", "--all", "--purge", "--yes"]).exits(0);
+    db.sql(&format!("drop role {}", name(&own, "owner")));
+
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let owner = name(&own, "owner");
+    db.sql(&format!("revoke {owner} from {migrator} cascade"));
+    let run = db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(1);
+    assert!(
+        run.stderr.contains(&format!(
+            "{migrator} must be a member of {owner}, who owns what is to be dropped\n      grant {owner} to {migrator};\n"
+        )),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn what_is_left_to_a_role_that_was_renamed_is_not_passed_over() {
     for (role, signature) in [
         ("anon", "auth.refresh_tokens()"),
