@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use snapbox::{assert_data_eq, str};
 
 use crate::support::tools::tool;
-use crate::support::{TestDb, own_roles, setting, with_options};
+use crate::support::{TestDb, own_roles, role, setting, with_options};
 
 /// A folder with an export.
 fn export(db: &TestDb, tool: &str, options: &[String]) -> tempfile::TempDir {
@@ -145,6 +145,10 @@ fn each_file_looks_by_itself_whether_something_stands_in_its_way() {
         (
             "grant pg_read_all_data to {service}",
             "role {service} is dangerous: it is a member of pg_read_all_data",
+        ),
+        (
+            "create role {anon}_1 createrole; grant {anon}_1 to {service}",
+            "role {service} is dangerous: it is a member of {anon}_1",
         ),
         ("grant {authenticator} to {service}", "role {service} is a member of {authenticator}"),
     ] {
@@ -292,6 +296,19 @@ fn each_file_that_verifies_names_what_is_wrong() {
         db.sql(&named(back));
         succeeds(verified());
     }
+}
+
+#[test]
+fn no_file_writes_to_a_ledger_of_somebody_else() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let folder = export(&db, "plain", &own);
+    let ups = files(folder.path(), ".up.sql");
+    let other = role(&db, "");
+    succeeds(psql_files(&db, &["--single-transaction"], &ups[..2]));
+    db.sql(&format!("alter table authmig.created owner to {other}"));
+    let told = fails(psql_files(&db, &["--single-transaction"], &ups[2..3]));
+    assert!(told.contains(&format!("the schema authmig belongs to {other}, and not to postgres")), "{told}");
+    assert_eq!(db.history(), [1]);
 }
 
 #[test]
