@@ -1,7 +1,7 @@
 //! Which checks are made, what a failed one leads to, and what is no alarm.
 
 use super::Installed;
-use crate::support::{Files, TestDb, own_roles, with_options};
+use crate::support::{Files, TestDb, own_roles, setting, with_options};
 
 #[test]
 fn checks_can_be_chosen() {
@@ -157,7 +157,8 @@ fn names_may_look_like_the_placeholders_of_the_manifest() {
 #[test]
 fn the_self_test_leaves_nothing_behind() {
     use postgres::fallible_iterator::FallibleIterator;
-    let Installed { db, .. } = Installed::new();
+    let installed = Installed::new();
+    let db = &installed.db;
     db.sql("select auth.issue_tokens('alice')");
     let secret = db.ask("select jwt_secret from auth_private.config");
     let before = db.dump(&[]);
@@ -172,6 +173,10 @@ fn the_self_test_leaves_nothing_behind() {
     assert_eq!(db.ask("select jwt_secret from auth_private.config"), secret);
     let mut notifications = listener.notifications();
     assert!(notifications.timeout_iter(std::time::Duration::from_millis(200)).next().unwrap().is_none());
+    // Nor in the server's log, where a cookie that is used again is told.
+    let Ok(log) = std::fs::read(setting("AUTHMIG_TEST_LOG")) else { return };
+    let told = installed.named("of role {authenticated} ended");
+    assert!(!String::from_utf8_lossy(&log).contains(&told), "{told}");
 }
 
 #[test]
