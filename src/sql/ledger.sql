@@ -67,7 +67,7 @@ comment on table authmig.parameter is 'The names this database was installed wit
 comment on column authmig.parameter.name is 'anon_role, api_schema and so on';
 comment on column authmig.parameter.value is 'The name as it is in the catalog, not quoted';
 
--- Default privileges of the platform may have granted these to somebody.
+-- Default privileges of the platform may have granted these to somebody, or kept them from us.
 do $$
 declare
     somebody oid;
@@ -89,4 +89,6 @@ begin
         execute format('revoke all on all tables in schema authmig from %s', grantee);
         execute format('revoke all on schema authmig from %s', grantee);
     end loop;
+    grant all on schema authmig to current_user;
+    grant all on all tables in schema authmig to current_user;
 end $$;

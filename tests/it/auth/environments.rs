@@ -132,8 +132,11 @@ fn with_default_privileges_that_give_everything_to_everybody() {
 #[test]
 fn with_default_privileges_that_take_from_the_migrator_what_is_its_own() {
     let db = TestDb::new();
-    for kind in ["tables", "functions"] {
-        db.sql(&format!("alter default privileges revoke all on {kind} from current_user"));
+    for kind in ["tables", "functions", "schemas"] {
+        db.sql(&format!(
+            "alter default privileges revoke all on {kind} from current_user;
+             alter default privileges grant all on {kind} to pg_monitor"
+        ));
     }
     assert_eq!(results(&Stack::ours_with(db, Roles::own())), EXPECTED);
 }
