@@ -15,7 +15,7 @@ declare
     ours constant text[] := array['url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
         'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired'];
     unknown text[] := '{}';
-    dependents text[];
+    obstacles jsonb;
     found jsonb;
     ledger text := 'none';
     name text;
@@ -47,11 +47,6 @@ begin
         then
             unknown := unknown || 'table auth.refresh_token: a column is missing'::text;
         end if;
-        unknown := unknown || array(
-            select format('trigger %I on auth.refresh_token', t.tgname)
-              from pg_trigger as t
-             where t.tgrelid = 'auth.refresh_token'::regclass and not t.tgisinternal
-             order by 1);
         -- To read it must run nobody's code: it may be something else by now.
         unknown := unknown || array(
             select odd.what
@@ -64,7 +59,6 @@ begin
                 (not s.rolsuper and s.rolname not in (current_user, current_setting('authmig.owner_role')),
                     format('schema auth belongs to %I', s.rolname)),
                 (c.relkind <> 'r', 'auth.refresh_token is no plain table'),
-                (c.relrowsecurity, 'row level security of auth.refresh_token'),
                 (exists (select from pg_inherits as i where c.oid in (i.inhrelid, i.inhparent)),
                     'a parent or child of auth.refresh_token'),
                 (not r.rolsuper and r.rolname <> current_user and r.oid <> n.nspowner,
@@ -94,34 +88,105 @@ begin
                     <> encode(sha256(convert_to(regexp_replace(p.prosrc, '\s+', '', 'g'), 'UTF8')), 'hex')
                end
          order by 1);
-    -- What needs what is dropped below: views, foreign keys, policies, defaults and so on.
-    dependents := array(
-        select distinct o.type || ' ' || o.identity
+    -- What is dropped below takes with it what is part of it, and that is refused if it was not
+    -- published. What else needs it would not let it go.
+    with recursive goes (class, object, part, how) as (
+        select 'pg_class'::regclass::oid, to_regclass('auth.refresh_token')::oid, 0, ''::"char"
+         union
+        select 'pg_proc'::regclass, to_regprocedure(p.signature), 0, '' from jsonb_object_keys(published) as p (signature)
+         union
+        select d.classid, d.objid, d.objsubid, d.deptype
+          from goes as g
+          join pg_depend as d on d.refclassid = g.class and d.refobjid = g.object and g.part in (0, d.refobjsubid)
+         where d.deptype in ('a', 'i')
+    ), bound (class, object, part, lost) as (
+        select g.class, g.object, g.part, true from goes as g where g.how = 'a'
+         union
+        -- Since PostgreSQL 15.
+        select d.classid, d.objid, 0, true
           from pg_depend as d
-          left join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
-         cross join lateral pg_identify_object(
-                case when w.oid is null then d.classid else 'pg_class'::regclass end, coalesce(w.ev_class, d.objid), 0) as o
-         where d.deptype = 'n'
-           and (d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass('auth.refresh_token')
-                or d.refclassid = 'pg_type'::regclass and d.refobjid in (
-                    select t.oid from pg_type as t where t.typrelid = to_regclass('auth.refresh_token'))
-                or d.refclassid = 'pg_proc'::regclass and d.refobjid in (
-                    select to_regprocedure(published_name) from jsonb_object_keys(published) as published_name))
-         order by 1);
-    if cardinality(unknown) + cardinality(dependents) > 0 then
+         where d.refclassid = 'pg_namespace'::regclass and d.refobjid = 'auth'::regnamespace
+           and d.classid = to_regclass('pg_publication_namespace')
+         union
+        select case when w.oid is null then d.classid else 'pg_class'::regclass end, coalesce(w.ev_class, d.objid),
+               case when c.relkind in ('r', 'p') then d.objsubid else 0 end, false
+          from goes as g
+          join pg_depend as d on d.refclassid = g.class and d.refobjid = g.object and g.part in (0, d.refobjsubid)
+           and d.deptype = 'n'
+          -- A view is found by the rule that it is.
+          left join pg_rewrite as w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid and w.ev_type = '1'
+          left join pg_class as c on d.classid = 'pg_class'::regclass and c.oid = d.objid
+         where not exists (select from goes as own where own.class = d.classid and own.object = d.objid and own.part in (0, d.objsubid))
+    ), named as (
+        -- Up to PostgreSQL 14, a generated column goes with a function that it calls, even when its
+        -- expression has been dropped.
+        select b.lost and b.part = 0 as lost, o.type, o.type || ' ' || o.identity as what,
+               case when o.type in ('trigger', 'rule', 'policy', 'index', 'view', 'materialized view', 'function', 'procedure')
+                    then format('drop %s %s;', o.type, o.identity)
+                    else format(case o.type
+                        when 'table constraint' then 'alter table %1$I.%2$I drop constraint %3$I;'
+                        when 'default value' then 'alter table %1$I.%2$I alter column %3$I drop '
+                            || case when g.attgenerated > '' then 'expression;' else 'default;' end
+                        when 'table column' then case when b.lost
+                            then 'copy it to a plain column, then: alter table %1$I.%2$I drop column %3$I;'
+                            else 'alter table %1$I.%2$I alter column %3$I type text;' end
+                        when 'table' then case when exists (
+                                select from pg_inherits as i where i.inhrelid = b.object and i.inhparent = to_regclass('auth.refresh_token'))
+                            then 'alter table %1$I.%2$I no inherit auth.refresh_token;' end
+                        when 'sequence' then 'alter sequence %1$I.%2$I owned by none;'
+                        when 'statistics object' then 'drop statistics %1$I.%2$I;'
+                        when 'publication relation' then 'alter publication %4$I drop table auth.refresh_token;'
+                        when 'publication namespace' then 'alter publication %4$I drop tables in schema auth;'
+                        end, a.object_names[1], a.object_names[2], a.object_names[3], a.object_args[1])
+               end as mend
+          from bound as b
+         cross join pg_identify_object(b.class, b.object, b.part) as o
+         cross join pg_identify_object_as_address(b.class, b.object, b.part) as a
+          left join pg_constraint as c on b.class = 'pg_constraint'::regclass and c.oid = b.object
+          left join pg_attrdef as v on b.class = 'pg_attrdef'::regclass and v.oid = b.object
+          left join pg_attribute as g on g.attrelid = v.adrelid and g.attnum = v.adnum
+         where not (b.lost and coalesce(o.type = 'default value' or o.identity = 'auth.refresh_token_id_seq'
+                -- A trigger that is a constraint, too, is named as a trigger.
+                or o.schema = 'pg_toast' or c.contype in ('n', 't') or pg_get_constraintdef(c.oid) = 'PRIMARY KEY (id)', false))
+    )
+    select jsonb_agg(jsonb_build_array(f.place, f.what, f.help) order by f.place, f.what collate "C")
+      into obstacles
+      from (
+        select 1, 'schema auth holds what authmig does not recognise: ' || u.what,
+               coalesce(case when u.what like 'publication namespace %' then 'its subscribers do not know the new table: '
+                        else 'it would be lost; if that is right: ' end || u.mend,
+                    'put it elsewhere, or back to how it was published')
+          from (
+            select u.what, null from unnest(unknown) as u (what)
+             union all
+            select n.what, n.mend from named as n where n.lost
+             union all
+            select r.what || 'row level security of auth.refresh_token',
+                   format('alter table auth.refresh_token %s row level security;', r.off)
+              from pg_class as c
+             cross join lateral (values
+                (c.relrowsecurity, '', 'disable'), (c.relforcerowsecurity, 'forced ', 'no force')) as r (found, what, off)
+             where c.oid = to_regclass('auth.refresh_token') and r.found
+          ) as u (what, mend)
+         union all
+        select 2, n.what || ' needs what an adoption replaces',
+               coalesce(case when n.type in ('table', 'table column') then ''
+                        else 'drop it, and create it again afterwards, for what is new: ' end || n.mend,
+                    'change it so that it does without')
+          from named as n where not n.lost
+         union all
+        select 3, format('%s %s is a member of extension %I', o.type, o.identity, e.extname),
+               format('alter extension %I drop %s %s;', e.extname, o.type, o.identity)
+          from goes as g
+          join pg_depend as d on d.classid = g.class and d.objid = g.object and d.deptype = 'e'
+          join pg_extension as e on e.oid = d.refobjid
+         cross join pg_identify_object(g.class, g.object, 0) as o
+         -- Since PostgreSQL 18 the types of a table come and go with it.
+         where o.type <> 'type'
+      ) as f (place, what, help);
+    if obstacles is not null then
         raise exception using errcode = 'AMU01', message = 'something stands in the way of an adoption',
-            detail = (
-                select jsonb_agg(jsonb_build_array(f.place, f.what, f.help))
-                  from (
-                    select 1, 'schema auth holds what authmig does not recognise: ' || u.what,
-                           'put it elsewhere, or back to how it was published'
-                      from unnest(unknown) as u (what)
-                     union all
-                    select 2, d.what || ' needs what an adoption replaces',
-                           'drop it, and create it again afterwards, for what is new'
-                                || case when d.what ~ '^(materialized )?view ' then format(': drop %s;', d.what) else '' end
-                      from unnest(dependents) as d (what)
-                  ) as f (place, what, help));
+            detail = obstacles;
     end if;
 
     if to_regclass('infra.schema_migrations') is not null then

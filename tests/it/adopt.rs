@@ -1,6 +1,6 @@
 //! An installation of the published SQL is upgraded in place, and nobody is logged out.
 
-use crate::support::{Run, TestDb, finish, own_roles, role, with_options};
+use crate::support::{Run, TestDb, finish, major, own_roles, role, with_options};
 
 pub(crate) const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
 pub(crate) const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
@@ -248,6 +248,172 @@ fn what_is_not_recognised_is_named_and_nothing_is_changed() {
         assert!(run.stderr.contains(named), "{change}: {}", run.stderr);
         assert!(!run.stderr.contains("adopt_prepare"), "{change}: {}", run.stderr);
         assert_eq!(db.dump(&[]), before, "{change}");
+    }
+}
+
+/// What stands in the way, and what is to be done about each.
+fn obstacles(run: &Run) -> Vec<(&str, &str)> {
+    let found = run.stderr.split("\n  - ").skip(1);
+    found.map(|found| found.trim_end().split_once("\n      ").unwrap()).collect()
+}
+
+/// These are in the way, with that to be done about them; when it is done, nothing is any more.
+#[track_caller]
+fn stand_in_the_way(made: &str, expected: &[(&str, &str)]) {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    db.sql(made);
+    let before = db.dump(&[]);
+    let run = db.authmig(&["migrate", "--adopt"]).exits(1);
+    assert_eq!(obstacles(&run), expected, "{}", run.stderr);
+    assert_eq!(db.dump(&[]), before);
+    for (_, help) in expected {
+        db.sql(help.rsplit(": ").next().unwrap());
+    }
+    assert_eq!(adopt(&db).exits(0).json()["adopted"]["sessions"], 2);
+}
+
+#[test]
+fn what_an_adoption_would_lose_is_named_with_the_statement_that_drops_it() {
+    stand_in_the_way(
+        "create index extra on auth.refresh_token (token); \
+         alter table auth.refresh_token add constraint once unique (token), add constraint filled check (subject <> ''); \
+         alter table auth.refresh_token enable row level security, force row level security; \
+         create policy \"Mine\" on auth.refresh_token using (true); \
+         create rule kept as on delete to auth.refresh_token do instead nothing; \
+         create statistics auth.pair on subject, token from auth.refresh_token; \
+         create publication few for table auth.refresh_token; create publication everything for all tables; \
+         create function public.spy() returns trigger language plpgsql as 'begin return new; end'; \
+         create constraint trigger spy after insert on auth.refresh_token for each row execute function public.spy()",
+        &[
+            (
+                "forced row level security of auth.refresh_token",
+                "alter table auth.refresh_token no force row level security;",
+            ),
+            ("index auth.extra", "drop index auth.extra;"),
+            ("policy \"Mine\" on auth.refresh_token", "drop policy \"Mine\" on auth.refresh_token;"),
+            (
+                "publication relation auth.refresh_token in publication few",
+                "alter publication few drop table auth.refresh_token;",
+            ),
+            (
+                "row level security of auth.refresh_token",
+                "alter table auth.refresh_token disable row level security;",
+            ),
+            ("rule kept on auth.refresh_token", "drop rule kept on auth.refresh_token;"),
+            ("statistics object auth.pair", "drop statistics auth.pair;"),
+            (
+                "table constraint filled on auth.refresh_token",
+                "alter table auth.refresh_token drop constraint filled;",
+            ),
+            (
+                "table constraint once on auth.refresh_token",
+                "alter table auth.refresh_token drop constraint once;",
+            ),
+            ("trigger spy on auth.refresh_token", "drop trigger spy on auth.refresh_token;"),
+        ]
+        .map(|(what, drop)| {
+            (
+                format!("schema auth holds what authmig does not recognise: {what}"),
+                format!("it would be lost; if that is right: {drop}"),
+            )
+        })
+        .each_ref()
+        .map(|(what, help)| (&**what, &**help)),
+    );
+    if major() >= 15 {
+        stand_in_the_way(
+            "create publication whole for tables in schema auth",
+            &[(
+                "schema auth holds what authmig does not recognise: publication namespace auth in publication whole",
+                "its subscribers do not know the new table: alter publication whole drop tables in schema auth;",
+            )],
+        );
+    }
+}
+
+#[test]
+fn what_needs_the_old_objects_is_named_with_the_statement_that_frees_them() {
+    let again = "drop it, and create it again afterwards, for what is new: ";
+    stand_in_the_way(
+        "create table public.numbered (id bigint default nextval('auth.refresh_token_id_seq')); \
+         create table public.kept (rows auth.refresh_token[]); \
+         create table public.device (token bigint references auth.refresh_token); \
+         create rule \"R\" as on delete to public.device do also delete from auth.refresh_token where id = old.token; \
+         create function public.ok(auth.refresh_token) returns boolean language sql as 'select true'; \
+         create materialized view public.sessions as select array[t] as rows from auth.refresh_token as t; \
+         alter extension pgcrypto add table auth.refresh_token; \
+         alter extension pgcrypto add function auth.refresh_tokens()",
+        &[
+            (
+                "default value for public.numbered.id needs what an adoption replaces",
+                &*format!("{again}alter table public.numbered alter column id drop default;"),
+            ),
+            (
+                "function public.ok(auth.refresh_token) needs what an adoption replaces",
+                &*format!("{again}drop function public.ok(auth.refresh_token);"),
+            ),
+            (
+                "materialized view public.sessions needs what an adoption replaces",
+                &*format!("{again}drop materialized view public.sessions;"),
+            ),
+            (
+                "rule \"R\" on public.device needs what an adoption replaces",
+                &*format!("{again}drop rule \"R\" on public.device;"),
+            ),
+            (
+                "table column public.kept.rows needs what an adoption replaces",
+                "alter table public.kept alter column rows type text;",
+            ),
+            (
+                "table constraint device_token_fkey on public.device needs what an adoption replaces",
+                &*format!("{again}alter table public.device drop constraint device_token_fkey;"),
+            ),
+            (
+                "function auth.refresh_tokens() is a member of extension pgcrypto",
+                "alter extension pgcrypto drop function auth.refresh_tokens();",
+            ),
+            (
+                "table auth.refresh_token is a member of extension pgcrypto",
+                "alter extension pgcrypto drop table auth.refresh_token;",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn no_table_is_to_be_dropped_for_what_it_needs() {
+    // Up to PostgreSQL 14 the column itself would go with the function, without a word, and
+    // still does when its expression is dropped.
+    let generated = if major() < 15 {
+        (
+            "table column public.coded.code needs what an adoption replaces",
+            "copy it to a plain column, then: alter table public.coded drop column code;",
+        )
+    } else {
+        (
+            "default value for public.coded.code needs what an adoption replaces",
+            "drop it, and create it again afterwards, for what is new: \
+             alter table public.coded alter column code drop expression;",
+        )
+    };
+    stand_in_the_way(
+        "create table public.coded (id bytea, code text generated always as (auth.url_encode(id)) stored)",
+        &[generated],
+    );
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    db.sql(
+        "create table public.child () inherits (auth.refresh_token); \
+         create table public.parted (id bytea) partition by list (auth.url_encode(id))",
+    );
+    let run = db.authmig(&["migrate", "--adopt"]).exits(1);
+    for (what, help) in [
+        ("table public.child", "alter table public.child no inherit auth.refresh_token;"),
+        ("table public.parted", "change it so that it does without"),
+    ] {
+        let expected = (&*format!("{what} needs what an adoption replaces"), help);
+        assert!(obstacles(&run).contains(&expected), "{what}\n{}", run.stderr);
     }
 }
 
