@@ -17,15 +17,19 @@ begin
            -- The published table does not say; its refresh gave everybody this role.
            current_setting('authmig.authenticated_role'),
            sha256(convert_to(a.token, 'UTF8')),
-           a.created_at,
-           a.created_at,
-           a.created_at + interval '30 days'
-      from authmig.adopted as a
-     where a.created_at > clock_timestamp() - interval '30 days'
-       and a.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+           a.began,
+           a.began,
+           a.began + interval '30 days'
+      from (
+        -- No session has begun in the future; one that says so would not end in time, if ever.
+        select d.subject, d.token, least(d.created_at, clock_timestamp()) as began
+          from authmig.adopted as d
+         where d.created_at > clock_timestamp() - interval '30 days'
+      ) as a
+     where a.token ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
        -- Others get no token, so their refresh would be an error each time.
        and char_length(a.subject) between 1 and 255 and a.subject ~ '^[^\u0001-\u001f\u007f]+$'
-     order by a.created_at
+     order by a.began
         on conflict (selector) do nothing;
     get diagnostics kept = row_count;
     drop table authmig.adopted;

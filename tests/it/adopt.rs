@@ -186,6 +186,37 @@ fn a_token_that_was_never_given_out_like_that_is_not_kept() {
 }
 
 #[test]
+fn a_session_that_says_it_begins_in_the_future_ends_in_time() {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    let token = "44444444-4444-4444-8444-44444444444";
+    let times = ["infinity", "-infinity", "294276-12-31", "9999-12-31", "2090-01-01", "4713-01-01 BC", "now"];
+    let lives = [true, false, true, true, true, false, true];
+    db.sql("delete from auth.refresh_token; set timezone = 'UTC'");
+    for (number, time) in times.iter().enumerate() {
+        db.sql(&format!(
+            "insert into auth.refresh_token (subject, token, created_at) values ('{time}', '{token}{number}', '{time}')"
+        ));
+    }
+    // Nor does it have to say.
+    db.sql(&format!(
+        "alter table auth.refresh_token alter column created_at drop not null, alter column created_at drop default; \
+         insert into auth.refresh_token (subject, token) values ('null', '{token}9')"
+    ));
+    let report = adopt(&db).exits(0).json();
+    assert_eq!((&report["adopted"]["rows"], &report["adopted"]["sessions"]), (&8.into(), &5.into()));
+    let in_time = "select bool_and(created_at <= now() and rotated_at = created_at and now() - created_at < '1 hour' \
+         and expires_at = created_at + interval '30 days') from auth.refresh_token";
+    assert_eq!(db.ask(in_time), "true");
+    for (number, (time, lives)) in times.iter().zip(lives).enumerate() {
+        let result = refresh(&db, &format!("{token}{number}"));
+        assert_eq!(result.err().as_deref(), (!lives).then_some("PT401"), "{time}");
+    }
+    assert_eq!(refresh(&db, &format!("{token}9")), Err("PT401".to_owned()));
+    db.authmig(&["verify"]).exits(0);
+}
+
+#[test]
 fn an_old_cookie_that_is_used_again_later_ends_the_session() {
     let db = TestDb::new();
     installed(&db, &repaired());
