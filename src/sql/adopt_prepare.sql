@@ -200,9 +200,14 @@ begin
                   from pg_proc as p
                  where p.pronamespace = 'auth'::regnamespace and published ? p.oid::regprocedure::text),
             'table', (
-                select jsonb_build_object('owner', c.relowner::regrole::text, 'acl', c.relacl::text)
+                select jsonb_build_object('owner', c.relowner::regrole::text, 'acl', c.relacl::text, 'columns', (
+                        select jsonb_object_agg(a.attname, a.attacl::text)
+                          from pg_attribute as a
+                         where a.attrelid = c.oid and a.attacl is not null))
                   from pg_class as c
-                 where c.oid = 'auth.refresh_token'::regclass))
+                 where c.oid = 'auth.refresh_token'::regclass),
+            'sequence', (
+                select c.relacl::text from pg_class as c where c.oid = to_regclass('auth.refresh_token_id_seq')))
       into found;
     perform set_config('authmig.adopted', found::text, true);
 

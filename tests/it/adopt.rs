@@ -217,6 +217,29 @@ fn a_session_that_says_it_begins_in_the_future_ends_in_time() {
 }
 
 #[test]
+fn grants_on_the_old_objects_are_recorded_down_to_columns() {
+    let db = TestDb::new();
+    installed(&db, &repaired());
+    db.sql(
+        "grant select (subject), update (subject, token) on auth.refresh_token to service; \
+         grant usage on sequence auth.refresh_token_id_seq to service",
+    );
+    adopt(&db).exits(0);
+    let detail: serde_json::Value =
+        serde_json::from_str(&db.ask("select detail from authmig.journal")).unwrap();
+    assert_eq!(
+        detail["table"],
+        serde_json::json!({
+            "owner": "postgres",
+            "acl": null,
+            "columns": {"subject": "{service=rw/postgres}", "token": "{service=w/postgres}"},
+        })
+    );
+    assert_eq!(detail["sequence"], "{postgres=rwU/postgres,service=U/postgres}");
+    assert_eq!(detail["functions"]["auth.refresh_tokens()"]["owner"], "postgres");
+}
+
+#[test]
 fn an_old_cookie_that_is_used_again_later_ends_the_session() {
     let db = TestDb::new();
     installed(&db, &repaired());
