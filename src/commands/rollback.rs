@@ -39,6 +39,8 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     database.check_without_history(&history)?;
     let plan = context.down(&history, until)?;
     let stays = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
+    // With the functions, wherever the table has to stay.
+    let ends = plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA);
     // Their verify scripts run its functions.
     if !plan.steps.is_empty() && stays {
         checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
@@ -71,7 +73,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     let (before, after, again) = (found("before"), found("after"), found("again"));
     let gone = before.difference(&after).filter(|object| again.contains(*object)).cloned().collect();
     drop(locked);
-    judge(&mut database, gone, &mut report)?;
+    judge(&mut database, gone, ends, &mut report)?;
 
     if args.dry_run {
         report.outcome = RollbackOutcome::DryRun;
@@ -85,7 +87,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     }
 
     let tables = report.drops.iter().filter(|dropped| dropped.rows.is_some());
-    let counting = counting(&tables.map(|dropped| dropped.name.clone()).collect::<Vec<_>>());
+    let counting = counting(&tables.map(|dropped| dropped.name.clone()).collect::<Vec<_>>(), ends);
     // What was shown is what is done: if it is not the same any more, nothing is.
     let reversal = |history: &History| {
         if *history != rehearsed {
@@ -127,9 +129,15 @@ fn pairs(rows: Rows) -> impl Iterator<Item = (String, String)> {
 }
 
 /// Counts the rows that would be lost, and says what `--discard-data` is needed for.
-fn judge(database: &mut Database, gone: Vec<Object>, report: &mut RollbackReport) -> Result<(), Failure> {
+fn judge(
+    database: &mut Database,
+    gone: Vec<Object>,
+    ends: bool,
+    report: &mut RollbackReport,
+) -> Result<(), Failure> {
     let tables: Vec<String> = of_kind(&gone, "table");
-    let counts = if tables.is_empty() { Rows::new() } else { count(database, &tables, report)? };
+    let question = counting(&tables, ends);
+    let counts = if question.is_empty() { Rows::new() } else { count(database, &question, report)? };
     let counts: Vec<_> = pairs(counts).collect();
     for (kind, name) in gone {
         if kind == "column" && tables.iter().any(|table| name.starts_with(&format!("{table}."))) {
@@ -157,12 +165,11 @@ fn of_kind(objects: &[Object], kind: &str) -> Vec<String> {
     objects.iter().filter(|object| object.0 == kind).map(|object| object.1.clone()).collect()
 }
 
-fn count(database: &mut Database, tables: &[String], report: &mut RollbackReport) -> Result<Rows, Failure> {
+fn count(database: &mut Database, question: &str, report: &mut RollbackReport) -> Result<Rows, Failure> {
     let answer = database.send(&Message::new(&format!(
-        "{PINNED}{}{}{}",
+        "{PINNED}{}{}{question}",
         database.limits(),
         settings(&[("transaction_read_only", "on")]),
-        counting(tables)
     )))?;
     let mut results = answer.into_iter();
     let counts = results.next().unwrap_or_default();
@@ -170,14 +177,15 @@ fn count(database: &mut Database, tables: &[String], report: &mut RollbackReport
     Ok(counts)
 }
 
-/// Asks how many rows each of these tables holds, and how many sessions live; nothing where
-/// there is no table.
-fn counting(tables: &[String]) -> String {
-    if tables.is_empty() {
+/// Asks how many rows each of these tables holds and, if they end, how many sessions live;
+/// nothing where there is nothing to count.
+fn counting(tables: &[String], ends: bool) -> String {
+    if tables.is_empty() && !ends {
         return String::new();
     }
     let names = serde_json::Value::from(tables).to_string();
-    settings(&[("authmig.tables", &names)]) + include_str!("../sql/count_rows.sql")
+    settings(&[("authmig.tables", &names), ("authmig.ends", if ends { "on" } else { "off" })])
+        + include_str!("../sql/count_rows.sql")
 }
 
 fn number(rows: &Rows) -> u64 {

@@ -40,6 +40,33 @@ fn what_went_and_who_was_logged_out_is_said_afterwards_too() {
 }
 
 #[test]
+fn sessions_end_with_the_functions_wherever_the_table_stays() {
+    for keeps in [
+        "create table public.device (session uuid references auth.refresh_token)",
+        "create view public.sessions as select subject from auth.refresh_token",
+        "create table public.child () inherits (auth.refresh_token)",
+    ] {
+        let (db, own) = (TestDb::new(), own_roles());
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.authmig(&["secret", "generate"]).exits(0);
+        db.sql(
+            "select auth.issue_tokens('alice'), auth.issue_tokens('bob'), auth.issue_tokens('carol'); \
+             select auth.revoke_subject('carol')",
+        );
+        // Where the functions stay, so do the sessions.
+        let run = db.authmig(&["rollback", "--to", "2", "--dry-run", "--format", "json"]).exits(0);
+        assert_eq!(run.json()["live_sessions"], 0);
+        db.sql(keeps);
+        let run = db.authmig(&["rollback", "--to", "1", "--dry-run", "--format", "json"]).exits(0);
+        assert_eq!(run.json()["live_sessions"], 2, "{keeps}");
+        let run = db.authmig(&["rollback", "--to", "1", "--yes", "--discard-data"]).exits(0);
+        assert!(run.stdout.contains("\nended 2 live sessions\n"), "{keeps}\n{}", run.stdout);
+        assert!(!run.stdout.contains("auth.refresh_token"), "{keeps}\n{}", run.stdout);
+        assert_eq!(db.ask("select count(*) from auth.refresh_token"), "3");
+    }
+}
+
+#[test]
 fn that_nobody_may_log_in_afterwards_is_said() {
     let (db, own) = (TestDb::new(), crate::support::own_roles());
     db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
