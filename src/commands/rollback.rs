@@ -12,7 +12,7 @@ use crate::cli::RollbackArgs;
 use crate::database::{Database, Lock, Work};
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::{Message, PINNED, Rows, settings};
+use crate::message::{Message, PINNED, Rows, Sections, settings};
 use crate::migration::{AUTH_SCHEMA, GRANTS, Part};
 use crate::plan::Until;
 use crate::report::{Dropped, Exit, RollbackOutcome, RollbackReport, VERSION};
@@ -72,18 +72,17 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     // What others drop meanwhile is gone as well, and does not come back.
     let (before, after, again) = (found("before"), found("after"), found("again"));
     let gone = before.difference(&after).filter(|object| again.contains(*object)).cloned().collect();
+    let left = left_behind(locked.answers());
     drop(locked);
     judge(&mut database, gone, ends, &mut report)?;
 
-    if args.dry_run {
+    if args.dry_run && left.is_none() {
         report.outcome = RollbackOutcome::DryRun;
         return Ok(report);
     }
-    if let Some(refusal) = refusal(context, args, &mut report) {
-        report.outcome = RollbackOutcome::Refused;
-        report.refusal = Some(refusal);
-        report.exit = Exit::Refused;
-        return Ok(report);
+    // What would be left is no question of options.
+    if let Some(refusal) = left.or_else(|| refusal(context, args, &mut report)) {
+        return Ok(refused(report, refusal));
     }
 
     let tables = report.drops.iter().filter(|dropped| dropped.rows.is_some());
@@ -98,7 +97,11 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     let Lock::Taken(locked, ()) = database.lock(rehearsed.clone(), reversal)? else {
         return Err(changed());
     };
-    // While a person thought, others logged in.
+    // While a person thought, others made something that needs it.
+    if let Some(left) = left_behind(locked.answers()) {
+        return Ok(refused(report, left));
+    }
+    // And others logged in.
     if let [rows, live] = locked.answers().get("counted") {
         report.live_sessions = number(live);
         let rows: Vec<_> = pairs(rows.clone()).collect();
@@ -116,6 +119,19 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
 fn changed() -> Failure {
     Failure::new(Exit::Refused, "another run has changed the history in the meantime; nothing was changed")
         .hint("run the same command again")
+}
+
+/// Nothing is done, and this is why.
+fn refused(mut report: RollbackReport, refusal: String) -> RollbackReport {
+    report.outcome = RollbackOutcome::Refused;
+    report.refusal = Some(refusal);
+    report.exit = Exit::Refused;
+    report
+}
+
+/// Why the ledger cannot go, if it is to; see `left.sql`.
+fn left_behind(answers: &Sections) -> Option<String> {
+    answers.get("left").first()?.first()?.first()?.clone()
 }
 
 /// Kind and name.

@@ -21,6 +21,9 @@ use crate::report::{Exit, ShownScript, VERSION};
 /// Where refinery keeps its history.
 const TABLE: &str = "authmig.schema_history";
 
+/// What stays where the ledger is not to.
+const LEFT: &str = include_str!("../sql/left.sql");
+
 /// Bytes of our own SQL around the scripts, the lock in front included: the long ones, and room
 /// for settings, marks and history rows.
 const OWN: usize = include_str!("../sql/lock.sql").len()
@@ -84,7 +87,8 @@ impl Work {
     }
 
     /// Asks what stands in the way, counts what goes, reverts the steps, and runs the verify
-    /// script of everything that stays. With `purge`, the ledger goes as well. Commits nothing.
+    /// script of everything that stays. With `purge`, asks what is left, and the ledger goes as
+    /// well. Commits nothing.
     pub fn revert(plan: &Plan<'_>, parameters: &Values, purge: bool, count: &str) -> Work {
         let mut message = may_revert(parameters);
         message.push_section("counted", count);
@@ -93,13 +97,17 @@ impl Work {
         Work { message, ends: false, applying: 0 }
     }
 
-    /// The same with `look` before and after it, and everything taken back at the end.
+    /// The same with `look` before and after it, and everything taken back at the end. The ledger
+    /// stays: with `purge`, what could keep it is asked.
     pub fn rehearse(plan: &Plan<'_>, parameters: &Values, purge: bool, look: &str) -> Work {
         let mut message = may_revert(parameters);
         message.push_section("before", look);
         message.push("savepoint authmig_rehearsal;");
         message.push_section("revert", "");
-        push_revert(&mut message, plan, purge);
+        push_revert(&mut message, plan, false);
+        if purge {
+            message.push_section("left", LEFT);
+        }
         message.push_section("after", look);
         message.push("rollback to savepoint authmig_rehearsal;");
         message.push_section("again", look);
@@ -147,6 +155,7 @@ fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
     // What fails now is no script's fault.
     message.push("do $$ begin raise notice 'the ledger' using errcode = 'AMS02'; end $$;");
     if purge {
+        message.push_section("left", LEFT);
         message.push(include_str!("../sql/purge.sql"));
     } else {
         let versions: Vec<_> = plan.steps.iter().map(|migration| migration.version.number()).collect();

@@ -570,6 +570,113 @@ fn purge_also_takes_the_ledger_of_an_installation_that_is_gone_already() {
 }
 
 #[test]
+fn purge_leaves_nothing_behind_or_is_refused() {
+    for (keeps, left, free) in [
+        (
+            "create table public.device (session uuid references auth.refresh_token)",
+            "table auth.refresh_token, because of table constraint device_session_fkey on public.device",
+            "drop table public.device",
+        ),
+        (
+            "create view public.issuer as select issuer from auth_private.config",
+            "function auth_private.check_config(), table auth_private.config, because of view public.issuer",
+            "drop view public.issuer",
+        ),
+        (
+            "create table public.coded (code text default auth.url_encode('x'))",
+            "function auth.url_encode(pg_catalog.bytea), because of default value for public.coded.code",
+            "drop table public.coded",
+        ),
+        (
+            "create view public.runs as select at from authmig.journal",
+            "table authmig.journal, because of view public.runs",
+            "drop view public.runs",
+        ),
+        (
+            "create table authmig.mine (id int)",
+            "schema authmig, because of table authmig.mine",
+            "drop table authmig.mine",
+        ),
+    ] {
+        let (db, own) = (TestDb::new(), own_roles());
+        let migrate = with_options(&["migrate"], &own);
+        db.authmig(&migrate).exits(0);
+        db.sql(keeps);
+        let before = db.dump(&[]);
+        let refusal = format!("--purge would have to leave {left}; drop that first, or do without --purge");
+        let purge = ["rollback", "--all", "--purge", "--yes", "--discard-data"];
+        for more in [&[][..], &["--dry-run"]] {
+            let run = db.authmig(&[&purge, more].concat()).exits(7);
+            assert!(run.stdout.contains("\nwould revert 5 migrations\n"), "{keeps}\n{}", run.stdout);
+            let said = format!("error: refused: {refusal}; nothing was changed\n");
+            assert!(run.stderr.ends_with(&said), "{keeps}\n{}", run.stderr);
+            let run = db.authmig(&[&purge, more, &["--format", "json"]].concat()).exits(7).json();
+            assert_eq!((&run["outcome"], &run["exit"]), (&"refused".into(), &7.into()), "{keeps}");
+            assert_eq!(run["refusal"], *refusal, "{keeps}");
+        }
+        assert_eq!(db.dump(&[]), before, "{keeps}");
+
+        // Without, it leaves what it has to; and the ledger stays as long as that does.
+        db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+        let run = db.authmig(&[&purge[..], &["--format", "json"]].concat()).exits(7).json();
+        assert_eq!(run["refusal"], *refusal, "{keeps}");
+        db.sql(free);
+        let rest = left.split(", because").next().unwrap();
+        if !rest.contains("authmig") {
+            let run = db.authmig(&[&purge[..], &["--format", "json"]].concat()).exits(7).json();
+            assert_eq!(run["refusal"], *refusal.replace(left, rest), "{keeps}");
+            for object in rest.split(", ").collect::<Vec<_>>().iter().rev() {
+                db.sql(&format!("drop {object}"));
+            }
+        }
+        db.authmig(&purge).exits(0);
+        assert_eq!(db.ask("select to_regnamespace('authmig') is null"), "true");
+        db.authmig(&migrate).exits(0);
+    }
+}
+
+#[test]
+fn what_comes_to_need_it_while_a_person_thinks_stops_a_purge() {
+    let Some(script) = tool("script") else { return };
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    let binary = env!("CARGO_BIN_EXE_authmig");
+    let mut command = std::process::Command::new(&script);
+    command
+        .args(["-qefc", &format!("{binary} rollback --all --purge --discard-data"), "/dev/null"])
+        .env("DATABASE_URL", db.url())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let rehearsed = "select count(*) from pg_stat_activity where datname = current_database() \
+        and application_name = 'authmig' and state = 'idle' and query ~ 'authmig.tables'";
+    while db.ask(rehearsed) == "0" {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    db.sql("create table public.device (session uuid references auth.refresh_token)");
+    crate::support::feed(&mut child, "y\n");
+    let run = crate::support::finish(child).exits(7);
+    let said = "refused: --purge would have to leave table auth.refresh_token, because of \
+        table constraint device_session_fkey on public.device; drop that first, or do without --purge; nothing was changed";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn purge_passes_over_what_others_have_in_the_schemas() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.sql(
+        "create table auth.mine (id int); create function auth.own() returns int language sql as 'select 1'",
+    );
+    db.authmig(&["rollback", "--all", "--purge", "--yes", "--discard-data"]).exits(0);
+    assert_eq!(
+        db.ask("select to_regnamespace('authmig') is null and to_regclass('auth.mine') is not null"),
+        "true"
+    );
+}
+
+#[test]
 fn a_changed_script_is_not_reverted() {
     let db = TestDb::new();
     db.authmig_with(&Files::tables(1..=2), &["migrate"]).exits(0);
