@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::history::History;
+use crate::manifest::Facts;
 use crate::message::{Message, PINNED, Sections, mark, parameter_settings, settings};
 use crate::migration::{GRANTS, Migration, Script, Version};
 use crate::parameters::Values;
@@ -129,8 +130,12 @@ impl<'a> Scope<'a> {
 
     /// What there is beside what the manifest says, if it says something.
     fn compared(&self, answers: &mut Sections) -> Result<Option<facts::Compared>, Failure> {
-        let (Some(version), Some(live)) = (self.described, facts::live(answers.take("facts"))) else {
+        let Some(live) = facts::live(answers.take("facts")) else {
             return Ok(None);
+        };
+        let Some(version) = self.described else {
+            let only_catalog = live.names.is_empty();
+            return Ok(only_catalog.then(|| facts::run(Facts::new(), &live)));
         };
         let expected = self.catalog.facts_at(version).map_err(|error| {
             Failure::new(Exit::Failure, format!("a migration cannot be used: {error}; nothing was changed"))
@@ -144,6 +149,7 @@ impl<'a> Scope<'a> {
 pub fn facts() -> Message {
     let mut message = Message::new(PINNED);
     message.push(&settings(&SETTINGS));
+    message.push(MAKERS);
     message.push(include_str!("sql/stored.sql"));
     message.push_section("facts", facts::SQL);
     message.push_section("end", "");
@@ -192,13 +198,15 @@ pub fn run(
     scope.limit(&wanted);
 
     let known = |(name, value): &(&'static str, String)| history.parameters.get(*name) == Some(value);
-    if scope.described.is_some() && !parameters.iter().all(known) {
+    let only_catalog = answers.get("facts").first().is_some_and(Vec::is_empty);
+    if scope.described.is_some() && !only_catalog && !parameters.iter().all(known) {
         // The ledger lacks a name.
         let mut message = begin(
             "begin isolation level repeatable read read only; set local row_security = off;",
             database,
             parameters,
         );
+        message.push(MAKERS);
         message.push_section("facts", facts::SQL);
         message.push("rollback;");
         answers = Sections::new(database.send(&message)?);
@@ -283,6 +291,9 @@ fn try_out(scope: &Scope<'_>, database: &Database, parameters: &Values) -> Messa
     message.push("rollback;");
     message
 }
+
+/// Fails where the server's own functions may be somebody's; what it finds is the first thing to know.
+pub const MAKERS: &str = include_str!("sql/makers.sql");
 
 /// What our questions need to be set.
 const SETTINGS: [(&str, &str); 5] = [

@@ -25,7 +25,9 @@ use crate::target::Target;
 
 use connect::Connected;
 pub use connect::{Patience, announce};
-use errors::{hint, holder, lost_ledger, no_ledger, not_utf8, obstacles, odd_ledger, reason, words};
+use errors::{
+    hint, holder, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason, words,
+};
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
@@ -181,8 +183,15 @@ impl Database {
         let limits = self.limits();
         let mut message = work.message;
         message.push_front(
-            &[include_str!("sql/lock.sql"), &limits, &planned, "\n", include_str!("sql/planned.sql")]
-                .concat(),
+            &[
+                include_str!("sql/lock.sql"),
+                include_str!("sql/makers.sql"),
+                &limits,
+                &planned,
+                "\n",
+                include_str!("sql/planned.sql"),
+            ]
+            .concat(),
         );
         let failure = match self.send(&message) {
             Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),
@@ -221,6 +230,11 @@ impl Database {
 
     /// Sends one message, and returns the rows of each statement that returns rows, even if none.
     pub fn send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
+        self.try_to_send(message).map_err(makers)
+    }
+
+    /// The same, for who looks at what `makers.sql` has found.
+    fn try_to_send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
         self.interrupt.check()?;
         self.marks().clear();
         debug!(characters = message.text().len(), "message to the server");

@@ -18,6 +18,7 @@ pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
     // What stands in these schemas otherwise is not authmig's.
     let answers = if history.has(AUTH_SCHEMA) {
         let mut message = checks::begin("begin read only;", &database, &parameters);
+        message.push(checks::MAKERS);
         message.push_section("grants", include_str!("../sql/grants.sql"));
         Sections::new(database.send(&message)?)
     } else {

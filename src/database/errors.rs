@@ -111,6 +111,33 @@ pub(super) fn obstacles(failure: Failure, name: &str) -> Failure {
     }
 }
 
+/// What `makers.sql` has found, as facts.
+pub(super) fn made_by_others(found: &str) -> Rows {
+    found.lines().map(|fact| fact.split('\u{1f}').map(|part| Some(part.to_owned())).collect()).collect()
+}
+
+/// The same in words, each with what takes it away.
+pub(super) fn makers(failure: Failure) -> Failure {
+    if failure.sqlstate() != Some("AMC01") {
+        return failure;
+    }
+    let found = failure.server.and_then(|server| server.detail).unwrap_or_default();
+    let in_words = |fact: Vec<Option<String>>| match &fact[..] {
+        [_, _, Some(property), Some(who)] if property == "foreign makers" => {
+            Some(format!("{who} may create in pg_catalog\nrevoke create on schema pg_catalog from {who};"))
+        }
+        [Some(kind), Some(name), ..] => {
+            Some(format!("{kind} {name} is not the server's\ndrop {kind} {name};"))
+        }
+        _ => None,
+    };
+    let message = "what runs here could be somebody's and not the server's; nothing was changed";
+    Failure {
+        findings: made_by_others(&found).into_iter().filter_map(in_words).collect(),
+        ..Failure::new(Exit::Drift, message)
+    }
+}
+
 pub(super) fn not_utf8(name: &str) -> Failure {
     Failure::new(Exit::Failure, format!("{name} answered what is not UTF-8; nothing was changed"))
 }

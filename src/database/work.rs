@@ -27,6 +27,7 @@ const LEFT: &str = include_str!("../sql/left.sql");
 /// Bytes of our own SQL around the scripts, the lock in front included: the long ones, and room
 /// for settings, marks and history rows.
 const OWN: usize = include_str!("../sql/lock.sql").len()
+    + include_str!("../sql/makers.sql").len()
     + include_str!("../sql/planned.sql").len()
     + include_str!("../sql/preflight.sql").len()
     + include_str!("../sql/ledger.sql").len()

@@ -1,6 +1,6 @@
 //! Code that was not installed: it does not run as whoever looks, or goes on.
 
-use super::Installed;
+use super::{Installed, first_mend};
 use crate::support::{JWT_SECRET, TestDb, major, of_a_migrator, own_roles, role, with_options};
 
 #[test]
@@ -94,6 +94,128 @@ fn an_event_trigger_whose_function_somebody_could_replace_is_found_and_does_not_
     let said = format!("objects: advice: event trigger watch: runs a function that {other} can replace\n");
     assert!(run.stdout.contains(&said), "{}", run.stdout);
     db.authmig(&["rollback", "--yes"]).exits(0);
+}
+
+/// What stands in `pg_catalog` goes before what the server has there, if it fits better.
+#[test]
+fn whoever_may_create_in_pg_catalog_is_found_and_has_nothing_run() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    let other = role(db, "");
+    for makers in [&*other, "public"] {
+        db.sql(&format!("grant create on schema pg_catalog to {makers}"));
+        // As it would run with the question for what there is, and in a login.
+        for (planted, subject) in [
+            (
+                "function pg_catalog.format(text, name, regclass)",
+                "function pg_catalog.format(text,name,regclass)",
+            ),
+            ("function pg_catalog.concat(uuid, text, text)", "function pg_catalog.concat(uuid,text,text)"),
+        ] {
+            db.sql(&format!(
+                "set session authorization {other}; create {planted} returns text language plpgsql as \
+                 $$ begin raise exception 'ran as %', current_user; end $$"
+            ));
+            let run = db.authmig(&["verify"]).exits(4);
+            for said in [
+                "objects: schema pg_catalog: others may create in it\n",
+                &format!("mend:     revoke create on schema pg_catalog from {makers};\n"),
+                &format!("objects: {subject}: is not authmig's\n"),
+                "grants: advice: not looked at: ",
+                "self-test: advice: not tried: ",
+            ] {
+                assert!(run.stdout.contains(said), "{said}{}", run.stdout);
+            }
+            let report = db.authmig(&["verify", "--format", "json"]).exits(4).json();
+            installed.mend(&report);
+            db.authmig(&["verify", "--strict"]).exits(0);
+            db.sql(&format!("grant create on schema pg_catalog to {makers}"));
+        }
+        for command in [
+            &["secret", "status"][..],
+            &["secret", "generate", "--replace"],
+            &["rollback", "--yes"],
+            &["rollback", "--all", "--yes", "--discard-data"],
+            &["grants"],
+        ] {
+            db.authmig(command).exits(4);
+        }
+        db.authmig(&["status"]).exits(0);
+        db.sql(&format!("revoke create on schema pg_catalog from {makers}"));
+        db.authmig(&["verify", "--strict"]).exits(0);
+    }
+}
+
+#[test]
+fn what_others_have_made_in_pg_catalog_is_found_and_not_run() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    let other = role(db, "");
+    let mine = "create function pg_catalog.mine(text, name) returns text language plpgsql as \
+                $$ begin raise exception 'ran as %', current_user; end $$";
+    // That of a superuser is meant.
+    db.sql(mine);
+    db.authmig(&["verify", "--strict"]).exits(0);
+    db.sql(&format!("alter function pg_catalog.mine(text, name) owner to {other}"));
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(
+        run.stdout.contains("objects: function pg_catalog.mine(text,name): is not authmig's\n"),
+        "{}",
+        run.stdout
+    );
+    db.sql("alter function pg_catalog.mine(text, name) owner to postgres");
+    db.sql(&format!(
+        "create operator pg_catalog.|| (function = pg_catalog.mine, leftarg = text, rightarg = name); \
+         alter operator pg_catalog.||(text, name) owner to {other}"
+    ));
+    // So that an upgrade has something to do.
+    let pending = TestDb::copy_of(db);
+    for command in [&["verify"][..], &["secret", "status"], &["rollback", "--yes"], &["grants"]] {
+        let run = db.authmig(command).exits(4);
+        assert!(!format!("{run:?}").contains("ran as"), "{command:?}\n{run:?}");
+    }
+    pending.sql("delete from authmig.schema_history where version = 5");
+    let run = pending.authmig(&["migrate"]).exits(4);
+    assert!(run.stderr.starts_with("error: something here is not as authmig installed it"), "{}", run.stderr);
+    let run = db.authmig(&["verify"]).exits(4);
+    assert_eq!(first_mend(&run.stdout), Some("drop operator pg_catalog.||(text,name);"));
+    db.sql("drop operator pg_catalog.||(text, name)");
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn nothing_is_installed_where_others_make_what_is_in_pg_catalog() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let other = role(&db, "");
+    db.sql(&format!(
+        "grant create on schema pg_catalog to {other}; set session authorization {other}; \
+         create function pg_catalog.format(text, name, name) returns text language plpgsql as \
+         $$ begin raise exception 'ran as %', current_user; end $$"
+    ));
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(4);
+    assert_eq!(
+        run.stderr,
+        format!(
+            "error: what runs here could be somebody's and not the server's; nothing was changed\n\
+             \x20 - {other} may create in pg_catalog\n\
+             \x20     revoke create on schema pg_catalog from {other};\n\
+             \x20 - function pg_catalog.format(text,name,name) is not the server's\n\
+             \x20     drop function pg_catalog.format(text,name,name);\n"
+        )
+    );
+    db.sql(&format!(
+        "revoke create on schema pg_catalog from {other}; drop function pg_catalog.format(text, name, name)"
+    ));
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+}
+
+#[test]
+fn who_may_create_in_a_schema_of_ours_has_nothing_run() {
+    let installed = Installed::new();
+    installed.sql("grant create on schema auth_private to {service}");
+    let run = installed.db.authmig(&["verify"]).exits(4);
+    assert!(run.stdout.contains("self-test: advice: not tried: "), "{}", run.stdout);
+    installed.db.authmig(&["secret", "generate", "--replace"]).exits(4);
 }
 
 /// Since 16 the one who created a role may join it: before one looks, and after.
