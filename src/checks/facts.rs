@@ -304,7 +304,8 @@ fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expect
                 ("owner through ", _) => wanted(live.name("{owner_role}")),
                 _ => false,
             };
-            !wanted(&object.1) && !joins_wanted
+            // Everybody is no role, and whatever it may do, those of requests may.
+            !wanted(&object.1) && !joins_wanted && object.1 != "public"
         }
         _ => false,
     }

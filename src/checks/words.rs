@@ -234,6 +234,7 @@ fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, 
         ("role", "may not connect to" | "connection limit") => "PostgREST cannot log in",
         ("role", "valid until") => "PostgREST cannot log in with a password",
         ("role", "owns database") => "it may drop it, and create schemas and extensions in it",
+        ("role", "uses ") if object.1 == "public" => "anybody who can connect may do this",
         ("role", "uses ") => "it was given what is kept from everybody else",
         ("role", "rights over ") => {
             "to it, neither the secret nor the sessions are closed; on some platforms its administrators have that"

@@ -26,6 +26,8 @@ select set_config('authmig.routines', coalesce(array_agg(d.objid), '{}')::text, 
 select set_config('authmig.types', coalesce(array_agg(t.oid), '{}')::text, true)
   from pg_catalog.pg_type as t
  where t.typnamespace in (select unnest(current_setting('authmig.schemas')::oid[]));
+select set_config('authmig.roles', array_agg(to_regrole(quote_ident(current_setting('authmig.' || r.kind || '_role')))::oid)::text, true)
+  from unnest('{owner, anon, authenticated, service, authenticator}'::text[]) as r (kind);
 -- Objects -----------------------------------------------------------------------
 select 'schema', quote_ident(n.nspname), 'comment', d.description,
        'owner', case when n.nspname <> 'authmig' then quote_ident(pg_get_userbyid(n.nspowner)) end,
@@ -178,7 +180,7 @@ select case d.classid when 'pg_catalog.pg_class'::regclass then 'table' else 'fu
    and (d.classid = 'pg_catalog.pg_class'::regclass and d.objid = any (current_setting('authmig.relations')::oid[])
         or d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = any (current_setting('authmig.routines')::oid[]));
 -- The owner owns nothing else: a function of its could read all of this. And what everybody may use
--- of the server's own is not recorded, but what was given to one of these roles is.
+-- of the server's own from the start is not recorded, but what was given to one of these roles is.
 select case s.deptype when 'o' then 'dependent' else 'role' end,
        case s.deptype when 'o' then o.type || ' ' || o.identity else quote_ident(pg_get_userbyid(s.refobjid)) end,
        case s.deptype when 'o' then 'of' else 'uses ' || replace(o.type, 'parameter ACL', 'parameter') || ' ' || o.identity end,
@@ -186,9 +188,7 @@ select case s.deptype when 'o' then 'dependent' else 'role' end,
   from pg_catalog.pg_shdepend as s
  cross join lateral pg_identify_object(s.classid, s.objid, 0) as o
  where s.refclassid = 'pg_catalog.pg_authid'::regclass and (s.deptype = 'o' or s.deptype = 'a' and (s.objid < 16384 or s.dbid = 0))
-   and s.refobjid = any (array[to_regrole(quote_ident(current_setting('authmig.owner_role'))),
-        to_regrole(quote_ident(current_setting('authmig.anon_role'))), to_regrole(quote_ident(current_setting('authmig.authenticated_role'))),
-        to_regrole(quote_ident(current_setting('authmig.service_role'))), to_regrole(quote_ident(current_setting('authmig.authenticator_role')))]::oid[])
+   and s.refobjid = any (current_setting('authmig.roles')::oid[])
    and (s.dbid = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
         and (s.deptype = 'o' and s.refobjid = to_regrole(quote_ident(current_setting('authmig.owner_role')))
                 and s.classid <> 'pg_catalog.pg_default_acl'::regclass
@@ -196,7 +196,25 @@ select case s.deptype when 'o' then 'dependent' else 'role' end,
                 and not (s.classid = 'pg_catalog.pg_namespace'::regclass and s.objid = any (current_setting('authmig.schemas')::oid[]))
              or s.deptype = 'a' and s.objid < 16384 and s.classid in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_class'::regclass))
         -- Since 15.
-        or s.deptype = 'a' and s.classid = to_regclass('pg_catalog.pg_parameter_acl'));
+        or s.deptype = 'a' and s.classid = to_regclass('pg_catalog.pg_parameter_acl'))
+ union all
+-- Of everybody pg_shdepend says nothing. The server has kept these functions from it when it was
+-- made, and these tables; of pg_subscription one column.
+select 'role', 'public', 'uses ' || u.what, 'yes'
+  from (select o.type || ' ' || o.identity
+          from pg_catalog.pg_init_privs as i
+         cross join lateral pg_identify_object(i.classoid, i.objoid, 0) as o
+         where i.classoid = 'pg_catalog.pg_proc'::regclass and i.objoid < 16384 and has_function_privilege('public', i.objoid, 'execute')
+         union all
+        select case t when 'pg_shadow'::regclass then 'view pg_catalog.' else 'table pg_catalog.' end || t
+          from unnest('{pg_authid, pg_shadow, pg_statistic, pg_statistic_ext_data, pg_user_mapping, pg_subscription, pg_largeobject}'::regclass[]) as t
+         where case t when 'pg_subscription'::regclass then has_column_privilege('public', t, 'subconninfo', 'select')
+                    else has_any_column_privilege('public', t, 'select') end
+         union all
+        -- See makers.sql.
+        select 'parameter ' || p.name
+          from unnest(string_to_array(current_setting('authmig.set_by_all', true), ' ')) as p (name)
+       ) as u (what);
 -- Nothing in these schemas needs pgcrypto. Where authmig has created it, others may.
 select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace::regnamespace::text)
   from pg_catalog.pg_extension as e

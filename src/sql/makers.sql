@@ -41,4 +41,12 @@ begin
             raise exception using errcode = 'AMC01', message = 'others than superusers make what is in pg_catalog', detail = found;
         end if;
     end if;
+    -- What everybody may set is in no pg_shdepend, and before 15 there is no such table. See facts.sql.
+    if current_setting('server_version_num')::int4 >= 150000 then
+        if exists (select from pg_catalog.pg_parameter_acl) then
+            perform set_config('authmig.set_by_all', string_agg(p.parname, ' '), true)
+               from pg_catalog.pg_parameter_acl as p, aclexplode(p.paracl) as a
+              where a.grantee = 0;
+        end if;
+    end if;
 end $$;

@@ -147,6 +147,22 @@ const GIVEN: &[(&str, &str, i32)] = &[
     ("update on pg_settings to {authenticated}", "may use view pg_catalog.pg_settings", 0),
     ("select on pg_largeobject to {authenticated}", "may use table pg_catalog.pg_largeobject", 0),
     ("set on parameter session_replication_role to {anon}", "may use parameter session_replication_role", 4),
+    // Everybody, so they as well.
+    (
+        "execute on function pg_read_file(text) to public",
+        "may use function pg_catalog.pg_read_file(pg_catalog.text)",
+        4,
+    ),
+    (
+        "execute on function lo_export(oid, text) to public",
+        "may use function pg_catalog.lo_export(pg_catalog.oid,pg_catalog.text)",
+        4,
+    ),
+    ("select on pg_authid to public", "may use table pg_catalog.pg_authid", 4),
+    ("select (rolpassword) on pg_authid to public", "may use table pg_catalog.pg_authid", 4),
+    ("select on pg_shadow to public", "may use view pg_catalog.pg_shadow", 4),
+    ("select on pg_statistic to public", "may use table pg_catalog.pg_statistic", 4),
+    ("select on pg_largeobject to public", "may use table pg_catalog.pg_largeobject", 0),
 ];
 
 #[test]
@@ -330,6 +346,40 @@ fn what_a_role_of_requests_was_given_of_the_servers_own_is_found() {
     let mend = format!("mend:     alter database {} owner to current_user;\n", db.name);
     assert!(run.stdout.contains(&mend), "{}", run.stdout);
     db.sql(&format!("alter database {} owner to current_user", db.name));
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn what_everybody_was_given_of_the_servers_own_is_found() {
+    // A parameter is of the whole server, and others are tested on the one that is there.
+    let server = Server::new("");
+    let Installed { db, .. } = Installed::on(TestDb::on(server.config(), "template1"));
+    db.authmig(&["verify", "--strict"]).exits(0);
+    // All of it, for there is no other word for what was there before.
+    db.sql("grant select (subconninfo) on pg_subscription to public");
+    let run = db.authmig(&["verify"]).exits(4);
+    let said = "grants: role public: may use table pg_catalog.pg_subscription\n  why:      anybody who can connect may do this\n";
+    assert!(run.stdout.contains(said) && !run.stdout.contains("mend:"), "{}", run.stdout);
+    db.sql("revoke select (subconninfo) on pg_subscription from public");
+    if major() >= 15 {
+        db.sql("grant set, alter system on parameter session_replication_role to public; grant set on parameter work_mem to public");
+        let run = db.authmig(&["verify"]).exits(4);
+        for parameter in ["session_replication_role", "work_mem"] {
+            let said = format!("grants: role public: may use parameter {parameter}\n");
+            assert_eq!(run.stdout.matches(&said).count(), 1, "{}", run.stdout);
+            let mend = format!("mend:     revoke all on parameter {parameter} from public;\n");
+            assert!(run.stdout.contains(&mend), "{}", run.stdout);
+            db.sql(&format!("revoke all on parameter {parameter} from public"));
+        }
+    }
+    // What extensions give to everybody is theirs.
+    db.sql(
+        "do $$ declare name text; begin
+            for name in select e.name from pg_available_extensions as e where e.name = any (
+                '{pg_stat_statements, pg_buffercache, citext, hstore, ltree, pg_trgm, uuid-ossp, dblink, postgres_fdw, file_fdw, amcheck, \
+                  adminpack, tablefunc, unaccent, lo, isn, cube}')
+            loop execute format('create extension if not exists %I', name); end loop; end $$",
+    );
     db.authmig(&["verify", "--strict"]).exits(0);
 }
 
