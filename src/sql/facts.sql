@@ -12,7 +12,8 @@
 --
 -- Of an owner's own rights only those are facts that it has lost: the others differ between
 -- versions (MAINTAIN came with 17). Of the ledger, whose owner is
--- whoever migrates, only another owner of a table is a fact, and who may do more than read.
+-- whoever migrates, only another owner of a table is a fact, and who may do more than read it, or
+-- may read it in a request.
 select set_config('authmig.schemas', coalesce(array_agg(n.oid), '{}')::text, true)
   from pg_catalog.pg_namespace as n
  where n.nspname in ('auth', 'auth_private', 'authmig');
@@ -249,7 +250,12 @@ select e.kind, e.name,
          where p.oid = any (current_setting('authmig.routines')::oid[])) as e (kind, name, owner, acl, own),
        aclexplode(case when e.acl @> e.own then e.acl else e.acl || e.own end) as a
  where case a.grantee when e.owner then not e.acl @> e.own
-            else not (split_part(e.name, '.', 1) = 'authmig' and a.privilege_type in ('USAGE', 'SELECT') and not a.is_grantable) end
+            -- Somebody may wait for a migration; no role of requests needs to.
+            else not (split_part(e.name, '.', 1) = 'authmig' and a.privilege_type in ('USAGE', 'SELECT') and not a.is_grantable)
+                or a.grantee = 0
+                or exists (select from unnest(current_setting('authmig.roles')::oid[]) as r (oid)
+                            where r.oid = a.grantee
+                               or pg_has_role(r.oid, a.grantee, 'member') and not pg_has_role(r.oid, 10::oid, 'member')) end
  group by e.kind, e.name, e.owner, a.grantee;
 select 'default privileges',
        format('for role %s in schema %s', quote_ident(pg_get_userbyid(d.defaclrole)), quote_ident(d.defaclnamespace::regnamespace::text)),

@@ -76,6 +76,20 @@ const GRANTS: &[Change] = &[
         "grants",
         "function auth.url_encode(bytea)",
     ),
+    // The ledger is nothing for requests.
+    ("grant select on all tables in schema authmig to {anon}", "grants", "table authmig.parameter"),
+    ("grant usage on schema authmig to {authenticator}", "grants", "schema authmig"),
+    ("grant select (value) on authmig.parameter to {service}", "grants", "column authmig.parameter.value"),
+    (
+        "grant usage on schema authmig to public; grant select on authmig.schema_history to public",
+        "grants",
+        "table authmig.schema_history",
+    ),
+    (
+        "create role {anon}_5; grant {anon}_5 to {authenticated}; grant select on authmig.created to {anon}_5",
+        "grants",
+        "table authmig.created",
+    ),
     ("revoke insert on authmig.journal from postgres", "grants", "table authmig.journal"),
     ("grant create on schema authmig to public", "grants", "schema authmig"),
     // The comment is all else that there is of it.
@@ -381,6 +395,17 @@ fn what_everybody_was_given_of_the_servers_own_is_found() {
             loop execute format('create extension if not exists %I', name); end loop; end $$",
     );
     db.authmig(&["verify", "--strict"]).exits(0);
+}
+
+#[test]
+fn who_waits_for_a_migration_may_read_what_it_was_granted() {
+    let Installed { db, .. } = Installed::new();
+    let reader = role(&db, "login");
+    let read_me = include_str!("../../../examples/kubernetes/README.md");
+    let grants = read_me.lines().filter(|line| line.starts_with("grant "));
+    db.sql(&grants.collect::<String>().replace("authmig_reader", &reader));
+    db.authmig(&["verify", "--strict"]).exits(0);
+    db.run_by(&reader).authmig(&["status", "--wait", "10s"]).exits(0);
 }
 
 #[test]
