@@ -268,6 +268,7 @@ fn role(name: &str, property: &str, wanted: Option<&str>, found: Option<&str>) -
     Some(match property {
         "may not connect to" => format!("grant connect on database {} to {name};", found?),
         "connection limit" => format!("alter role {name} connection limit -1;"),
+        "connection limit of" => format!("alter database {} connection limit -1;", found?),
         "valid until" => format!("alter role {name} valid until 'infinity';"),
         "owns database" => format!("alter database {} owner to current_user;", found?),
         "exists" => format!("create role {name} nologin;"),

@@ -12,7 +12,7 @@ pub const SQL: &str = include_str!("../sql/postgrest.sql");
 pub(super) const NAME: &str = "postgrest";
 
 /// Settings that [`SQL`] finds only if they are not what the installation needs.
-const TOLD: [(&str, Severity, &str, &str); 10] = [
+const TOLD: [(&str, Severity, &str, &str); 11] = [
     (
         "pgrst.db_anon_role",
         Severity::Error,
@@ -62,6 +62,12 @@ const TOLD: [(&str, Severity, &str, &str); 10] = [
         "it may become another role, and what it raises stops the request",
     ),
     (
+        "pgrst.db_hoisted_tx_settings",
+        Severity::Advice,
+        "default_transaction_isolation is not among the settings that PostgREST takes from a function",
+        "where a role has a stricter one, refreshes can fail with 40001, which PostgREST up to 14 repeats without end",
+    ),
+    (
         "role",
         Severity::Error,
         "PostgREST begins as another role",
@@ -84,7 +90,7 @@ const BY_WHOM: &str = "where that is refused, a superuser has to do it";
 
 /// The check, from the settings that [`SQL`] found and the sources of the secret. Before the
 /// commit, PostgREST is not to be told of a schema yet: while one is missing, it refuses every
-/// request.
+/// request. What is not about its role alone stops no commit either.
 pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Check {
     // Its value, and how a statement begins that changes it.
     let setting = |name: &str| {
@@ -123,8 +129,12 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
     for (name, severity, message, why) in TOLD {
         if let Some((value, alter)) = setting(name) {
             let name = name.trim_start_matches("another ");
+            // What holds for everybody may be meant for others, as where rows are replicated: it is
+            // told, and stops no run.
+            let of_everybody = ["alter database ", "alter role all"].iter().any(|all| alter.starts_with(all));
+            let severity = if before_commit && of_everybody { Severity::Advice } else { severity };
             findings.push(Finding {
-                found: Some(value.to_owned()),
+                found: Some(if value.is_empty() { "nothing" } else { value }.to_owned()),
                 why: Some(why.to_owned()),
                 mend: Some(format!("{alter} reset {name};")),
                 hint: Some(BY_WHOM.to_owned()),

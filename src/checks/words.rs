@@ -115,6 +115,7 @@ fn is_told_whole(property: &str) -> bool {
         about(property).0,
         "may not connect to"
             | "connection limit"
+            | "connection limit of"
             | "owns database"
             | "lacks "
             | "uses "
@@ -129,7 +130,7 @@ fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> S
         // It serves as well in another schema, to whoever looks for it there.
         ("extension", _)
         // That is not ours to grant where the role is made, and would stop `migrate`.
-        | ("role", ("creates " | "may not connect to" | "connection limit" | "valid until", _)) => true,
+        | ("role", ("creates " | "may not connect to" | "connection limit" | "connection limit of" | "valid until", _)) => true,
         ("role", ("uses ", used)) => !opens(used),
         // On some platforms, who created a role cannot be kept from joining it.
         ("role", ("may join " | "owner through " | "rights over ", _)) => others,
@@ -175,6 +176,7 @@ fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>, live
         ("uses ", ..) => format!("may use {name}"),
         ("may not connect to", _, Some(is)) => format!("may not connect to {is}"),
         ("connection limit", ..) => "may have no connection".to_owned(),
+        ("connection limit of", _, Some(is)) => format!("may have no connection to {is}"),
         ("valid until", ..) => "its password is not valid any more".to_owned(),
         ("owns database", ..) => "owns the database".to_owned(),
         ("foreign owner", ..) => "belongs to somebody else".to_owned(),
@@ -231,7 +233,9 @@ fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, 
         ("role", _) if missing && is.is_some() => "it has them in every request, whatever role that runs as",
         ("role", _) if missing => "PostgREST cannot switch to it",
         ("role", "creates ") => "PostgREST makes an endpoint of every function in an exposed schema",
-        ("role", "may not connect to" | "connection limit") => "PostgREST cannot log in",
+        ("role", "may not connect to" | "connection limit" | "connection limit of") => {
+            "PostgREST cannot log in"
+        }
         ("role", "valid until") => "PostgREST cannot log in with a password",
         ("role", "owns database") => "it may drop it, and create schemas and extensions in it",
         ("role", "uses ") if object.1 == "public" => "anybody who can connect may do this",

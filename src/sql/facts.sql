@@ -298,6 +298,8 @@ select 'role', quote_ident(r.rolname),
        -- What keeps PostgREST from logging in.
        'may not connect to', case when l.logs_in and not has_database_privilege(r.oid, current_database(), 'connect') then quote_ident(current_database()) end,
        'connection limit', case when l.logs_in and r.rolconnlimit = 0 then '0' end,
+       'connection limit of', case when l.logs_in then (
+            select quote_ident(d.datname) from pg_catalog.pg_database as d where d.datname = current_database() and d.datconnlimit = 0) end,
        'valid until', case when l.logs_in and r.rolvaliduntil <= now() then to_char(r.rolvaliduntil, 'YYYY-MM-DD') end
   from pg_catalog.pg_roles as r
  cross join lateral (select r.rolname = current_setting('authmig.authenticator_role')) as l (logs_in)

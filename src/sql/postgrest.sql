@@ -1,5 +1,5 @@
 -- What PostgREST is told in the database, if it is: it goes before its environment. An
--- empty value is none. With each, how a statement begins that changes it.
+-- empty value is none, but for an empty list. With each, how a statement begins that changes it.
 select case when s.name = 'pgrst.db_pre_config' and not exists (
                 -- It chooses the key: whoever could replace it could issue tokens.
                 select from pg_catalog.pg_proc as p
@@ -8,13 +8,20 @@ select case when s.name = 'pgrst.db_pre_config' and not exists (
                    and (pg_get_userbyid(p.proowner) in (current_user, current_setting('authmig.owner_role'))
                         or pg_has_role(p.proowner, 10::oid, 'member')))
             then 'another pgrst.db_pre_config' else s.name end, s.value,
-       format('alter role %I', current_setting('authmig.authenticator_role'))
-            || case when s.setdatabase <> 0 then ' in database ' || quote_ident(current_database()) else '' end
-  from (select split_part(e.entry, '=', 1), substr(e.entry, strpos(e.entry, '=') + 1), d.setdatabase
+       case when s.setrole = 0 and s.setdatabase <> 0 then 'alter database ' || quote_ident(current_database())
+            else 'alter role ' || case s.setrole when 0 then 'all' else quote_ident(current_setting('authmig.authenticator_role')) end
+                || case when s.setdatabase <> 0 then ' in database ' || quote_ident(current_database()) else '' end end
+  from (select distinct on (1) split_part(e.entry, '=', 1), substr(e.entry, strpos(e.entry, '=') + 1), d.setdatabase, d.setrole
           from pg_catalog.pg_db_role_setting as d, unnest(d.setconfig) as e (entry)
          where d.setdatabase in (0, (select b.oid from pg_catalog.pg_database as b where b.datname = current_database()))
-           and d.setrole = to_regrole(quote_ident(current_setting('authmig.authenticator_role')))) as s (name, value, setdatabase)
- where s.value <> ''
+           and (d.setrole = to_regrole(quote_ident(current_setting('authmig.authenticator_role')))
+                -- What holds for everybody: of its own settings, PostgREST sees these only behind a pre-config.
+                or d.setrole = 0 and split_part(e.entry, '=', 1) in ('pgrst.db_hoisted_tx_settings', 'role', 'session_replication_role'))
+         -- The first of these is the one that counts.
+         order by 1, d.setrole = 0, d.setdatabase = 0) as s (name, value, setdatabase, setrole)
+ where s.name = 'pgrst.db_hoisted_tx_settings'
+       and strpos(',' || replace(s.value, ' ', '') || ',', ',default_transaction_isolation,') = 0
+    or s.value <> ''
    and (s.name in ('pgrst.db_schemas', 'pgrst.db_extra_search_path')
         or s.name = 'pgrst.db_anon_role' and s.value <> current_setting('authmig.anon_role')
         or s.name = 'pgrst.jwt_role_claim_key' and s.value !~ '^[.$]*"?role"?$'
@@ -25,5 +32,4 @@ select case when s.name = 'pgrst.db_pre_config' and not exists (
             select c.audience collate "C" from only auth_private.config as c tablesample system (100))
         or s.name = 'pgrst.db_tx_end' and s.value <> 'commit'
         or s.name in ('pgrst.db_pre_request', 'role')
-        or s.name = 'session_replication_role' and s.value <> 'origin')
- order by s.setdatabase desc;
+        or s.name = 'session_replication_role' and s.value <> 'origin');

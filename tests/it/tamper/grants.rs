@@ -443,6 +443,10 @@ fn what_keeps_postgrest_from_logging_in_is_found_and_mended() {
         ),
         ("alter role {authenticator} connection limit 0".to_owned(), ": may have no connection\n".to_owned()),
         (
+            format!("alter database {} connection limit 0", db.name),
+            format!(": may have no connection to {}\n", db.name),
+        ),
+        (
             "alter role {authenticator} valid until '2001-01-01'".to_owned(),
             ": its password is not valid any more\n".to_owned(),
         ),

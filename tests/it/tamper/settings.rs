@@ -1,7 +1,8 @@
 //! What is written down: in the ledger, in the settings, and for PostgREST.
 
 use super::{Installed, first_mend};
-use crate::support::role;
+use crate::support::server::Server;
+use crate::support::{TestDb, role};
 
 #[test]
 fn a_lost_name_of_the_installation_is_found() {
@@ -169,4 +170,51 @@ fn what_postgrest_is_told_wrongly_is_found() {
     let advice = db.authmig(&["verify", "--only", "postgrest"]).exits(0).stdout;
     assert!(advice.contains("advice: JWT secret: none is set"), "{advice}");
     db.authmig(&["verify", "--only", "postgrest", "--strict"]).exits(4);
+}
+
+/// What a database or all roles are set to, a login takes as well; the more special one counts.
+#[test]
+fn what_everybody_is_told_wrongly_is_found() {
+    // All roles are those of every test.
+    let server = Server::new("");
+    let installed = Installed::on(TestDb::on(server.config(), "template0"));
+    let db = &installed.db;
+    let replica = (
+        "session_replication_role = replica",
+        4,
+        "session_replication_role: triggers do not run in requests",
+    );
+    let isolation =
+        "advice: pgrst.db_hoisted_tx_settings: default_transaction_isolation is not among the settings";
+    let settings = [
+        replica,
+        ("pgrst.db_hoisted_tx_settings = ''", 0, isolation),
+        (
+            "pgrst.db_hoisted_tx_settings = 'statement_timeout, my.default_transaction_isolation'",
+            0,
+            isolation,
+        ),
+    ];
+    for whose in [
+        format!("database {}", db.name),
+        "role all".to_owned(),
+        format!("role all in database {}", db.name),
+        installed.named("role {authenticator}"),
+        installed.named(&format!("role {{authenticator}} in database {}", db.name)),
+    ] {
+        for (setting, code, said) in settings {
+            db.sql(&format!("alter {whose} set {setting}"));
+            let told = db.authmig(&["verify", "--only", "postgrest"]).exits(code).stdout;
+            assert!(told.contains(said), "{whose} {setting}\n{told}");
+            db.authmig(&["verify", "--only", "postgrest", "--strict"]).exits(4);
+            db.sql(first_mend(&told).unwrap());
+            db.authmig(&["verify", "--strict"]).exits(0);
+        }
+    }
+    db.sql(&format!("alter database {} set session_replication_role = replica", db.name));
+    installed.sql(
+        "alter role {authenticator} set session_replication_role = origin; \
+         alter role {authenticator} set pgrst.db_hoisted_tx_settings = 'work_mem, default_transaction_isolation'",
+    );
+    db.authmig(&["verify", "--only", "postgrest", "--strict"]).exits(0);
 }
