@@ -113,8 +113,8 @@ pub enum Command {
     /// Show who may do what: roles against functions, tables and schemas
     ///
     /// Reads only. What a role really may do, by a grant of its own, through a role that
-    /// it is a member of, or because everybody may. `authmig verify --only grants` says
-    /// whether it should.
+    /// it is a member of, or because everybody may; and what other roles were granted.
+    /// `authmig verify --only grants` says whether they should.
     Grants,
     /// Set, make or look at the key that tokens are signed with
     ///

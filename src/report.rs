@@ -439,6 +439,9 @@ pub struct GrantsReport {
     pub authmig: &'static str,
     /// The roles of this installation, and `public`.
     pub roles: Vec<String>,
+    /// The one of them that owns what was installed.
+    #[serde(skip)]
+    pub owner: String,
     /// One entry an object.
     pub objects: Vec<ObjectRights>,
     /// The exit code.
@@ -454,6 +457,11 @@ pub struct ObjectRights {
     pub name: String,
     /// By role: the privileges that it really has; none are left out.
     pub privileges: BTreeMap<String, Vec<String>>,
+    /// By any other role that is no superuser: the privileges that it was granted, or has as owner.
+    pub others: BTreeMap<String, Vec<String>>,
+    /// How many privileges there are.
+    #[serde(skip)]
+    pub all: usize,
 }
 
 /// What `secret` did.

@@ -25,25 +25,32 @@ pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
         Sections::default()
     };
 
+    let owner = parameters.iter().find(|(name, _)| *name == "owner_role").map(|(_, value)| value.clone());
     let roles = parameters.iter().filter(|(name, _)| name.ends_with("_role")).map(|(_, value)| value.clone());
     let mut objects: Vec<ObjectRights> = Vec::new();
     for row in answers.get("grants").iter().flatten() {
-        let [Some(kind), Some(name), Some(role), Some(privilege)] = &row[..] else { continue };
+        let [Some(kind), Some(name), Some(role), Some(privilege), Some(all), others] = &row[..] else {
+            continue;
+        };
         if objects.last().is_none_or(|last| last.name != *name) {
             objects.push(ObjectRights {
                 kind: kind.clone(),
                 name: name.clone(),
                 privileges: BTreeMap::new(),
+                others: BTreeMap::new(),
+                all: all.parse().unwrap_or_default(),
             });
         }
         if let Some(last) = objects.last_mut() {
-            last.privileges.entry(role.clone()).or_default().push(privilege.clone());
+            let whose = if others.is_some() { &mut last.others } else { &mut last.privileges };
+            whose.entry(role.clone()).or_default().push(privilege.clone());
         }
     }
     Ok(GrantsReport {
         database: database.name().to_owned(),
         authmig: VERSION,
         roles: roles.chain(["public".to_owned()]).collect(),
+        owner: owner.unwrap_or_default(),
         objects,
         exit: Exit::Success,
     })

@@ -7,8 +7,9 @@ use unicode_width::UnicodeWidthStr as _;
 use super::text::{below, counted, harmless, moment, one_line, padded, table};
 use crate::migration::{GRANTS, label};
 use crate::report::{
-    ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, Report, RollbackOutcome,
-    RollbackReport, SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict, VerifyReport,
+    ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, ObjectRights, Report,
+    RollbackOutcome, RollbackReport, SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict,
+    VerifyReport,
 };
 use crate::secret::SHORTEST;
 
@@ -276,15 +277,21 @@ fn grants(report: &GrantsReport) -> String {
         return text;
     }
     let head = ["", "object"].into_iter().map(str::to_owned).chain(report.roles.iter().cloned()).collect();
-    // Helpers that nobody may use would bury the rest.
+    // Helpers that nobody else may use would bury the rest.
     let (hidden, shown): (Vec<_>, Vec<_>) = report.objects.iter().partition(|object| {
         let is_helper = object.kind == "function" && object.name.starts_with("auth_private.");
-        is_helper && object.privileges.len() <= 1
+        is_helper && object.others.is_empty() && object.privileges.keys().all(|role| *role == report.owner)
     });
+    let listed = |object: &ObjectRights, privileges: &[String]| {
+        if object.kind == "table" && privileges.len() == object.all {
+            "all".to_owned()
+        } else {
+            privileges.join(" ")
+        }
+    };
     let rows = shown.into_iter().map(|object| {
         let cells = report.roles.iter().map(|role| match object.privileges.get(role) {
-            Some(privileges) if object.kind == "table" && privileges.len() > 3 => "all".to_owned(),
-            Some(privileges) => privileges.join(" "),
+            Some(privileges) => listed(object, privileges),
             None => "-".to_owned(),
         });
         [object.kind.clone(), object.name.clone()].into_iter().chain(cells).collect()
@@ -295,6 +302,18 @@ fn grants(report: &GrantsReport) -> String {
         "and {} of auth_private that only their owner may call",
         counted(hidden.len(), "function")
     );
+    let others: Vec<_> = report
+        .objects
+        .iter()
+        .flat_map(|object| object.others.iter().map(move |other| (object, other)))
+        .map(|(object, (role, privileges))| {
+            [role.clone(), listed(object, privileges), format!("{} {}", object.kind, object.name)]
+        })
+        .collect();
+    if !others.is_empty() {
+        text.push_str("other roles that were granted something, or own it:\n");
+        table(&mut text, &others);
+    }
     text
 }
 
@@ -356,14 +375,18 @@ mod tests {
                 kind: "schema".to_owned(),
                 name: name.to_owned(),
                 privileges: std::collections::BTreeMap::new(),
+                others: std::iter::once((name.to_owned(), vec!["usage".to_owned()])).collect(),
+                all: 2,
             }],
+            owner: String::new(),
             exit: Exit::Success,
         });
         let shown = "evil\u{fffd}[2J\\n::error ::forged";
         assert_eq!(
             report(&grants),
             format!(
-                "{shown}@h/db\n          object                      {shown}\n  schema  {shown}  -\nand 0 functions of auth_private that only their owner may call\n"
+                "{shown}@h/db\n          object                      {shown}\n  schema  {shown}  -\nand 0 functions of auth_private that only their owner may call\n\
+                 other roles that were granted something, or own it:\n  {shown}  usage  schema {shown}\n"
             )
         );
         let notice = Event::Notice("notice".to_owned(), name.to_owned());

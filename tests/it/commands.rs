@@ -2,7 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use crate::support::{Files, TestDb, finish, first_line, own_roles, with_options};
+use crate::support::{Files, TestDb, finish, first_line, major, own_roles, role, with_options};
 
 #[test]
 fn status_shows_a_line_a_migration() {
@@ -394,6 +394,67 @@ fn grants_shows_who_may_do_what() {
         "table auth.refresh_token update update update update all update"
     );
     TestDb::new().authmig(&["grants"]).exits(0);
+}
+
+#[test]
+fn grants_hides_nothing_that_others_may_do() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let told = || db.authmig(&["grants"]).exits(0).stdout;
+    let hidden = |told: &str| -> u32 {
+        let line = told
+            .lines()
+            .find(|line| line.ends_with(" functions of auth_private that only their owner may call"));
+        line.unwrap_or_else(|| panic!("{told}")).split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    let before = told();
+    assert!(before.ends_with(" may call\n"), "{before}");
+    let (evil, group) = (role(&db, "login"), role(&db, ""));
+    let anon = own[0].strip_prefix("--anon-role=").unwrap();
+    db.sql(&format!(
+        "grant {group} to {evil}; grant usage on schema auth_private to {evil}; \
+         grant execute on function auth_private.hmac(text, bytea, bytea), auth_private.decode_secret(text) to {evil}; \
+         grant select on auth_private.config to {group}; grant insert (subject), delete on auth.refresh_token to {group}; \
+         grant execute on function auth_private.hmac_pad(bytea, int, text) to {anon}; \
+         grant select, insert, update, delete on auth.refresh_token to {anon}"
+    ));
+    let after = told();
+    assert_eq!(hidden(&before) - hidden(&after), 3, "{after}");
+    let others: Vec<_> = after.lines().skip_while(|line| !line.starts_with("other roles ")).collect();
+    let words: Vec<_> =
+        others.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        words,
+        [
+            "other roles that were granted something, or own it:".to_owned(),
+            format!("{evil} usage schema auth_private"),
+            format!("{group} delete insert table auth.refresh_token"),
+            format!("{group} select table auth_private.config"),
+            format!("{evil} execute function auth_private.decode_secret(text)"),
+            format!("{evil} execute function auth_private.hmac(text,bytea,bytea)"),
+        ]
+    );
+    assert!(others.iter().all(|line| line.len() <= 80), "{after}");
+    let shown =
+        |start: &str| after.lines().find(|line| line.trim_start().starts_with(start)).unwrap_or_default();
+    assert!(shown("function  auth_private.hmac_pad(").contains("execute"), "{after}");
+    // What is not all is not called that.
+    assert!(shown("table     auth.refresh_token ").contains(" delete insert select update "), "{after}");
+    let report = db.authmig(&["grants", "--format", "json"]).exits(0).json();
+    let objects = report["objects"].as_array().unwrap();
+    let object = |name: &str| objects.iter().find(|object| object["name"] == name).unwrap();
+    let mut wanted = serde_json::json!({});
+    wanted[&group] = serde_json::json!(["select"]);
+    assert_eq!(object("auth_private.config")["others"], wanted);
+    assert_eq!(object("auth.issue_tokens(text,text)")["others"], serde_json::json!({}));
+    if major() >= 17 {
+        db.sql(&format!("grant maintain on auth_private.config to {anon}"));
+        let report = db.authmig(&["grants", "--format", "json"]).exits(0).json();
+        let objects = report["objects"].as_array().unwrap();
+        let config = objects.iter().find(|object| object["name"] == "auth_private.config").unwrap();
+        assert_eq!(config["privileges"][anon], serde_json::json!(["maintain"]));
+        assert!(told().contains(" maintain "), "{}", told());
+    }
 }
 
 #[test]
