@@ -226,7 +226,7 @@ select 'extension', quote_ident(e.extname), 'schema', quote_ident(e.extnamespace
 select e.kind, e.name,
        case a.grantee when e.owner then 'lost by ' else 'grant to ' end
             || case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-       string_agg(lower(a.privilege_type) || case when a.is_grantable then ' with grant option' else '' end, ', ' order by a.privilege_type)
+       string_agg(lower(a.privilege_type collate "C") || case when a.is_grantable then ' with grant option' else '' end, ', ' order by a.privilege_type)
   from (select 'schema', quote_ident(n.nspname), n.nspowner, n.nspacl, acldefault('n', n.nspowner)
           from pg_catalog.pg_namespace as n
          where n.oid = any (current_setting('authmig.schemas')::oid[])
@@ -261,7 +261,7 @@ select 'default privileges',
        format('for role %s in schema %s', quote_ident(pg_get_userbyid(d.defaclrole)), quote_ident(d.defaclnamespace::regnamespace::text)),
        format('%s to %s', case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,
             case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end),
-       string_agg(lower(a.privilege_type), ', ' order by a.privilege_type)
+       string_agg(lower(a.privilege_type collate "C"), ', ' order by a.privilege_type)
   from pg_catalog.pg_default_acl as d, aclexplode(d.defaclacl) as a
  where d.defaclnamespace = any (current_setting('authmig.schemas')::oid[])
  group by d.defaclrole, d.defaclnamespace, d.defaclobjtype, a.grantee

@@ -25,7 +25,7 @@ select case when s.name = 'pgrst.db_pre_config' and not exists (
    and (s.name in ('pgrst.db_schemas', 'pgrst.db_extra_search_path')
         or s.name = 'pgrst.db_anon_role' and s.value <> current_setting('authmig.anon_role')
         or s.name = 'pgrst.jwt_role_claim_key' and s.value !~ '^[.$]*"?role"?$'
-        or s.name = 'pgrst.jwt_secret_is_base64' and lower(s.value) not in ('true', 'yes', 'on', '1')
+        or s.name = 'pgrst.jwt_secret_is_base64' and lower(s.value collate "C") not in ('true', 'yes', 'on', '1')
         or s.name = 'pgrst.db_pre_config' and s.value <> 'auth_private.postgrest_config'
         -- A token without audience passes.
         or s.name = 'pgrst.jwt_aud' and s.value <> (

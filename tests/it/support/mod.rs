@@ -79,7 +79,12 @@ impl TestDb {
 
     /// An empty database in this encoding.
     pub(crate) fn in_encoding(encoding: &str) -> TestDb {
-        TestDb::on(server(), &format!("template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
+        TestDb::like(&format!("encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
+    }
+
+    /// An empty database made with these options.
+    pub(crate) fn like(options: &str) -> TestDb {
+        TestDb::on(server(), &format!("template0 {options}"))
     }
 
     /// An empty database where I and i are no pair of letters; `None` before 15, where the server's

@@ -408,6 +408,40 @@ fn who_waits_for_a_migration_may_read_what_it_was_granted() {
     db.run_by(&reader).authmig(&["status", "--wait", "10s"]).exits(0);
 }
 
+/// Where the letter I has another small one.
+#[test]
+fn rights_are_told_in_a_turkish_database_as_in_any() {
+    if major() < 15 {
+        return;
+    }
+    let db = TestDb::like("locale_provider icu icu_locale 'tr' lc_collate 'C' lc_ctype 'C' encoding 'UTF8'");
+    assert_eq!(db.ask("select lower('INSERT')"), "ınsert");
+    let installed = Installed::on(db);
+    let db = &installed.db;
+    db.authmig(&["verify", "--strict"]).exits(0);
+    installed.sql(
+        "grant insert, trigger on auth.refresh_token to {anon}; grant insert, trigger on auth.refresh_token to public; \
+         alter default privileges in schema auth grant insert on tables to {service}",
+    );
+    let told = db.authmig(&["verify"]).exits(4).stdout;
+    for said in [
+        "grants: table auth.refresh_token: {anon} may insert, trigger\n",
+        "grants: table auth.refresh_token: public may insert, trigger\n",
+        "  found:    insert\n",
+    ] {
+        assert!(told.contains(&installed.named(said)), "{said}{told}");
+    }
+    let report = db.authmig(&["grants", "--format", "json"]).exits(0).json();
+    let objects = report["objects"].as_array().unwrap();
+    let table = objects.iter().find(|object| object["name"] == "auth.refresh_token").unwrap();
+    for role in ["public", "{anon}"] {
+        let role = installed.named(role);
+        assert_eq!(table["privileges"][&role], serde_json::json!(["insert", "trigger"]), "{table:#}");
+    }
+    installed.mend(&db.authmig(&["verify", "--format", "json"]).json());
+    db.authmig(&["verify", "--strict"]).exits(0);
+}
+
 #[test]
 fn what_a_role_of_requests_may_create_and_who_is_sent_the_tables_is_told() {
     let installed = Installed::new();
