@@ -8,5 +8,5 @@ select a.pid, coalesce(a.usename, p.owner), a.application_name, coalesce(host(a.
     on l.pid is null and x.virtualtransaction = l.virtualtransaction and x.locktype = 'transactionid' and x.pid is null
   left join pg_catalog.pg_prepared_xacts as p on p.transaction = x.transactionid
  where l.locktype = 'advisory' and l.granted
-   and l.classid = 1635087464 and l.objid = 7170407 and l.objsubid = 2
+   and l.classid = '1635087464' and l.objid = '7170407' and l.objsubid = 2
    and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database());

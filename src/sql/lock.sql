@@ -69,8 +69,8 @@ begin
     select pg_get_userbyid(o.owner) into stranger
       from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
              union all
-            select c.relowner from pg_class as c where c.relnamespace = to_regnamespace('authmig')) as o (owner)
-     where pg_get_userbyid(o.owner) <> current_user and not pg_has_role(o.owner, 10::oid, 'member')
+            select c.relowner from pg_class as c where c.relnamespace = to_regnamespace('authmig')::oid) as o (owner)
+     where pg_get_userbyid(o.owner) <> current_user and not pg_has_role(o.owner, 10::oid, 'member'::text)
      limit 1;
     if stranger is not null then
         raise exception using errcode = 'AMO01', message = quote_ident(stranger);
@@ -84,7 +84,7 @@ begin
              union all
             select format('policy %I', p.polname) from pg_policy as p where p.polrelid = c.oid
            ) as o (what)
-     where c.relnamespace = 'authmig'::regnamespace
+     where c.relnamespace = 'authmig'::regnamespace::oid
      order by 1
      limit 1;
     if stranger is not null then

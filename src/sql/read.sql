@@ -15,12 +15,13 @@ show server_version_num;
 -- in it unless the schema was seen, and belongs to whoever asks or to a superuser: that one stays.
 -- Where there is none, a number is too large (22003): there is no ledger. That of a stranger is
 -- no number (22P02), and is read without a plan. Functions and no operators: of those there are
--- so many that to find one takes as long as the rest.
+-- so many that to find one takes as long as the rest. And each with the very types that it takes,
+-- lest another fits better; see makers.sql.
 select oidin(coalesce((
-    select case when nameeq(pg_get_userbyid(n.nspowner), current_user) or pg_has_role(n.nspowner, 10::oid, 'member')
+    select case when nameeq(pg_get_userbyid(n.nspowner), current_user) or pg_has_role(n.nspowner, 10::oid, 'member'::text)
                 then '0'::cstring else 'stranger'::cstring end
       from pg_catalog.pg_namespace as n
-     where nameeq(n.nspname, 'authmig')), '99999999999'::cstring));
+     where nameeq(n.nspname, 'authmig'::name)), '99999999999'::cstring));
 -- What may stand there all the same is refused: of a view there are no samples (0A000), a
 -- policy that counts is an error (42501) with this setting, and what has no collation, as a
 -- type with a cast of its own, is none of our words (42804).

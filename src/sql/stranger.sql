@@ -3,7 +3,7 @@ select pg_catalog.pg_get_userbyid(o.owner)
   from (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname operator(pg_catalog.=) 'authmig'
          union all
         select c.relowner from pg_catalog.pg_class as c
-         where c.relnamespace operator(pg_catalog.=) pg_catalog.to_regnamespace('authmig')) as o (owner)
+         where c.relnamespace operator(pg_catalog.=) pg_catalog.to_regnamespace('authmig')::pg_catalog.oid) as o (owner)
  where pg_catalog.pg_get_userbyid(o.owner) operator(pg_catalog.<>) current_user
-   and not pg_catalog.pg_has_role(o.owner, 10::pg_catalog.oid, 'member')
+   and not pg_catalog.pg_has_role(o.owner, 10::pg_catalog.oid, 'member'::pg_catalog.text)
  limit 1;

@@ -183,6 +183,44 @@ fn what_others_have_made_in_pg_catalog_is_found_and_not_run() {
     db.authmig(&["verify", "--strict"]).exits(0);
 }
 
+/// What is asked before that is known calls nothing that another could fit better.
+#[test]
+fn what_others_have_made_in_pg_catalog_does_not_run_with_the_history() {
+    let Installed { db, .. } = Installed::new();
+    let other = role(&db, "");
+    let evil = "language plpgsql as $$ begin raise exception 'ran as %', current_user; end $$";
+    db.sql(&format!(
+        "grant create on schema pg_catalog to {other}; set session authorization {other}; \
+         create function pg_catalog.nameeq(name, text) returns boolean {evil}; \
+         create function pg_catalog.oideq(oid, regnamespace) returns boolean {evil}; \
+         create function pg_catalog.oideq(oid, int) returns boolean {evil}; \
+         create function pg_catalog.pg_has_role(oid, oid, name) returns boolean {evil}; \
+         create function pg_catalog.pg_has_role(oid, int, text) returns boolean {evil}; \
+         create operator pg_catalog.= (function = pg_catalog.oideq, leftarg = oid, rightarg = regnamespace); \
+         create operator pg_catalog.= (function = pg_catalog.oideq, leftarg = oid, rightarg = int)"
+    ));
+    db.authmig(&["status"]).exits(0);
+    let mut other_run = db.client();
+    other_run.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
+    let run = db.authmig(&["rollback", "--all", "--yes", "--discard-data", "--lock-wait", "0s"]).exits(6);
+    assert!(run.stderr.contains("is held by process "), "{}", run.stderr);
+    other_run.batch_execute("rollback").unwrap();
+    for command in [
+        &["verify"][..],
+        &["rollback", "--all", "--yes", "--discard-data"],
+        &["secret", "status"],
+        &["grants"],
+    ] {
+        let run = db.authmig(command).exits(4);
+        assert!(!format!("{run:?}").contains("ran as"), "{command:?}\n{run:?}");
+    }
+    let stranger = db.run_by(&other);
+    for command in ["status", "verify"] {
+        let run = stranger.authmig(&[command]);
+        assert!(!format!("{run:?}").contains("ran as"), "{command}\n{run:?}");
+    }
+}
+
 #[test]
 fn nothing_is_installed_where_others_make_what_is_in_pg_catalog() {
     let (db, own) = (TestDb::new(), own_roles());
