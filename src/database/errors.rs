@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use postgres::error::DbError;
 
 use crate::failure::Failure;
-use crate::message::Rows;
+use crate::message::{Rows, column};
 use crate::report::Exit;
 
 /// The first PostgreSQL that is supported, as `server_version_num`.
@@ -122,18 +122,17 @@ pub(super) fn makers(failure: Failure) -> Failure {
         return failure;
     }
     let found = failure.server.and_then(|server| server.detail).unwrap_or_default();
-    let in_words = |fact: Vec<Option<String>>| match &fact[..] {
-        [_, _, Some(property), Some(who)] if property == "foreign makers" => {
-            Some(format!("{who} may create in pg_catalog\nrevoke create on schema pg_catalog from {who};"))
+    let in_words = |fact: Vec<Option<String>>| {
+        let [kind, name, property, who] = [0, 1, 2, 3].map(|part| column(&fact, part));
+        if property == "exists" {
+            format!("{kind} {name} is not the server's\ndrop {kind} {name};")
+        } else {
+            format!("{who} may create in {name}\nrevoke create on {kind} {name} from {who};")
         }
-        [Some(kind), Some(name), ..] => {
-            Some(format!("{kind} {name} is not the server's\ndrop {kind} {name};"))
-        }
-        _ => None,
     };
     let message = "what runs here could be somebody's and not the server's; nothing was changed";
     Failure {
-        findings: made_by_others(&found).into_iter().filter_map(in_words).collect(),
+        findings: made_by_others(&found).into_iter().map(in_words).collect(),
         ..Failure::new(Exit::Drift, message)
     }
 }

@@ -307,7 +307,7 @@ fn grants(report: &GrantsReport) -> String {
         .iter()
         .flat_map(|object| object.others.iter().map(move |other| (object, other)))
         .map(|(object, (role, privileges))| {
-            [role.clone(), listed(object, privileges), format!("{} {}", object.kind, object.name)]
+            vec![role.clone(), listed(object, privileges), format!("{} {}", object.kind, object.name)]
         })
         .collect();
     if !others.is_empty() {
