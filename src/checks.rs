@@ -12,8 +12,7 @@ use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::history::History;
-use crate::manifest::Facts;
-use crate::message::{Message, PINNED, Sections, mark, parameter_settings, settings};
+use crate::message::{MAKERS, Message, PINNED, Sections, mark, parameter_settings, settings};
 use crate::migration::{GRANTS, Migration, Script, Version};
 use crate::parameters::Values;
 use crate::plan::{State, entries};
@@ -133,13 +132,16 @@ impl<'a> Scope<'a> {
         let Some(live) = facts::live(answers.take("facts")) else {
             return Ok(None);
         };
-        let Some(version) = self.described else {
-            let only_catalog = live.names.is_empty();
-            return Ok(only_catalog.then(|| facts::run(Facts::new(), &live)));
+        let expected = match self.described {
+            Some(version) => self.catalog.facts_at(version).map_err(|error| {
+                Failure::new(
+                    Exit::Failure,
+                    format!("a migration cannot be used: {error}; nothing was changed"),
+                )
+            })?,
+            None if live.names.is_empty() => None,
+            None => return Ok(None),
         };
-        let expected = self.catalog.facts_at(version).map_err(|error| {
-            Failure::new(Exit::Failure, format!("a migration cannot be used: {error}; nothing was changed"))
-        })?;
         Ok(Some(facts::run(expected.unwrap_or_default(), &live)))
     }
 }
@@ -291,9 +293,6 @@ fn try_out(scope: &Scope<'_>, database: &Database, parameters: &Values) -> Messa
     message.push("rollback;");
     message
 }
-
-/// Fails where the server's own functions may be somebody's; what it finds is the first thing to know.
-pub const MAKERS: &str = include_str!("sql/makers.sql");
 
 /// What our questions need to be set.
 const SETTINGS: [(&str, &str); 5] = [

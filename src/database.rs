@@ -19,7 +19,7 @@ use tracing::debug;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::interrupt::{Cancel, Interrupt};
-use crate::message::{Message, Rows, Sections, rows, settings};
+use crate::message::{MAKERS, Message, Rows, Sections, rows, settings};
 use crate::report::{Event, Exit};
 use crate::target::Target;
 
@@ -183,15 +183,8 @@ impl Database {
         let limits = self.limits();
         let mut message = work.message;
         message.push_front(
-            &[
-                include_str!("sql/lock.sql"),
-                include_str!("sql/makers.sql"),
-                &limits,
-                &planned,
-                "\n",
-                include_str!("sql/planned.sql"),
-            ]
-            .concat(),
+            &[include_str!("sql/lock.sql"), MAKERS, &limits, &planned, "\n", include_str!("sql/planned.sql")]
+                .concat(),
         );
         let failure = match self.send(&message) {
             Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),

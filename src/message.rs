@@ -225,6 +225,49 @@ pub const CHECKED: &str = "set local check_function_bodies = on;\n";
 /// The other way around.
 pub const UNCHECKED: &str = "set local check_function_bodies = off;\n";
 
+/// A file of ours without its comments and what lines are moved in by: they are a part of the binary
+/// that nobody reads. It must have no literal of several lines.
+macro_rules! bare {
+    ($text:expr) => {{
+        const TEXT: &str = $text;
+        const BARE: [u8; $crate::message::without_comments::<0>(TEXT).1] =
+            $crate::message::without_comments(TEXT).0;
+        match std::str::from_utf8(&BARE) {
+            Ok(text) => text,
+            Err(_) => panic!(),
+        }
+    }};
+}
+pub(crate) use bare;
+
+/// The front of that text, and how long all of it is.
+pub(crate) const fn without_comments<const LENGTH: usize>(text: &str) -> ([u8; LENGTH], usize) {
+    let text = text.as_bytes();
+    let (mut bare, mut length, mut at) = ([0; LENGTH], 0, 0);
+    while at < text.len() {
+        while at < text.len() && text[at] == b' ' {
+            at += 1;
+        }
+        let is_comment = at + 1 < text.len() && text[at] == b'-' && text[at + 1] == b'-';
+        while at < text.len() {
+            if !is_comment {
+                if length < LENGTH {
+                    bare[length] = text[at];
+                }
+                length += 1;
+            }
+            at += 1;
+            if text[at - 1] == b'\n' {
+                break;
+            }
+        }
+    }
+    (bare, length)
+}
+
+/// Fails where the server's own functions may be somebody's: that is the first thing to know.
+pub const MAKERS: &str = bare!(include_str!("sql/makers.sql"));
+
 /// Pins the search path until the transaction ends.
 pub const PINNED: &str = "set local search_path = pg_catalog, pg_temp;\n";
 
@@ -261,6 +304,11 @@ pub fn mark(file: &str, sha256: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_and_what_lines_are_moved_in_by_are_left_out() {
+        assert_eq!(bare!("-- Why.\n  select 1 -- one\n    -- two\n\n  + 2;"), "select 1 -- one\n\n+ 2;");
+    }
 
     #[test]
     fn what_is_copied_is_read_as_it_was() {

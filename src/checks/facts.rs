@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use super::words;
 use crate::manifest::{Facts, Object, Properties};
-use crate::message::{Rows, column};
+use crate::message::{Rows, bare, column};
 use crate::report::{Check, Severity};
 
 /// The question: [`live`] reads its result sets.
-pub const SQL: &str = concat!(include_str!("../sql/names.sql"), "\n", include_str!("../sql/facts.sql"));
+pub const SQL: &str =
+    bare!(concat!(include_str!("../sql/names.sql"), "\n", include_str!("../sql/facts.sql")));
 
 /// The install parameters as SQL writes them: placeholder, name, literal.
 pub type Names = Vec<(String, String, String)>;

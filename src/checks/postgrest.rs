@@ -2,12 +2,12 @@
 //! tells. Its environment and its files are out of sight.
 
 use crate::failure::Failure;
-use crate::message::{Rows, literal};
+use crate::message::{Rows, bare, literal};
 use crate::report::{Check, Finding, SecretSource, Severity};
 use crate::secret::SHORTEST;
 
 /// The question; one result set.
-pub const SQL: &str = include_str!("../sql/postgrest.sql");
+pub const SQL: &str = bare!(include_str!("../sql/postgrest.sql"));
 
 pub(super) const NAME: &str = "postgrest";
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Context;
 use crate::checks;
 use crate::failure::Failure;
-use crate::message::Sections;
+use crate::message::{MAKERS, Sections, bare};
 use crate::migration::AUTH_SCHEMA;
 use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
 
@@ -18,8 +18,8 @@ pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
     // What stands in these schemas otherwise is not authmig's.
     let answers = if history.has(AUTH_SCHEMA) {
         let mut message = checks::begin("begin read only;", &database, &parameters);
-        message.push(checks::MAKERS);
-        message.push_section("grants", include_str!("../sql/grants.sql"));
+        message.push(MAKERS);
+        message.push_section("grants", bare!(include_str!("../sql/grants.sql")));
         Sections::new(database.send(&message)?)
     } else {
         Sections::default()

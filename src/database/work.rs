@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{
-    CHECKED, Message, PINNED, UNCHECKED, journal, literal, mark, parameter_settings, settings,
+    CHECKED, MAKERS, Message, PINNED, UNCHECKED, journal, literal, mark, parameter_settings, settings,
 };
 use crate::migration::{AUTH_SCHEMA, Migration};
 use crate::parameters::Values;
@@ -27,7 +27,7 @@ const LEFT: &str = include_str!("../sql/left.sql");
 /// Bytes of our own SQL around the scripts, the lock in front included: the long ones, and room
 /// for settings, marks and history rows.
 const OWN: usize = include_str!("../sql/lock.sql").len()
-    + include_str!("../sql/makers.sql").len()
+    + MAKERS.len()
     + include_str!("../sql/planned.sql").len()
     + include_str!("../sql/preflight.sql").len()
     + include_str!("../sql/ledger.sql").len()
