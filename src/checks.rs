@@ -129,19 +129,12 @@ impl<'a> Scope<'a> {
 
     /// What there is beside what the manifest says, if it says something.
     fn compared(&self, answers: &mut Sections) -> Result<Option<facts::Compared>, Failure> {
-        let Some(live) = facts::live(answers.take("facts")) else {
+        let (Some(version), Some(live)) = (self.described, facts::live(answers.take("facts"))) else {
             return Ok(None);
         };
-        let expected = match self.described {
-            Some(version) => self.catalog.facts_at(version).map_err(|error| {
-                Failure::new(
-                    Exit::Failure,
-                    format!("a migration cannot be used: {error}; nothing was changed"),
-                )
-            })?,
-            None if live.names.is_empty() => None,
-            None => return Ok(None),
-        };
+        let expected = self.catalog.facts_at(version).map_err(|error| {
+            Failure::new(Exit::Failure, format!("a migration cannot be used: {error}; nothing was changed"))
+        })?;
         Ok(Some(facts::run(expected.unwrap_or_default(), &live)))
     }
 }
@@ -200,8 +193,7 @@ pub fn run(
     scope.limit(&wanted);
 
     let known = |(name, value): &(&'static str, String)| history.parameters.get(*name) == Some(value);
-    let only_catalog = answers.get("facts").first().is_some_and(Vec::is_empty);
-    if scope.described.is_some() && !only_catalog && !parameters.iter().all(known) {
+    if scope.described.is_some() && !parameters.iter().all(known) {
         // The ledger lacks a name.
         let mut message = begin(
             "begin isolation level repeatable read read only; set local row_security = off;",

@@ -25,9 +25,7 @@ use crate::target::Target;
 
 use connect::Connected;
 pub use connect::{Patience, announce};
-use errors::{
-    hint, holder, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason, words,
-};
+use errors::{hint, holder, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason, words};
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
@@ -223,17 +221,12 @@ impl Database {
 
     /// Sends one message, and returns the rows of each statement that returns rows, even if none.
     pub fn send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
-        self.try_to_send(message).map_err(makers)
-    }
-
-    /// The same, for who looks at what `makers.sql` has found.
-    fn try_to_send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
         self.interrupt.check()?;
         self.marks().clear();
         debug!(characters = message.text().len(), "message to the server");
         let client = &mut self.client;
         let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
-        let answer = answer.map_err(|error| self.failure(&error, message))?;
+        let answer = answer.map_err(|error| makers(self.failure(&error, message)))?;
         rows(answer).ok_or_else(|| not_utf8(&self.name))
     }
 

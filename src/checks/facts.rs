@@ -143,10 +143,8 @@ pub struct Compared {
 
 /// Compares what there is with what the manifest says.
 pub fn run(expected: Facts, live: &Live) -> Compared {
-    // Whose pg_catalog is, comes before all else: there is nothing to compare it with.
-    let only_catalog = live.names.is_empty();
-    let expected = &if only_catalog { Facts::new() } else { expand(expected, &live.names) };
-    let (mut objects, mut grants, mut foreign_code) = (Vec::new(), Vec::new(), only_catalog);
+    let expected = &expand(expected, &live.names);
+    let (mut objects, mut grants, mut foreign_code) = (Vec::new(), Vec::new(), false);
     let everything: BTreeSet<_> =
         expected.keys().chain(live.facts.keys()).map(|object| (rank(object, expected), object)).collect();
     for (_, object) in everything {
@@ -156,8 +154,7 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
         }
         let (wanted, is) = (expected.get(object), live.facts.get(object));
         // Whole objects, so that a missing function is one finding and not five.
-        let is_only_about = matches!(&*object.0, "role" | "default privileges") || object.1 == "pg_catalog";
-        if wanted.is_some() != is.is_some() && !is_only_about {
+        if wanted.is_some() != is.is_some() && !matches!(&*object.0, "role" | "default privileges") {
             if !part_of_another(object, expected, live) {
                 let finding = words::whole(object, wanted.is_some(), live, expected);
                 // Whatever it is: triggers, rules, defaults, casts run functions.
@@ -183,12 +180,7 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
             findings.push(words::property(object, property, wanted, is, live, expected));
         }
     }
-    let grants = if only_catalog {
-        super::skipped(GRANTS, "not looked at: what looks could be somebody's, see objects")
-    } else {
-        super::check(GRANTS, grants)
-    };
-    Compared { checks: [super::check(OBJECTS, objects), grants], foreign_code }
+    Compared { checks: [super::check(OBJECTS, objects), super::check(GRANTS, grants)], foreign_code }
 }
 
 /// The place of an object in the order in which findings can be mended: what the others stand in

@@ -207,9 +207,6 @@ fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, 
         ("table" | "function", "member of " | "goes with extension") => {
             "it goes when the extension is dropped"
         }
-        ("schema", "foreign makers") if object.1 == "pg_catalog" => {
-            "what runs here, as the owner role or as whoever migrates, may be theirs and not the server's"
-        }
         ("schema", "foreign owner" | "foreign makers") => {
             "what is in it can be replaced, or something put in its way"
         }

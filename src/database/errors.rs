@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use postgres::error::DbError;
 
 use crate::failure::Failure;
-use crate::message::{Rows, column};
+use crate::message::Rows;
 use crate::report::Exit;
 
 /// The first PostgreSQL that is supported, as `server_version_num`.
@@ -111,30 +111,21 @@ pub(super) fn obstacles(failure: Failure, name: &str) -> Failure {
     }
 }
 
-/// What `makers.sql` has found, as facts.
-pub(super) fn made_by_others(found: &str) -> Rows {
-    found.lines().map(|fact| fact.split('\u{1f}').map(|part| Some(part.to_owned())).collect()).collect()
-}
-
-/// The same in words, each with what takes it away.
+/// What `makers.sql` has found, in words, each with the statement that takes it away.
 pub(super) fn makers(failure: Failure) -> Failure {
     if failure.sqlstate() != Some("AMC01") {
         return failure;
     }
     let found = failure.server.and_then(|server| server.detail).unwrap_or_default();
-    let in_words = |fact: Vec<Option<String>>| {
-        let [kind, name, property, who] = [0, 1, 2, 3].map(|part| column(&fact, part));
-        if property == "exists" {
-            format!("{kind} {name} is not the server's\ndrop {kind} {name};")
-        } else {
-            format!("{who} may create in {name}\nrevoke create on {kind} {name} from {who};")
+    let in_words = |line: &str| match line.split_once('\u{1f}') {
+        Some(("", who)) => {
+            format!("{who} may create in pg_catalog\nrevoke create on schema pg_catalog from {who};")
         }
+        Some((kind, name)) => format!("{kind} {name} is not the server's\ndrop {kind} {name};"),
+        None => line.to_owned(),
     };
     let message = "what runs here could be somebody's and not the server's; nothing was changed";
-    Failure {
-        findings: made_by_others(&found).into_iter().map(in_words).collect(),
-        ..Failure::new(Exit::Drift, message)
-    }
+    Failure { findings: found.lines().map(in_words).collect(), ..Failure::new(Exit::Drift, message) }
 }
 
 pub(super) fn not_utf8(name: &str) -> Failure {

@@ -3,9 +3,7 @@
 use std::io::{self, Read as _};
 
 use super::Database;
-use super::errors::{
-    check_version, is_odd_ledger, lost_ledger, made_by_others, no_history, no_ledger, not_utf8, odd_ledger,
-};
+use super::errors::{check_version, is_odd_ledger, lost_ledger, no_history, no_ledger, not_utf8, odd_ledger};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, Sections, copied_rows};
@@ -26,7 +24,7 @@ impl Database {
         }
         let mut message = Message::new(&include_str!("../sql/read.sql").replace("{more}", &more));
         message.push_message(questions);
-        match self.try_to_send(&message) {
+        match self.send(&message) {
             Ok(mut answer) => {
                 check_version(answer.first())?;
                 // Version, owner, and strangers if they were asked for.
@@ -45,13 +43,6 @@ impl Database {
             // 0A000: what is no table has no samples.
             Err(failure) if is_odd_ledger(&failure) || failure.sqlstate() == Some("0A000") => {
                 Err(odd_ledger(failure))
-            }
-            // What there is in pg_catalog stands for all else; see `facts::run`.
-            Err(failure) if failure.sqlstate() == Some("AMC01") => {
-                let found = failure.server.and_then(|server| server.detail).unwrap_or_default();
-                let mark = ["authmig section", "facts"].map(|text| Some(text.to_owned())).to_vec();
-                let answers = vec![vec![mark], Vec::new(), Vec::new(), made_by_others(&found)];
-                Ok((self.history()?, Sections::new(answers)))
             }
             Err(failure) => Err(failure),
         }

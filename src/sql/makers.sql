@@ -1,6 +1,6 @@
 -- Fails with AMC01 where somebody who is no superuser may create in pg_catalog, or has: what fits a
--- call better than the server's own runs in its place, as whoever calls. The detail has a fact a
--- line: kind, name, property, value, with chr(31) between them.
+-- call better than the server's own runs in its place, as whoever calls. The detail has a line for each:
+-- kind and name with chr(31) between them, or chr(31) and the roles that may create.
 --
 -- So what is called here has the very types that it is given; an operator takes a literal for what
 -- stands on its other side. 10 is the first superuser, 11 pg_catalog; 1255, 2615, 2617 are pg_proc,
@@ -18,13 +18,12 @@ begin
     then
         select string_agg(f.fact, chr(10)) into found
           from (
-            select 'schema' || s || 'pg_catalog' || s || 'foreign makers' || s
-                   || string_agg(case a.grantee when '0' then 'public'::text else quote_ident(pg_get_userbyid(a.grantee)::text) end, ', '::text)
+            select s || string_agg(case a.grantee when '0' then 'public'::text else quote_ident(pg_get_userbyid(a.grantee)::text) end, ', '::text)
               from pg_catalog.pg_namespace as n, aclexplode(n.nspacl) as a
              where n.oid = '11' and a.privilege_type = 'CREATE'
                and (a.grantee = '0' or not pg_has_role(a.grantee, '10'::oid, 'member'::text))
              union all
-            select e.kind || s || 'pg_catalog.' || e.name || s || 'exists' || s || 'yes'
+            select e.kind || s || 'pg_catalog.' || e.name
               from (select case p.prokind when 'p' then 'procedure'::text when 'a' then 'aggregate' else 'function' end,
                            p.oid::regprocedure::text, p.proowner, '1255'::oid, p.oid
                       from pg_catalog.pg_proc as p

@@ -86,7 +86,7 @@ const GRANTS: &[Change] = &[
         "table authmig.schema_history",
     ),
     (
-        "create role {anon}_5; grant {anon}_5 to {authenticated}; grant select on authmig.created to {anon}_5",
+        "create role {anon}_9; grant {anon}_9 to {authenticated}; grant select on authmig.created to {anon}_9",
         "grants",
         "table authmig.created",
     ),
