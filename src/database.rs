@@ -19,7 +19,7 @@ use tracing::debug;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::interrupt::{Cancel, Interrupt};
-use crate::message::{MAKERS, Message, Rows, Sections, rows, settings};
+use crate::message::{LOCK, MAKERS, Message, Rows, Sections, rows, settings};
 use crate::report::{Event, Exit};
 use crate::target::Target;
 
@@ -180,10 +180,8 @@ impl Database {
         let planned = settings(&[("authmig.planned", &history.to_json())]);
         let limits = self.limits();
         let mut message = work.message;
-        message.push_front(
-            &[include_str!("sql/lock.sql"), MAKERS, &limits, &planned, "\n", include_str!("sql/planned.sql")]
-                .concat(),
-        );
+        message
+            .push_front(&[LOCK, MAKERS, &limits, &planned, "\n", include_str!("sql/planned.sql")].concat());
         let failure = match self.send(&message) {
             Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),
             Err(failure) => failure,

@@ -226,7 +226,7 @@ pub const CHECKED: &str = "set local check_function_bodies = on;\n";
 pub const UNCHECKED: &str = "set local check_function_bodies = off;\n";
 
 /// A file of ours without its comments and what lines are moved in by: they are a part of the binary
-/// that nobody reads. It must have no literal of several lines.
+/// that nobody reads. A literal of several lines does not compile.
 macro_rules! bare {
     ($text:expr) => {{
         const TEXT: &str = $text;
@@ -249,21 +249,27 @@ pub(crate) const fn without_comments<const LENGTH: usize>(text: &str) -> ([u8; L
             at += 1;
         }
         let is_comment = at + 1 < text.len() && text[at] == b'-' && text[at + 1] == b'-';
+        let mut in_literal = false;
         while at < text.len() {
             if !is_comment {
                 if length < LENGTH {
                     bare[length] = text[at];
                 }
                 length += 1;
+                in_literal ^= text[at] == b'\'';
             }
             at += 1;
             if text[at - 1] == b'\n' {
                 break;
             }
         }
+        assert!(!in_literal);
     }
     (bare, length)
 }
+
+/// Opens the transaction of a run that will change something, with the lock taken.
+pub const LOCK: &str = bare!(include_str!("sql/lock.sql"));
 
 /// Fails where the server's own functions may be somebody's: that is the first thing to know.
 pub const MAKERS: &str = bare!(include_str!("sql/makers.sql"));

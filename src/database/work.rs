@@ -11,7 +11,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{
-    CHECKED, MAKERS, Message, PINNED, UNCHECKED, journal, literal, mark, parameter_settings, settings,
+    CHECKED, LOCK, MAKERS, Message, PINNED, UNCHECKED, bare, journal, literal, mark, parameter_settings,
+    settings,
 };
 use crate::migration::{AUTH_SCHEMA, Migration};
 use crate::parameters::Values;
@@ -22,14 +23,17 @@ use crate::report::{Exit, ShownScript, VERSION};
 const TABLE: &str = "authmig.schema_history";
 
 /// What stays where the ledger is not to.
-const LEFT: &str = include_str!("../sql/left.sql");
+const LEFT: &str = bare!(include_str!("../sql/left.sql"));
+
+/// What stands in the way of a migration.
+const PREFLIGHT: &str = bare!(include_str!("../sql/preflight.sql"));
 
 /// Bytes of our own SQL around the scripts, the lock in front included: the long ones, and room
 /// for settings, marks and history rows.
-const OWN: usize = include_str!("../sql/lock.sql").len()
+const OWN: usize = LOCK.len()
     + MAKERS.len()
     + include_str!("../sql/planned.sql").len()
-    + include_str!("../sql/preflight.sql").len()
+    + PREFLIGHT.len()
     + include_str!("../sql/ledger.sql").len()
     + 10 * 1024;
 
@@ -216,7 +220,7 @@ impl Transaction for Apply<'_> {
         message.reserve(scripts + self.questions.text().len() + OWN);
         message.push(&settings(&[("authmig.version", VERSION)]));
         message.push(
-            &include_str!("../sql/preflight.sql")
+            &PREFLIGHT
                 // The names of files are plain: no `$$` can be in one.
                 .replace("{pending}", &literal(&format!("{{{}}}", names.join(","))))
                 .replace("{adopt}", if self.adopt { "true" } else { "false" })
