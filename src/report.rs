@@ -415,6 +415,12 @@ impl Finding {
         format!("{}: {}", self.subject, self.message)
     }
 
+    /// The sentence, and all else that is said of it, a line each.
+    pub fn lines(&self) -> String {
+        let parts = self.parts().map(|(word, part)| format!("\n{word}: {part}"));
+        [self.sentence()].into_iter().chain(parts).collect()
+    }
+
     /// What else is said of it, each behind its word.
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [

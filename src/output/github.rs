@@ -17,9 +17,8 @@ pub(super) fn report(report: &Report) -> String {
                         Severity::Error => "error",
                         Severity::Advice => "notice",
                     };
-                    let mend = finding.mend.as_ref().map_or_else(String::new, |mend| format!("\n{mend}"));
-                    let message = finding.sentence() + &mend;
-                    command(&mut text, level, &format!("authmig verify: {}", check.name), "", &message);
+                    let title = format!("authmig verify: {}", check.name);
+                    command(&mut text, level, &title, "", &finding.lines());
                 }
             }
         }

@@ -56,14 +56,8 @@ pub(super) fn failure(failure: &Failure) -> String {
 }
 
 fn detail(finding: &Finding) -> String {
-    let mut text = finding.sentence();
-    if finding.severity == Severity::Advice {
-        text.insert_str(0, "advice: ");
-    }
-    for (word, part) in finding.parts() {
-        let _ = write!(text, "\n{word}: {part}");
-    }
-    text
+    let word = if finding.severity == Severity::Advice { "advice: " } else { "" };
+    word.to_owned() + &finding.lines()
 }
 
 /// Text for XML 1.0, which has no place for most control characters.

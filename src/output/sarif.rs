@@ -52,12 +52,10 @@ fn result(report: &VerifyReport, check: &Check, finding: &Finding) -> Value {
         Severity::Error => "error",
         Severity::Advice => "note",
     };
-    let parts = [&finding.why, &finding.mend, &finding.hint].into_iter().flatten().cloned();
-    let text: Vec<_> = [finding.sentence()].into_iter().chain(parts).collect();
     json!({
         "ruleId": check.name,
         "level": level,
-        "message": {"text": text.join("\n")},
+        "message": {"text": finding.lines()},
         "locations": [{"logicalLocations": [{
             "name": finding.subject,
             "fullyQualifiedName": format!("{}/{}", report.database, finding.subject),

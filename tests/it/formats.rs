@@ -70,6 +70,19 @@ fn a_name_is_no_command_to_the_terminal_or_the_runner() {
 }
 
 #[test]
+fn each_format_says_what_was_expected_and_what_was_found() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    db.sql("comment on schema auth is 'mine'");
+    let line =
+        "schema auth: its comment is another one%nexpected: Login sessions and access tokens%nfound: mine%n";
+    for (format, line_end) in [("github", "%0A"), ("junit", "&#10;"), ("sarif", "\\n")] {
+        let run = db.authmig(&["verify", "--format", format]).exits(4);
+        assert!(run.stdout.contains(&line.replace("%n", line_end)), "{format}\n{}", run.stdout);
+    }
+}
+
+#[test]
 fn github_annotates_what_is_wrong() {
     let db = tampered();
     let run = db.authmig(&["verify", "--format", "github"]).exits(4);
