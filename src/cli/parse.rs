@@ -165,19 +165,21 @@ fn misspelled_variable(definition: &clap::Command) -> Option<String> {
     })
 }
 
-/// The variables of all options in this definition.
+/// The options of this definition and of its commands.
+fn options(definition: &clap::Command) -> impl Iterator<Item = &Arg> {
+    let of_commands = definition.get_subcommands().flat_map(clap::Command::get_arguments);
+    of_commands.chain(definition.get_arguments())
+}
+
+/// Their variables.
 fn variables(definition: &clap::Command) -> Vec<String> {
-    let all = definition.get_subcommands().flat_map(clap::Command::get_arguments);
-    let all = all.chain(definition.get_arguments());
-    all.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())).collect()
+    options(definition).filter_map(|option| Some(option.get_env()?.to_str()?.to_owned())).collect()
 }
 
 /// The variable that a bad value comes from, if it was not given on the command line.
 fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     let definition = Cli::command();
-    let all =
-        definition.get_subcommands().flat_map(clap::Command::get_arguments).chain(definition.get_arguments());
-    let mut set = all.filter_map(|argument| {
+    let mut set = options(&definition).filter_map(|argument| {
         let name = argument.get_env()?;
         Some((argument, name, std::env::var_os(name)?))
     });

@@ -143,11 +143,7 @@ fn who_logs_in_at_the_same_moment_keeps_the_session() {
         ))
         .unwrap();
     let run = db.command(&["migrate", "--adopt"]).spawn().unwrap();
-    let waiting = "select count(*) from pg_stat_activity \
-        where datname = current_database() and wait_event_type = 'Lock'";
-    while db.ask(waiting) == "0" {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    db.until_blocked();
     login.batch_execute("commit").unwrap();
     finish(run).exits(0);
     refresh(&db, dave).unwrap();

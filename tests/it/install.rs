@@ -203,9 +203,7 @@ fn sigterm_while_migrating_rolls_back_and_starts_nothing() {
     other.batch_execute(&format!("begin; create role {blocked}")).unwrap();
     let arguments = ["install", "--lock-timeout", "0s", "--owner-role", &blocked, "--", "echo", "started"];
     let child = db.command(&arguments).spawn().unwrap();
-    while db.ask("select count(*) from pg_stat_activity where datname = current_database() and application_name like 'authmig%' and wait_event_type = 'Lock'") == "0" {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    db.until_blocked();
     kill("-TERM", child.id());
     assert_eq!(finish(child).exits(143).stdout, "");
     assert_eq!(db.history(), [0; 0]);

@@ -2,7 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use crate::support::tools::tool;
+use crate::support::tools::on_a_terminal;
 use crate::support::{Files, TestDb, of_a_migrator, own_roles, with_options};
 
 #[test]
@@ -365,30 +365,6 @@ fn default_privileges_of_who_migrated_are_taken_back() {
 }
 
 #[test]
-fn what_was_granted_before_stays_granted() {
-    let (db, own) = (TestDb::new(), crate::support::own_roles());
-    let service = name(&own, "service");
-    db.sql(&format!(
-        "create role {service}; create schema api; create table api.t (x int, y int, z int);
-         grant insert (x, y) on api.t to {service}; grant insert (z) on api.t to {service} with grant option;
-         grant select on api.t to {service} with grant option;
-         alter default privileges in schema api grant select on tables to {service};
-         alter default privileges in schema api grant usage on sequences to {service} with grant option"
-    ));
-    let granted = "select string_agg(g, '; ' order by g) from (
-        select relname || ': ' || relacl::text from pg_class where relnamespace = 'api'::regnamespace union all
-        select attname || ': ' || attacl::text from pg_attribute where attrelid = 'api.t'::regclass union all
-        select defaclobjtype::text || ': ' || defaclacl::text from pg_default_acl) as x (g)";
-    let before = db.ask(granted);
-    assert!(before.contains(&format!("S: {{{service}=U*/postgres}}")), "{before}");
-    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
-    db.authmig(&["verify"]).exits(0);
-    assert_ne!(db.ask(granted), before);
-    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
-    assert_eq!(db.ask(granted), before);
-}
-
-#[test]
 fn an_installation_is_handed_over_and_renamed_as_the_manual_says() {
     let manual = include_str!("../../docs/operations.md").split("\n## Handing over, ").nth(1).unwrap();
     let blocks: Vec<_> =
@@ -637,22 +613,14 @@ fn purge_leaves_nothing_behind_or_is_refused() {
 
 #[test]
 fn what_comes_to_need_it_while_a_person_thinks_stops_a_purge() {
-    let Some(script) = tool("script") else { return };
     let db = TestDb::new();
+    let Some(mut command) = on_a_terminal(&db, "rollback --all --purge --discard-data") else { return };
     db.authmig(&["migrate"]).exits(0);
-    let binary = env!("CARGO_BIN_EXE_authmig");
-    let mut command = std::process::Command::new(&script);
-    command
-        .args(["-qefc", &format!("{binary} rollback --all --purge --discard-data"), "/dev/null"])
-        .env("DATABASE_URL", db.url())
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let rehearsed = "select count(*) from pg_stat_activity where datname = current_database() \
-        and application_name = 'authmig' and state = 'idle' and query ~ 'authmig.tables'";
-    while db.ask(rehearsed) == "0" {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    db.until(
+        "select count(*) from pg_stat_activity where datname = current_database() \
+          and application_name = 'authmig' and state = 'idle' and query ~ 'authmig.tables'",
+    );
     db.sql("create table public.device (session uuid references auth.refresh_token)");
     crate::support::feed(&mut child, "y\n");
     let run = crate::support::finish(child).exits(7);
@@ -696,17 +664,10 @@ fn a_changed_script_is_not_reverted() {
 #[test]
 fn on_a_terminal_it_asks() {
     // It gives the process a terminal.
-    let Some(script) = tool("script") else { return };
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
     for (answer, code, history) in [("n", 7, &[1, 2, 3, 4, 5][..]), ("y", 0, &[1, 2, 3, 4][..])] {
-        let binary = env!("CARGO_BIN_EXE_authmig");
-        let mut command = std::process::Command::new(&script);
-        command
-            .args(["-qec", &format!("{binary} rollback"), "/dev/null"])
-            .env("DATABASE_URL", db.url())
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped());
+        let Some(mut command) = on_a_terminal(&db, "rollback") else { return };
         let mut child = command.spawn().unwrap();
         crate::support::feed(&mut child, &format!("{answer}\n"));
         let run = crate::support::finish(child).exits(code);
@@ -744,11 +705,7 @@ fn what_others_drop_meanwhile_is_not_told_as_dropped() {
     let mut holder = db.client();
     holder.batch_execute("begin; lock table auth.refresh_token in access share mode").unwrap();
     let run = db.command(&["rollback", "--to", "1", "--dry-run"]).spawn().unwrap();
-    let waits = "select count(*) from pg_stat_activity where datname = current_database() \
-         and application_name = 'authmig' and wait_event_type = 'Lock'";
-    while db.ask(waits) == "0" {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    db.until_blocked();
     db.sql("alter table public.foo drop column b; drop view public.v; drop table public.bar");
     holder.batch_execute("commit").unwrap();
     let run = crate::support::finish(run).exits(0);

@@ -5,17 +5,6 @@ use std::time::Duration;
 
 use crate::support::{TestDb, finish, first_line, unique};
 
-/// Waits until authmig waits for a lock in this database.
-fn until_blocked(db: &TestDb) {
-    while db.ask(
-        "select count(*) from pg_stat_activity where datname = current_database() \
-                  and application_name like 'authmig%' and wait_event_type = 'Lock'",
-    ) == "0"
-    {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// Sends a signal, as `kill` writes it: `-TERM`.
 pub(crate) fn kill(signal: &str, pid: u32) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
@@ -31,7 +20,7 @@ fn a_signal_cancels_the_running_script_and_rolls_back() {
         other.batch_execute(&format!("begin; create role {blocked}")).unwrap();
         let child =
             db.command(&["migrate", "--lock-timeout", "0s", "--owner-role", &blocked]).spawn().unwrap();
-        until_blocked(&db);
+        db.until_blocked();
         kill(signal, child.id());
         let run = finish(child).exits(code);
         assert_eq!(
@@ -52,7 +41,7 @@ fn a_run_that_was_killed_does_not_hold_its_locks_until_its_statement_ends() {
     let mut other = db.client();
     other.batch_execute(&format!("begin; create role {blocked}")).unwrap();
     let child = db.command(&["migrate", "--lock-timeout", "0s", "--owner-role", &blocked]).spawn().unwrap();
-    until_blocked(&db);
+    db.until_blocked();
     kill("-KILL", child.id());
     finish(child);
     // What it waits for is still held.
@@ -141,7 +130,7 @@ fn a_signal_cancels_a_commit_that_waits() {
     let db = TestDb::new();
     let _holder = slow_commit(&db, false);
     let child = db.command(&["migrate", "--lock-timeout", "0s"]).spawn().unwrap();
-    until_blocked(&db);
+    db.until_blocked();
     kill("-TERM", child.id());
     let run = finish(child).exits(143);
     assert_eq!(run.stderr, "error: interrupted by SIGTERM; nothing was changed\n");
@@ -155,7 +144,7 @@ fn who_ends_during_a_commit_does_not_say_that_nothing_was_changed() {
     // Two signals, or one and no end of it: the process does not wait for the server.
     for signals in [2, 1] {
         let child = db.command(&["migrate", "--lock-timeout", "0s"]).spawn().unwrap();
-        until_blocked(&db);
+        db.until_blocked();
         for _ in 0..signals {
             kill("-TERM", child.id());
             std::thread::sleep(Duration::from_millis(50));

@@ -3,35 +3,30 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use crate::support::tools::tool;
+use crate::support::tools::{on_a_terminal, tool};
 use crate::support::{JWT_SECRET, TestDb};
 
-/// Runs authmig on a terminal of `script`; all that it showed there.
-fn on_a_terminal(db: &TestDb, arguments: &str, environment: &[(&str, &str)]) -> Option<String> {
-    let script = tool("script")?;
-    let authmig = db.command(&[]);
-    let line = format!("{} {arguments}", authmig.get_program().to_str().unwrap());
-    let mut command = Command::new(script);
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    command.env("DATABASE_URL", db.url()).env("TERM", "xterm").env_remove("NO_COLOR");
-    command.envs(environment.iter().copied()).stdin(Stdio::null());
-    Some(String::from_utf8(command.output().unwrap().stdout).unwrap())
+/// All that authmig showed on a terminal.
+fn shows(db: &TestDb, arguments: &str, environment: &[(&str, &str)]) -> Option<String> {
+    let mut command = on_a_terminal(db, arguments)?;
+    command.env("TERM", "xterm").env_remove("NO_COLOR").envs(environment.iter().copied());
+    Some(String::from_utf8(command.stdin(Stdio::null()).output().unwrap().stdout).unwrap())
 }
 
 #[test]
 fn a_terminal_shows_what_runs_and_colours_what_matters() {
     let db = TestDb::new();
-    let Some(shown) = on_a_terminal(&db, "migrate", &[]) else { return };
+    let Some(shown) = shows(&db, "migrate", &[]) else { return };
     assert!(shown.contains("\r\x1b[Krunning 02-auth_schema.up.sql\r"), "{shown:?}");
     let (_, last) = shown.rsplit_once("\r\x1b[K").unwrap();
     // The line is gone when the result stands there.
     assert!(last.starts_with("postgres@"), "{last:?}");
-    let shown = on_a_terminal(&db, "verify", &[]).unwrap();
+    let shown = shows(&db, "verify", &[]).unwrap();
     assert!(shown.contains("  \x1b[32mpassed\x1b[0m  every script"), "{shown:?}");
     db.sql("drop index auth.refresh_token_subject");
-    let shown = on_a_terminal(&db, "verify --only objects", &[]).unwrap();
+    let shown = shows(&db, "verify --only objects", &[]).unwrap();
     assert!(shown.contains("objects  \x1b[1;31mFAILED\x1b[0m"), "{shown:?}");
-    let shown = on_a_terminal(&db, "migrate --to 3", &[]).unwrap();
+    let shown = shows(&db, "migrate --to 3", &[]).unwrap();
     assert!(shown.starts_with("\x1b[1;31merror:\x1b[0m the database is at"), "{shown:?}");
 }
 
@@ -40,7 +35,7 @@ fn a_terminal_shows_how_long_it_has_waited() {
     let db = TestDb::new();
     let nowhere = db.url_at(crate::support::server::free_port());
     let arguments = format!("status --wait 3s --database-url {nowhere}");
-    let Some(shown) = on_a_terminal(&db, &arguments, &[]) else { return };
+    let Some(shown) = shows(&db, &arguments, &[]) else { return };
     assert!(shown.starts_with("\r\x1b[Kwaiting\r\r\x1b[Kwaiting: cannot connect to "), "{shown:?}");
     assert!(shown.contains("\r\x1b[Kwaiting 1 s\r"), "{shown:?}");
 }
@@ -156,14 +151,14 @@ fn no_color_and_a_dumb_terminal_are_respected() {
         ("verify", "  passed  every script", "  \x1b[32mpassed\x1b[0m  every script"),
         ("migrate --to 3", "error: the database is at", "\x1b[1;31merror:\x1b[0m the database is at"),
     ] {
-        let Some(shown) = on_a_terminal(&db, arguments, &[("NO_COLOR", "1")]) else { return };
+        let Some(shown) = shows(&db, arguments, &[("NO_COLOR", "1")]) else { return };
         // To show what runs, it may still wipe a line.
         let shown = shown.replace("\x1b[K", "");
         assert!(shown.contains(plain) && !shown.contains('\x1b'), "{shown:?}");
-        let shown = on_a_terminal(&db, arguments, &[("NO_COLOR", "")]).unwrap();
+        let shown = shows(&db, arguments, &[("NO_COLOR", "")]).unwrap();
         assert!(shown.contains(coloured), "{shown:?}");
     }
-    let shown = on_a_terminal(&db, "verify", &[("TERM", "dumb")]).unwrap();
+    let shown = shows(&db, "verify", &[("TERM", "dumb")]).unwrap();
     assert!(!shown.contains('\x1b'), "{shown:?}");
 }
 

@@ -103,8 +103,11 @@ fn d33_what_had_been_granted_before_stays_granted() {
     db.sql(&format!(
         "create role {anon}; create role {service}; create schema auth; create schema api;
          create table api.person (id serial); grant usage on schema auth to {anon};
-         grant usage on schema api to {service}; grant select on api.person to {service};
-         alter default privileges in schema api grant select, insert, update, delete on tables to {service}",
+         create table api.place (x int, y int, z int);
+         grant usage on schema api to {service}; grant select on api.person to {service} with grant option;
+         grant insert (x, y) on api.place to {service}; grant insert (z) on api.place to {service} with grant option;
+         alter default privileges in schema api grant select on tables to {service};
+         alter default privileges in schema api grant usage on sequences to {service} with grant option",
         anon = roles.anon,
         service = roles.service
     ));

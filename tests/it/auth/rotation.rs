@@ -36,11 +36,7 @@ fn while_the_row_is_held(stack: &Stack, request: &Request, sql: &str) -> Respons
     holder.batch_execute("begin; select from auth.refresh_token for update").unwrap();
     std::thread::scope(|scope| {
         let answer = scope.spawn(|| stack.send(request));
-        let waiting = "select count(*) from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock'";
-        while stack.db.ask(waiting) == "0" {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        stack.db.until_blocked();
         holder.batch_execute(&format!("{sql}; commit")).unwrap();
         answer.join().unwrap()
     })

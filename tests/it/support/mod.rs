@@ -79,12 +79,7 @@ impl TestDb {
 
     /// An empty database in this encoding.
     pub(crate) fn in_encoding(encoding: &str) -> TestDb {
-        TestDb::like(&format!("encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
-    }
-
-    /// An empty database made with these options.
-    pub(crate) fn like(options: &str) -> TestDb {
-        TestDb::on(server(), &format!("template0 {options}"))
+        TestDb::on(server(), &format!("template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
     }
 
     /// An empty database where I and i are no pair of letters; `None` before 15, where the server's
@@ -92,7 +87,9 @@ impl TestDb {
     pub(crate) fn turkish() -> Option<TestDb> {
         let template =
             "template0 encoding 'UTF8' locale_provider icu icu_locale 'tr' lc_collate 'C' lc_ctype 'C'";
-        (major() >= 15).then(|| TestDb::on(server(), template))
+        let db = (major() >= 15).then(|| TestDb::on(server(), template))?;
+        assert_eq!(db.ask("select lower('I')"), "ı");
+        Some(db)
     }
 
     /// A copy of this database, to which nobody may be connected.
@@ -120,6 +117,21 @@ impl TestDb {
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> TestDb {
         self.environment.insert(name, value.into());
         self
+    }
+
+    /// Waits until this question counts something.
+    pub(crate) fn until(&self, question: &str) {
+        while self.ask(question) == "0" {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until somebody waits for a lock in this database.
+    pub(crate) fn until_blocked(&self) {
+        self.until(
+            "select count(*) from pg_stat_activity \
+              where datname = current_database() and wait_event_type = 'Lock'",
+        );
     }
 
     /// The connection string that authmig is given.

@@ -1,6 +1,9 @@
 //! Programs of others that tests use: there, or the test is skipped and says so.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::TestDb;
 
 /// The program, if this machine has it.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
@@ -10,6 +13,15 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
         missing(name);
     }
     found
+}
+
+/// authmig on a terminal that `script` gives it, with pipes to it and from it.
+pub(crate) fn on_a_terminal(db: &TestDb, arguments: &str) -> Option<Command> {
+    let mut command = Command::new(tool("script")?);
+    let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_authmig"));
+    command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
+    command.env("DATABASE_URL", db.url()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    Some(command)
 }
 
 /// Says that something is not there, and that what needs it is not tested. `.ci/run` installs
