@@ -208,8 +208,8 @@ fn drop(kind: &str, name: &str) -> Option<String> {
         "cast" => format!("drop cast ({name});"),
         "statistics object" => format!("drop statistics {name};"),
         "window function" => format!("drop function {name};"),
-        "index" => format!("drop index if exists {name};"),
-        "trigger" => format!("drop trigger if exists {name};"),
+        // One that belongs to a column has gone with it.
+        "index" | "trigger" | "sequence" => format!("drop {kind} if exists {name};"),
         _ => format!("drop {kind} {name};"),
     })
 }

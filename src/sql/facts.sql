@@ -23,7 +23,10 @@ select set_config('authmig.relations', coalesce(array_agg(c.oid), '{}')::text, t
 select set_config('authmig.routines', coalesce(array_agg(d.objid), '{}')::text, true)
   from pg_catalog.pg_depend as d
  where d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = any (current_setting('authmig.schemas')::oid[])
-   and d.classid = 'pg_catalog.pg_proc'::regclass;
+   and d.classid = 'pg_catalog.pg_proc'::regclass
+   -- The functions of a range type go with it.
+   and not exists (select from pg_catalog.pg_depend as i
+                    where i.classid = 'pg_catalog.pg_proc'::regclass and i.objid = d.objid and i.deptype = 'i');
 select set_config('authmig.types', coalesce(array_agg(t.oid), '{}')::text, true)
   from pg_catalog.pg_type as t
  where t.typnamespace in (select unnest(current_setting('authmig.schemas')::oid[]));
@@ -120,13 +123,16 @@ select case t.typtype when 'd' then 'domain' else 'type' end, t.oid::regtype::te
    and not (t.typtype = 'b' and t.typcategory = 'A');
 select 'cast', format('%s as %s', k.castsource::regtype, k.casttarget::regtype), 'function', k.castfunc::regprocedure::text
   from pg_catalog.pg_cast as k
- where k.castfunc in (select unnest(current_setting('authmig.routines')::oid[]))
-    or k.castsource in (select unnest(current_setting('authmig.types')::oid[]))
-    or k.casttarget in (select unnest(current_setting('authmig.types')::oid[]))
-    -- One between two types of the server's own would run in any function, as whoever runs that.
-    or k.oid >= 16384 and k.castfunc <> 0 and k.castsource < 16384 and k.casttarget < 16384 and not exists (
-        select from pg_catalog.pg_depend as e
-         where e.classid = 'pg_catalog.pg_cast'::regclass and e.objid = k.oid and e.deptype = 'e')
+ where (k.castfunc in (select unnest(current_setting('authmig.routines')::oid[]))
+        or k.castsource in (select unnest(current_setting('authmig.types')::oid[]))
+        or k.casttarget in (select unnest(current_setting('authmig.types')::oid[]))
+        -- One between two types of the server's own would run in any function, as whoever runs that.
+        or k.oid >= 16384 and k.castfunc <> 0 and k.castsource < 16384 and k.casttarget < 16384 and not exists (
+            select from pg_catalog.pg_depend as e
+             where e.classid = 'pg_catalog.pg_cast'::regclass and e.objid = k.oid and e.deptype = 'e'))
+   -- That of a range type goes with it.
+   and not exists (select from pg_catalog.pg_depend as i
+                    where i.classid = 'pg_catalog.pg_cast'::regclass and i.objid = k.oid and i.deptype = 'i')
  union all
 -- These run in commands of whoever migrates, whose function somebody else could replace.
 select 'event trigger', quote_ident(t.evtname), 'function of', quote_ident(pg_get_userbyid(p.proowner))
