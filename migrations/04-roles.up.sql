@@ -68,9 +68,7 @@ begin
         select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into dangerous
           from pg_roles as r
          where r.rolname <> wanted.name
-           and (r.rolsuper or r.rolcreaterole
-                or r.rolname in ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files',
-                    'pg_read_all_data', 'pg_write_all_data'))
+           and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolreplication or starts_with(r.rolname, 'pg_'))
            and pg_has_role(wanted.name, r.oid, 'member');
         if dangerous is not null then
             raise exception 'role % is dangerous: it is a member of %', quote_ident(wanted.name), dangerous

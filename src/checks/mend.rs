@@ -234,8 +234,12 @@ fn grant(kind: &str, name: &str, role: &str, wanted: Option<&str>, found: Option
 fn role(name: &str, property: &str, wanted: Option<&str>, found: Option<&str>) -> Option<String> {
     let no = if wanted.is_some() { "" } else { "no" };
     if let Some(group) = property.strip_prefix("lacks ") {
-        let with = found.filter(|found| found.starts_with("with ")).map(|with| format!(" {with}"));
-        return Some(format!("grant {group} to {name}{};", with.unwrap_or_default()));
+        return Some(match found? {
+            // A member until PostgreSQL 16, where that is one setting for all memberships.
+            "inherit" => format!("alter role {name} inherit;"),
+            "yes" => format!("grant {group} to {name};"),
+            with => format!("grant {group} to {name} {with};"),
+        });
     }
     let mut kinds = ["member of ", "may join ", "owner through "].iter();
     let membership = kinds.find_map(|kind| property.strip_prefix(kind));

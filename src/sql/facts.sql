@@ -274,7 +274,9 @@ select 'default privileges',
  union all
 -- Whoever migrates hands things over to the owner, and changes what it owns.
 select 'role', quote_ident(pg_get_userbyid(n.nspowner)), 'lacks ' || quote_ident(current_setting('authmig.owner_role')),
-       case when current_setting('server_version_num')::int4 >= 160000 then 'with inherit true, set true' else 'yes' end
+       case when current_setting('server_version_num')::int4 >= 160000 then 'with inherit true, set true'
+            when pg_has_role(n.nspowner, to_regrole(quote_ident(current_setting('authmig.owner_role'))), 'member') then 'inherit'
+            else 'yes' end
   from pg_catalog.pg_namespace as n
  where n.nspname = 'authmig' and not pg_has_role(n.nspowner, 10::oid, 'member')
    and (pg_has_role(n.nspowner, to_regrole(quote_ident(current_setting('authmig.owner_role'))), 'usage')
@@ -334,6 +336,11 @@ with role (anon, authenticated, service, authenticator, owner) as (
         select coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true), coalesce((to_jsonb(a) ->> 'set_option')::boolean, true)
        ) as o (inherits, sets)
      group by a.member, g.rolname
+), dangerous (oid) as materialized (
+    -- Once: there may be a role for each user.
+    select d.oid
+      from pg_catalog.pg_roles as d
+     where d.rolsuper or d.rolbypassrls or d.rolcreaterole or d.rolreplication or starts_with(d.rolname, 'pg_')
 )
 select 'role', quote_ident(m.rolname),
        case when m.rolname not in (role.anon, role.authenticated, role.service, role.authenticator, role.owner)
@@ -357,10 +364,7 @@ select 'role', quote_ident(m.rolname),
             or m.rolname = role.anon and pg_has_role(g.oid, to_regrole(quote_ident(role.authenticated)), 'member')
             or pg_has_role(g.oid, to_regrole(quote_ident(role.owner)), 'member')
             or pg_has_role(g.oid, to_regrole(quote_ident(role.authenticator)), 'member')
-            or exists (
-                select from pg_catalog.pg_roles as d
-                 where (d.rolsuper or d.rolbypassrls or d.rolcreaterole or d.rolreplication or starts_with(d.rolname, 'pg_'))
-                   and pg_has_role(g.oid, d.oid, 'member')))
+            or exists (select from dangerous as d where pg_has_role(g.oid, d.oid, 'member')))
     or g.rolname in (role.owner, role.authenticator, role.service) and not m.rolsuper
        and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
        and (a.joins or a.administers)

@@ -1,6 +1,6 @@
 -- Fails with AMP01 if anything would stop the pending migrations, and tells all of it at
 -- once: the detail is JSON, for each obstacle its rank, what it is, and the statement or
--- the option that helps. The scripts check the same again, one by one. With AMP02 if authmig is
+-- the option that helps. The scripts refuse again what would do harm, one by one. With AMP02 if authmig is
 -- installed, and nothing says so.
 -- The parameters are settings; {pending} are the names of what is to be applied, {adopt} is
 -- whether the published SQL may be there, and was_reverted.sql comes into its place as an expression.
@@ -23,13 +23,19 @@ declare
     my_oid constant oid := to_regrole(quote_ident(current_user));
     super constant boolean := current_setting('is_superuser') = 'on';
     creates_roles boolean := super;
+    inherits boolean;
     parameter text;
     there record;
     stranger text;
     names text;
     excess text;
-    revokes text;
+    groups text;
+    group_revokes text;
+    members text;
+    member_revokes text;
+    another text;
     elsewhere text;
+    dangerous oid[];
     refused text[] := '{}';
     granted oid;
     create_first boolean := false;
@@ -44,7 +50,7 @@ declare
     found jsonb := '[]';
 begin
     if not super then
-        select r.rolcreaterole into strict creates_roles from pg_roles as r where r.rolname = me;
+        select r.rolcreaterole, r.rolinherit into strict creates_roles, inherits from pg_roles as r where r.rolname = me;
     end if;
 
     -- Whatever it is granted to go on, requests could use.
@@ -88,64 +94,76 @@ begin
             case when there.rolcreaterole then 'createrole' end, case when there.rolcreatedb then 'createdb' end,
             case when there.rolreplication then 'replication' end, case when there.rolcanlogin and not logs_in then 'login' end,
             case when there.rolinherit and logs_in then 'inherit' end);
-        if excess <> '' then
-            found := found || jsonb_build_array(jsonb_build_array(3, format('role %s may do more than it should: %s', names, excess),
-                -- Who is needed for something else is not to lose what that takes.
-                case when there.oid = my_oid or there.rolsuper and there.rolcanlogin then ''
-                     else format('alter role %s no%s; -- or ', names, replace(excess, ', ', ' no')) end
-                    || 'name another role with --' || replace(parameter, '_', '-')));
-            if there.oid = my_oid or there.rolsuper or there.rolbypassrls or there.rolcreaterole or there.rolreplication then
+        groups := null;
+        if exists (select from pg_auth_members where member = there.oid and (logs_in and roleid = any (requests)) is not true) then
+            -- Once: there may be a role for each user.
+            dangerous := coalesce(dangerous, array(
+                select r.oid from pg_roles as r
+                 where r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolreplication or starts_with(r.rolname, 'pg_')
+                    or r.rolname = owner_role or r.oid = authenticator));
+            select string_agg(distinct quote_ident(g.rolname), ', '),
+                   string_agg(format('revoke %I from %s%s;', g.rolname, names, b.grantor), ' ' order by g.rolname, b.grantor)
+              into groups, group_revokes
+              from pg_auth_members as a
+              join pg_roles as g on g.oid = a.roleid
+             cross join lateral (
+                -- Since 16 there is a membership for each grantor, and what was passed on goes with it.
+                select case when modern then format(' granted by %I cascade', pg_get_userbyid(a.grantor)) else '' end
+               ) as b (grantor)
+             where a.member = there.oid and (logs_in and g.oid = any (requests)) is not true
+               and (parameter = 'owner_role' or exists (
+                    select from unnest(dangerous
+                            || case when parameter in ('anon_role', 'authenticated_role') then requests[3] end
+                            || case when parameter = 'anon_role' then requests[2] end) as d (oid)
+                     where pg_has_role(g.oid, d.oid, 'member')));
+        end if;
+        -- What its members may read, they may read in every database that it owns.
+        members := null;
+        if (parameter = 'owner_role' or logs_in) and exists (select from pg_auth_members where roleid = there.oid and member <> my_oid) then
+            select string_agg(distinct quote_ident(r.rolname), ', '),
+                   string_agg(format('revoke %s from %I%s;', names, r.rolname,
+                        case when modern then format(' granted by %I cascade', pg_get_userbyid(a.grantor)) else '' end),
+                        ' ' order by r.rolname, a.grantor)
+              into members, member_revokes
+              from pg_auth_members as a
+              join pg_roles as r on r.oid = a.member
+             where a.roleid = there.oid and not r.rolsuper and r.oid <> my_oid
+               and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
+        end if;
+        if excess <> '' or groups is not null or members is not null then
+            another := 'name another role with --' || replace(parameter, '_', '-');
+            -- Another installation would lose what it needs; it may have that from a role that this one is a member of.
+            select string_agg(distinct quote_ident(d.datname), ', ') into elsewhere
+              from pg_shdepend as s
+              join pg_database as d on d.oid = s.dbid
+             where s.refclassid = 'pg_authid'::regclass and d.datname <> current_database()
+               and (s.refobjid = there.oid or s.refobjid in (select a.roleid from pg_auth_members as a where a.member = there.oid));
+            if elsewhere is not null then
+                another := format('%s: this one is in use, database %s', another, elsewhere);
+            end if;
+            found := found || (
+                select coalesce(jsonb_agg(jsonb_build_array(3, c.what,
+                            case when elsewhere is null and c.mend <> '' then c.mend || ' -- or ' else '' end || another)), '[]')
+                  from (values
+                    (format('role %s may do more than it should: %s', names, nullif(excess, '')),
+                     -- Who is needed for something else is not to lose what that takes.
+                     case when there.oid = my_oid or there.rolsuper and there.rolcanlogin then ''
+                          else format('alter role %s no%s;', names, replace(excess, ', ', ' no')) end, excess <> ''),
+                    (format('role %s may do more than it should: it is a member of %s', names, groups), group_revokes, groups is not null),
+                    (format('others may act as %s, which is to %s: %s', names,
+                        case when logs_in then 'read the secret' else 'own the sessions and the secret' end, members),
+                     member_revokes, members is not null)
+                  ) as c (what, mend, is_so)
+                 where c.is_so);
+            if elsewhere is not null or groups is not null or there.oid = my_oid
+                or there.rolsuper or there.rolbypassrls or there.rolcreaterole or there.rolreplication
+            then
                 refused := refused || parameter;
             end if;
         end if;
         if logs_in and not there.rolcanlogin then
             found := found || jsonb_build_array(jsonb_build_array(3, format('role %s cannot log in, as PostgREST must', names),
                 format('alter role %s login;', names)));
-        end if;
-        if exists (select from pg_auth_members where member = there.oid and (logs_in and roleid = any (requests)) is not true) then
-            select string_agg(quote_ident(g.rolname), ', ' order by g.rolname) into stranger
-              from pg_auth_members as a
-              join pg_roles as g on g.oid = a.roleid
-             where a.member = there.oid and (logs_in and g.oid = any (requests)) is not true
-               and (parameter = 'owner_role' or exists (
-                    select from pg_roles as d
-                     where pg_has_role(g.oid, d.oid, 'member')
-                       and (d.rolsuper or d.rolbypassrls or d.rolcreaterole or d.rolreplication or starts_with(d.rolname, 'pg_')
-                            or d.rolname = owner_role or d.oid = authenticator
-                            or d.oid = requests[3] and parameter in ('anon_role', 'authenticated_role')
-                            or d.oid = requests[2] and parameter = 'anon_role')));
-            if stranger is not null then
-                found := found || jsonb_build_array(jsonb_build_array(3,
-                    format('role %s may do more than it should: it is a member of %s', names, stranger),
-                    format('revoke %s from %s; -- or name another role with --%s', stranger, names, replace(parameter, '_', '-'))));
-                refused := refused || parameter;
-            end if;
-        end if;
-        -- What its members may read, they may read in every database that it owns.
-        if (parameter = 'owner_role' or logs_in) and exists (select from pg_auth_members where roleid = there.oid and member <> my_oid) then
-            -- Since 16 there is a membership for each grantor, and what was passed on goes with it.
-            select string_agg(distinct quote_ident(r.rolname), ', '),
-                   string_agg(format('revoke %s from %I%s;', names, r.rolname,
-                        case when modern then format(' granted by %I cascade', pg_get_userbyid(a.grantor)) else '' end),
-                        ' ' order by r.rolname, a.grantor)
-              into stranger, revokes
-              from pg_auth_members as a
-              join pg_roles as r on r.oid = a.member
-             where a.roleid = there.oid and not r.rolsuper and r.oid <> my_oid
-               and (coalesce((to_jsonb(a) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(a) ->> 'set_option')::boolean, true));
-            if stranger is not null then
-                -- Another installation would lose what it needs.
-                select string_agg(distinct quote_ident(d.datname), ', ') into elsewhere
-                  from pg_shdepend as s
-                  join pg_database as d on d.oid = s.dbid
-                 where s.refclassid = 'pg_authid'::regclass and s.refobjid = there.oid and d.datname <> current_database();
-                found := found || jsonb_build_array(jsonb_build_array(3,
-                    format('others may act as %s, which is to %s: %s', names,
-                        case when logs_in then 'read the secret' else 'own the sessions and the secret' end, stranger),
-                    case when elsewhere is not null
-                         then format('name another role with --%s: this one is in use, database %s', replace(parameter, '_', '-'), elsewhere)
-                         else format('%s -- or name another role with --%s', revokes, replace(parameter, '_', '-')) end));
-            end if;
         end if;
     end loop;
 
@@ -156,6 +174,13 @@ begin
             or parameter = any (refused) or parameter <> 'owner_role' and 'authenticator_role' = any (refused);
         names := quote_ident(current_setting('authmig.' || parameter));
         granted := to_regrole(names);
+        another := case when granted is null then '' else ' -- or name another role with --' || replace(parameter, '_', '-') end;
+        -- Until 16 that was one setting for all memberships of a role.
+        if parameter = 'owner_role' and not modern and not inherits and pg_has_role(granted, 'usage') is not true then
+            found := found || jsonb_build_array(jsonb_build_array(4,
+                format('%I is to have the rights of %s, and inherits none', me, names),
+                format('alter role %I inherit;', me)));
+        end if;
         -- 16 changed who may grant a role: only who has it with ADMIN OPTION, as its creator does.
         continue when case
             when granted is null then creates_roles
@@ -163,17 +188,17 @@ begin
                 or case when modern then pg_has_role(granted, 'usage with admin option') else creates_roles end
         end;
         if parameter = 'owner_role' then
-            if not coalesce(pg_has_role(granted, needed) and pg_has_role(granted, 'usage'), false) then
+            if not coalesce(pg_has_role(granted, needed) and (pg_has_role(granted, 'usage') or not modern), false) then
                 found := found || jsonb_build_array(jsonb_build_array(4,
                     format('%I must be a member of %s, and may not make itself one', me, names),
-                    format('grant %s to %I%s;', names, me, case when modern then ' with inherit true, set true' else '' end)));
+                    format('grant %s to %I%s;%s', names, me, case when modern then ' with inherit true, set true' else '' end, another)));
             end if;
         elsif not coalesce(pg_has_role(authenticator, granted, needed), false) then
             found := found || jsonb_build_array(jsonb_build_array(5,
                 format('%I must be a member of %s, and %I may not make it one',
                     current_setting('authmig.authenticator_role'), names, me),
-                format('grant %s to %I%s;', names, current_setting('authmig.authenticator_role'),
-                    case when modern then ' with inherit false, set true' else '' end)));
+                format('grant %s to %I%s;%s', names, current_setting('authmig.authenticator_role'),
+                    case when modern then ' with inherit false, set true' else '' end, another)));
             -- Else it would be created too late.
             create_first := authenticator is null and creates_roles;
         end if;

@@ -168,6 +168,96 @@ fn an_owner_role_of_others_is_refused() {
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
 }
 
+/// As in a stack of another database, whose service role is above row level security.
+#[test]
+fn nothing_is_taken_from_a_role_that_another_database_uses_nor_given() {
+    let own = own_roles();
+    let name = |option: &str| own.iter().find_map(|one| one.strip_prefix(option)).unwrap();
+    let (owner, authenticator) = (name("--owner-role="), name("--authenticator-role="));
+    let (db, elsewhere) = (TestDb::new(), TestDb::new());
+    let migrator = role(&db, "login createrole");
+    let (storage, service) = (role(&db, ""), role(&db, "bypassrls"));
+    elsewhere.sql(&format!(
+        "create role {owner}; grant {owner} to {storage}; create schema taken authorization {owner};
+         create role {authenticator} login noinherit; grant {authenticator} to {storage};
+         grant {service} to {authenticator}; grant usage on schema taken to {service}"
+    ));
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let options: Vec<_> = own
+        .iter()
+        .filter(|option| !option.starts_with("--service-role="))
+        .chain([&format!("--service-role={service}")])
+        .cloned()
+        .collect();
+    let db = db.run_by(&migrator);
+    let run = db.authmig(&with_options(&["migrate"], &options)).exits(1);
+    let used = format!("this one is in use, database {}", elsewhere.name);
+    let expected = [
+        (
+            format!("others may act as {authenticator}, which is to read the secret: {storage}"),
+            "authenticator",
+        ),
+        (
+            format!("others may act as {owner}, which is to own the sessions and the secret: {storage}"),
+            "owner",
+        ),
+        (format!("role {service} may do more than it should: bypassrls"), "service"),
+    ];
+    let expected: String = expected
+        .iter()
+        .map(|(what, option)| format!("  - {what}\n      name another role with --{option}-role: {used}\n"))
+        .collect();
+    assert_eq!(run.stderr.split_once('\n').unwrap().1, expected);
+    // Nor where its own service role is another one, and that of the other stack a stranger.
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+    let said = format!(
+        "role {authenticator} may do more than it should: it is a member of {service}\n      name another"
+    );
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    for taken in ["revoke ", "grant ", "alter "] {
+        assert!(!run.stderr.contains(taken), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn who_inherits_nothing_is_told_so_until_16() {
+    for attributes in ["login noinherit", "login noinherit createrole"] {
+        let (db, own) = (TestDb::new(), own_roles());
+        let migrator = role(&db, attributes);
+        let named = |name: &str| own.iter().find_map(|option| option.strip_prefix(name)).unwrap();
+        let owner = named("--owner-role=");
+        db.sql(&format!(
+            "alter database {} owner to {migrator}; create role {}; create role {}; create role {}; \
+             create role {} login noinherit; create role {owner}",
+            db.name,
+            named("--anon-role="),
+            named("--authenticated-role="),
+            named("--service-role="),
+            named("--authenticator-role="),
+        ));
+        let db = db.run_by(&migrator);
+        let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
+        let helps: Vec<_> = run.stderr.lines().filter_map(|line| line.strip_prefix("      ")).collect();
+        let inherit = format!("alter role {migrator} inherit;");
+        assert_eq!(helps.contains(&&*inherit), major() < 16, "{}", run.stderr);
+        for help in helps {
+            db.sql(help);
+        }
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.authmig(&["verify"]).exits(0);
+        if major() < 16 {
+            db.sql(&format!("alter role {migrator} noinherit"));
+            let told = db.authmig(&["verify", "--only", "grants,objects"]).exits(4).stdout;
+            assert!(told.contains(&format!("mend:     {inherit}\n")), "{told}");
+        } else {
+            db.sql(&format!("grant {owner} to {migrator} with inherit false, set true"));
+        }
+        let run = db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(1);
+        db.sql(run.stderr.lines().find_map(|line| line.strip_prefix("      ")).unwrap());
+        db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    }
+}
+
 #[test]
 fn what_verify_would_say_of_a_role_stands_in_the_way() {
     let cluster = TestDb::new();
@@ -191,6 +281,14 @@ fn what_verify_would_say_of_a_role_stands_in_the_way() {
         ("create role {authenticator} noinherit".to_owned(), "role {authenticator} cannot log in".to_owned()),
         (
             format!("create role {{anon}} in role {monitor}"),
+            format!("role {{anon}} may do more than it should: it is a member of {monitor}"),
+        ),
+        // Since 16 who has granted it is to be named.
+        (
+            format!(
+                "create role {{anon}}; grant {monitor} to {other} with admin option; set role {other}; \
+                 grant {monitor} to {{anon}}; reset role"
+            ),
             format!("role {{anon}} may do more than it should: it is a member of {monitor}"),
         ),
         (
