@@ -253,10 +253,11 @@ impl Transaction for Apply<'_> {
             message.push_script(&migration.up.file, &migration.up.sql);
             message.push(row);
             message.push(";");
+            // What comes behind it finds the sessions, as in an upgrade.
+            if adopt && migration.name == AUTH_SCHEMA {
+                push_own(&mut message, "adopt_finish.sql", include_str!("../sql/adopt_finish.sql"));
+            }
             count += 1;
-        }
-        if adopt {
-            push_own(&mut message, "adopt_finish.sql", include_str!("../sql/adopt_finish.sql"));
         }
         self.applying = message.scripts().count();
         push_verify(&mut message, self.plan);

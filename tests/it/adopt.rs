@@ -1,6 +1,6 @@
 //! An installation of the published SQL is upgraded in place, and nobody is logged out.
 
-use crate::support::{Run, TestDb, finish, major, own_roles, role, with_options};
+use crate::support::{Files, Run, TestDb, finish, major, own_roles, role, with_options};
 
 pub(crate) const EXTENSIONS: &str = include_str!("published/01-extensions.sql");
 pub(crate) const AUTH_SCHEMA: &str = include_str!("published/02-auth_schema.sql");
@@ -129,6 +129,22 @@ fn d35_the_published_installation_is_adopted_with_its_live_sessions() {
         assert_eq!(adopt(&db).exits(0).json()["outcome"], "up_to_date");
         assert_eq!(db.ask("select to_regclass('authmig.adopted') is null"), "true");
     }
+}
+
+#[test]
+fn a_later_migration_finds_the_adopted_sessions() {
+    let db = TestDb::new();
+    installed(&db, AUTH_SCHEMA);
+    let files = Files::embedded().without_manifest().and(
+        "06-family",
+        "alter table auth.refresh_token add column family uuid;
+         update auth.refresh_token set family = selector;
+         alter table auth.refresh_token alter column family set not null;",
+        "alter table auth.refresh_token drop column family;",
+        "select 1;",
+    );
+    db.authmig_with(&files, &["migrate", "--adopt"]).exits(0);
+    assert_eq!(db.ask("select count(*) from auth.refresh_token where family = selector"), "2");
 }
 
 #[test]
