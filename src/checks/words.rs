@@ -8,7 +8,7 @@ use crate::report::{Finding, Severity};
 /// An object that is missing, or not authmig's.
 pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
     if object.0 == "dependent" {
-        return dependent(object, live);
+        return if missing { lost_dependent(object) } else { dependent(object, live) };
     }
     if object.0 == "event trigger" {
         return event_trigger(object, live);
@@ -61,6 +61,14 @@ fn event_trigger(object: &Object, live: &Live) -> Finding {
             format!("{} {}", object.0, object.1),
             format!("runs a function that {owner} can replace"),
         )
+    }
+}
+
+/// What a migration has made elsewhere, which the owner role has owned.
+fn lost_dependent(object: &Object) -> Finding {
+    Finding {
+        why: Some("requests that need it fail".to_owned()),
+        ..Finding::new(Severity::Error, object.1.clone(), "is missing, or belongs to another role")
     }
 }
 

@@ -2,7 +2,7 @@
 //! schemas.
 
 use super::{Installed, findings};
-use crate::support::{TestDb, major, role};
+use crate::support::{Files, TestDb, major, own_roles, role, with_options};
 
 #[test]
 fn what_is_bound_to_it_from_elsewhere_is_found() {
@@ -205,4 +205,26 @@ fn a_schema_that_is_published_is_judged_as_its_tables_are() {
         let run = installed.db.authmig(&["verify"]);
         assert!(!run.stdout.contains("not tried"), "{}", run.stdout);
     }
+}
+
+/// A migration may give the owner role something elsewhere.
+#[test]
+fn what_a_migration_made_in_another_schema_is_missed() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let files = Files::embedded()
+        .append("manifest.txt", "# 06-audit\ndependent: table public.audit\n  of: {owner_role}\n")
+        .and(
+            "06-audit",
+            "create table public.audit (id int);
+             do $$ begin execute format('alter table public.audit owner to %I',
+                current_setting('authmig.owner_role')); end $$;",
+            "drop table public.audit;",
+            "select 1;",
+        );
+    db.authmig_with(&files, &with_options(&["migrate"], &own)).exits(0);
+    db.authmig_with(&files, &["verify"]).exits(0);
+    db.sql("drop table public.audit");
+    let told = db.authmig_with(&files, &["verify", "--only", "objects"]).exits(4).stdout;
+    let said = "objects: table public.audit: is missing, or belongs to another role\n  why: ";
+    assert!(told.contains(said), "{told}");
 }
