@@ -47,20 +47,26 @@ declare
     wanted record;
     refused text[] := '{}';
 begin
-    -- Each privilege that is not granted yet, as "RIGHT on OBJECT" and what is to be recorded.
+    -- Each privilege that is not granted yet, as "RIGHT on OBJECT" and what is to be recorded. Who has
+    -- some right, and may pass on none, is warned by GRANT and not refused.
     for wanted in
-        select lower(p.name collate "C") || ' on ' || o.kind || ' ' || o.name as what
+        select lower(p.name collate "C") || ' on ' || o.kind || ' ' || o.name as what,
+               case o.kind
+                    when 'schema' then has_schema_privilege(o.id, p.name || ' with grant option')
+                    when 'sequence' then has_sequence_privilege(o.id, p.name || ' with grant option')
+                    else has_table_privilege(o.id, p.name || ' with grant option')
+               end as permitted
           from (
-            select 'schema', quote_ident(n.nspname), n.nspacl, array['USAGE']
+            select 'schema', n.oid, quote_ident(n.nspname), n.nspacl, array['USAGE']
               from pg_namespace as n
              where n.nspname = api
              union all
-            select case c.relkind when 'S' then 'sequence' else 'table' end, format('%I.%I', api, c.relname), c.relacl,
+            select case c.relkind when 'S' then 'sequence' else 'table' end, c.oid, format('%I.%I', api, c.relname), c.relacl,
                    case c.relkind when 'S' then array['USAGE', 'SELECT'] else array['SELECT', 'INSERT', 'UPDATE', 'DELETE'] end
               from pg_class as c
              where c.relnamespace = to_regnamespace(quote_ident(api))
                and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-          ) as o (kind, name, acl, privileges)
+          ) as o (kind, id, name, acl, privileges)
          cross join unnest(o.privileges) as p (name)
          where not exists (
             select from aclexplode(o.acl) as acl
@@ -68,15 +74,14 @@ begin
                and acl.privilege_type = p.name)
          order by 1
     loop
-        begin
-            execute format('grant %s to %I', wanted.what, service);
-            insert into authmig.created (kind, name, version)
-            values ('grant', format('%s to %I', wanted.what, service), 5)
-                on conflict do nothing;
-        exception
-            when insufficient_privilege then
-                refused := refused || wanted.what;
-        end;
+        if not wanted.permitted then
+            refused := refused || wanted.what;
+            continue;
+        end if;
+        execute format('grant %s to %I', wanted.what, service);
+        insert into authmig.created (kind, name, version)
+        values ('grant', format('%s to %I', wanted.what, service), 5)
+            on conflict do nothing;
     end loop;
     if cardinality(refused) > 0 then
         raise notice '% may not grant to %: %', quote_ident(current_user), quote_ident(service),
