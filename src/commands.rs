@@ -55,8 +55,12 @@ impl<'a> Context<'a> {
 
     /// The install parameters for a database with this history.
     pub fn parameters(&self, history: &History) -> Result<Values, Failure> {
-        parameters::resolve(&self.given, &history.parameters)
-            .map_err(|message| Failure::new(Exit::Usage, message))
+        let mut stored = history.parameters.clone();
+        // Where nothing is installed any more, others may be chosen.
+        if history.applied.is_empty() {
+            stored.retain(|name, _| !self.given.contains_key(name.as_str()));
+        }
+        parameters::resolve(&self.given, &stored).map_err(|message| Failure::new(Exit::Usage, message))
     }
 
     /// What there is to apply.

@@ -137,10 +137,6 @@ fn push_revert(message: &mut Message, plan: &Plan<'_>, purge: bool) {
         message.push(&format!("delete from authmig.created where version = {version};"));
         message.push(&format!("delete from {TABLE} where version = {version};"));
     }
-    if plan.remaining.is_empty() {
-        // The next installation may choose other names.
-        message.push("delete from authmig.parameter;");
-    }
     push_verify(message, plan);
     push_end(message, plan, "rollback", purge);
 }

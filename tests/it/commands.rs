@@ -294,13 +294,23 @@ fn another_login_upgrades_by_becoming_the_role_that_installed() {
 }
 
 #[test]
-fn after_rolling_everything_back_other_names_can_be_chosen() {
+fn after_rolling_everything_back_the_names_are_the_same_unless_others_are_given() {
     let db = TestDb::new();
-    db.authmig(&["migrate"]).exits(0);
-    db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    let names = || db.ask("select string_agg(value, ' ' order by name) from authmig.parameter");
+    let migrate = |names: &[String]| {
+        db.authmig(&crate::support::with_options(&["migrate"], names)).exits(0);
+        db.authmig(&["verify"]).exits(0);
+    };
+    let rollback = || db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
     let own = crate::support::own_roles();
-    db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
-    db.authmig(&["verify"]).exits(0);
+    migrate(&own);
+    let chosen = names();
+    rollback();
+    migrate(&[]);
+    assert_eq!(names(), chosen);
+    rollback();
+    migrate(&crate::support::own_roles());
+    assert_ne!(names(), chosen);
 }
 
 #[test]
