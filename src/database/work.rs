@@ -28,6 +28,9 @@ const LEFT: &str = bare!(include_str!("../sql/left.sql"));
 /// What stands in the way of a migration.
 const PREFLIGHT: &str = bare!(include_str!("../sql/preflight.sql"));
 
+/// What fails behind this is no script's fault.
+const NO_SCRIPT: &str = "do $$ begin raise notice 'no script' using errcode = 'AMS02'; end $$;";
+
 /// Bytes of our own SQL around the scripts, the lock in front included: the long ones, and room
 /// for settings, marks and history rows.
 const OWN: usize = LOCK.len()
@@ -153,8 +156,7 @@ fn push_verify(message: &mut Message, plan: &Plan<'_>) {
 /// What every changing run ends with, before the commit.
 fn push_end(message: &mut Message, plan: &Plan<'_>, action: &str, purge: bool) {
     message.push(PINNED);
-    // What fails now is no script's fault.
-    message.push("do $$ begin raise notice 'the ledger' using errcode = 'AMS02'; end $$;");
+    message.push(NO_SCRIPT);
     if purge {
         message.push_section("left", LEFT);
         message.push(include_str!("../sql/purge.sql"));
@@ -257,6 +259,7 @@ impl Transaction for Apply<'_> {
         }
         self.applying = message.scripts().count();
         push_verify(&mut message, self.plan);
+        message.push(NO_SCRIPT);
         message.push_message(self.questions);
         push_end(&mut message, self.plan, "migrate", false);
         if self.adopt {

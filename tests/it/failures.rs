@@ -2,7 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use crate::support::{Files, TestDb, major};
+use crate::support::{Files, TestDb, major, own_roles, with_options};
 
 #[test]
 fn a_failing_script_leaves_nothing_behind_and_shows_its_place() {
@@ -112,6 +112,22 @@ fn a_lock_on_a_table_that_is_not_to_be_had_is_exit_6() {
     assert!(run.stderr.contains("--> 01-t1.down.sql"), "{}", run.stderr);
     assert!(run.stderr.contains("(55P03)"), "{}", run.stderr);
     assert_eq!(db.history(), [1]);
+}
+
+#[test]
+fn what_fails_behind_the_scripts_is_blamed_on_none() {
+    let db = TestDb::new();
+    let mut other = db.client();
+    // Asked for by the comparison with the manifest, and by nothing else.
+    other.batch_execute("begin; lock table pg_catalog.pg_publication").unwrap();
+    let options = ["migrate", "--lock-timeout", "100ms"];
+    let run = db.authmig(&with_options(&options, &own_roles())).exits(6);
+    assert_eq!(
+        run.stderr,
+        "error: a lock was not to be had in time; nothing was changed\n   \
+         = canceling statement due to lock timeout (55P03)\n\
+         hint: --lock-timeout 30s waits longer for each lock\n"
+    );
 }
 
 #[test]
