@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postgres::{Client, Config, NoTls};
 
-use crate::support::{TestDb, own_roles, role, setting, with_options};
+use crate::support::{Files, TestDb, of_a_migrator, own_roles, role, setting, with_options};
 
 const SQL_API: &str = include_str!("../../docs/sql-api.md");
 
@@ -298,5 +298,43 @@ fn the_messages_in_the_table_of_errors_are_raised() {
         {
             assert!(sql.contains(&format!("'{message}'")), "{message}");
         }
+    }
+}
+
+/// Where nothing was before, and where the schema was there and opens what is made in it.
+#[test]
+fn the_patterns_for_migrations_work() {
+    let page = include_str!("../../docs/migrations.md");
+    let [up, down] =
+        [1, 2].map(|number| page.split("\n```sql\n").nth(number).unwrap().split("```").next().unwrap());
+    let verify = "do $$ begin perform 'auth.session_count(text)'::regprocedure; end $$;";
+    let files = Files::embedded().without_manifest().and("06-session_count", up, down, verify);
+    for found in [false, true] {
+        let (db, migrator) = of_a_migrator();
+        let own = own_roles();
+        let named = |name: &str| own.iter().find_map(|option| option.strip_prefix(name)).unwrap();
+        let (owner, service) = (named("--owner-role="), named("--service-role="));
+        let reader = role(&db, "");
+        if found {
+            db.sql(&format!("create schema auth authorization {migrator}"));
+        }
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        if found {
+            db.sql(&format!(
+                "alter default privileges for role {migrator} grant execute on functions to {reader}"
+            ));
+        }
+        let before = db.dump(&["--schema-only"]);
+        db.authmig_with(&files, &["migrate"]).exits(0);
+        let grants = "select string_agg(acl.grantee::regrole::text, ' ' order by acl.grantee = p.proowner) \
+            from pg_proc as p, aclexplode(p.proacl) as acl where p.oid = 'auth.session_count(text)'::regprocedure";
+        assert_eq!(db.ask(grants), format!("{service} {owner}"));
+        db.authmig_with(&files, &["rollback", "--yes"]).exits(0);
+        assert_eq!(db.dump(&["--schema-only"]), before);
+        // It stops for nothing.
+        db.authmig_with(&files, &["migrate"]).exits(0);
+        db.sql(&format!("set role {owner}; drop function auth.session_count(text)"));
+        db.authmig_with(&files, &["rollback", "--yes"]).exits(0);
+        db.authmig(&["verify"]).exits(0);
     }
 }
