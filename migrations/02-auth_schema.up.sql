@@ -1034,13 +1034,9 @@ comment on function auth.purge_expired(int) is
 
 -- 10. Ownership -------------------------------------------------------------
 
-do $$
-declare
-    config auth_private.config;
-begin
-    insert into auth_private.config (authenticator_role)
-    values (current_setting('authmig.authenticator_role'));
-end $$;
+-- The one row of settings, while whoever migrates may still write it.
+insert into auth_private.config (authenticator_role)
+values (current_setting('authmig.authenticator_role'));
 
 -- Everything to the owner. Then nothing to anybody else, whatever default
 -- privileges this platform has: those of PUBLIC and of every other grantee go.

@@ -21,7 +21,6 @@ declare
     headers json;
     tokens json[];
     cookies text[];
-    number int;
     started bigint;
 begin
     if current_setting('transaction_read_only') = 'on' or pg_is_in_recovery() then
