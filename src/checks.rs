@@ -109,8 +109,8 @@ impl<'a> Scope<'a> {
         message
     }
 
-    /// The checks that follow from the answers. Before the commit, what can only be done after it
-    /// is advice.
+    /// The checks that follow from the answers. What can only be mended after the commit is advice
+    /// before it, and no error.
     pub fn answered(&self, answers: &mut Sections, before_commit: bool) -> Result<Vec<Check>, Failure> {
         let mut checks = Vec::new();
         if let Some(compared) = self.compared(answers)? {

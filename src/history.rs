@@ -57,7 +57,7 @@ impl History {
                 authmig_version: column(row, 6),
             })
             .collect();
-        // A server that has just been asked for the first time sorts five rows as slowly as it reads them.
+        // For the server, to plan the sorting of five rows takes as long as to read them.
         applied.sort_by_key(|row| row.version);
         History {
             ledger: true,

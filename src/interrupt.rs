@@ -174,7 +174,7 @@ impl Interrupt {
         limit: Option<Duration>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Option<T>> {
-        // It changes nothing, and may come after something that looked up.
+        // `work` changes nothing, so a signal may end the process at once.
         self.state().phase = Phase::Blocked;
         let Some(limit) = limit else {
             self.listen();

@@ -206,7 +206,7 @@ impl Sections {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The same, for who keeps them: they are there once.
+    /// Takes the result sets out, so that they need not be copied.
     pub fn take(&mut self, name: &str) -> Vec<Rows> {
         self.0.get_mut(name).map(std::mem::take).unwrap_or_default()
     }
@@ -277,8 +277,8 @@ pub const MAKERS: &str = bare!(include_str!("sql/makers.sql"));
 /// Pins the search path until the transaction ends.
 pub const PINNED: &str = "set local search_path = pg_catalog, pg_temp;\n";
 
-/// Statements that give these settings their values until the transaction ends: none has rows,
-/// and none is planned. A value is one word: for the search path there is [`PINNED`].
+/// Statements that give these settings their values until the transaction ends. They answer no
+/// rows. A value is one string, never a list: for the search path there is [`PINNED`].
 pub fn settings(settings: &[(&str, &str)]) -> String {
     let mut statements = String::new();
     for (name, value) in settings {

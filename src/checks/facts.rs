@@ -47,7 +47,7 @@ pub fn live(answers: Vec<Rows>) -> Option<Live> {
     };
     for row in answers.flatten() {
         let mut columns = row.into_iter();
-        // What is not kind, name and properties belongs to the statements behind it.
+        // Rows of one column come from statements that prepare the next ones.
         let (Some(Some(kind)), Some(Some(name))) = (columns.next(), columns.next()) else { continue };
         let object = live.facts.entry((kind, name)).or_default();
         while let (Some(property), Some(value)) = (columns.next(), columns.next()) {
@@ -152,22 +152,22 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
         if object.0 == "extension" && !live.created.contains(&object.1) {
             continue;
         }
-        let (wanted, is) = (expected.get(object), live.facts.get(object));
+        let (wanted, found) = (expected.get(object), live.facts.get(object));
         // Whole objects, so that a missing function is one finding and not five.
-        if wanted.is_some() != is.is_some() && !matches!(&*object.0, "role" | "default privileges") {
+        if wanted.is_some() != found.is_some() && !matches!(&*object.0, "role" | "default privileges") {
             if !part_of_another(object, expected, live) {
                 let finding = words::whole(object, wanted.is_some(), live, expected);
                 // Whatever it is: triggers, rules, defaults, casts run functions.
                 foreign_code |=
-                    is.is_some() && finding.severity == Severity::Error && !is_replication(object);
+                    found.is_some() && finding.severity == Severity::Error && !is_replication(object);
                 objects.push(finding);
             }
             continue;
         }
-        let properties = wanted.into_iter().chain(is).flat_map(Properties::keys);
+        let properties = wanted.into_iter().chain(found).flat_map(Properties::keys);
         for property in properties.collect::<BTreeSet<_>>() {
-            let [wanted, is] = [wanted, is].map(|facts| facts?.get(property).map(String::as_str));
-            if wanted == is {
+            let [wanted, found] = [wanted, found].map(|facts| facts?.get(property).map(String::as_str));
+            if wanted == found {
                 continue;
             }
             // Something there could be taken for what was installed, whoever made the schema.
@@ -175,9 +175,9 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
             if belongs_to_somebody_else(object, property, live, expected) {
                 continue;
             }
-            foreign_code |= is_foreign_code(property, wanted, is, live);
+            foreign_code |= is_foreign_code(property, wanted, found, live);
             let findings = if is_grant(&object.0, property) { &mut grants } else { &mut objects };
-            findings.push(words::property(object, property, wanted, is, live, expected));
+            findings.push(words::property(object, property, wanted, found, live, expected));
         }
     }
     Compared { checks: [super::check(OBJECTS, objects), super::check(GRANTS, grants)], foreign_code }
@@ -243,10 +243,10 @@ const CODE: [&str; 8] =
 
 /// Whether this is code that was not installed, or lets somebody change what a superuser, or
 /// anybody, runs here.
-fn is_foreign_code(property: &str, wanted: Option<&str>, is: Option<&str>, live: &Live) -> bool {
-    let Some(is) = is else { return false };
+fn is_foreign_code(property: &str, wanted: Option<&str>, found: Option<&str>, live: &Live) -> bool {
+    let Some(found) = found else { return false };
     // What is the same, but not in force, is nothing new to run.
-    let idle = is.strip_suffix(" (invalid)").is_some_and(|is| Some(is) == wanted);
+    let idle = found.strip_suffix(" (invalid)").is_some_and(|found| Some(found) == wanted);
     let (kind, name) = about(property);
     let joins = kind == "member of " || live.superuser && kind == "may join ";
     !idle && (CODE.contains(&property) || joins && name == live.name("{owner_role}"))
@@ -281,8 +281,8 @@ pub(super) fn table_and_column(name: &str) -> Option<(&str, &str)> {
 }
 
 /// In a schema that was there before authmig, its owner and comment are not ours, and only who
-/// could replace what is in it counts. Nor is a role that no migration has wanted, since other
-/// databases may have it, but for what it could do as one that was.
+/// could replace what is in it counts. Roles that are not in the manifest are ignored, since other
+/// databases may have them, unless they lead to one that is.
 fn belongs_to_somebody_else(object: &Object, property: &str, live: &Live, expected: &Facts) -> bool {
     match &*object.0 {
         "schema" => {

@@ -11,7 +11,7 @@ pub(super) fn mend(
     property: &str,
     wanted: Option<&str>,
     found: Option<&str>,
-    objects: &Facts,
+    expected: &Facts,
 ) -> Option<String> {
     let (kind, name) = (&*object.0, &*object.1);
     if let Some(role) = property.strip_prefix("grant to ") {
@@ -22,7 +22,7 @@ pub(super) fn mend(
     }
     Some(match (kind, property, wanted) {
         // Only PostgREST's own role logs in, and then it inherits nothing.
-        ("role", "exists", _) if objects.get(object)?.contains_key("login") => {
+        ("role", "exists", _) if expected.get(object)?.contains_key("login") => {
             format!("create role {name} login noinherit;")
         }
         ("role", ..) => return role(name, property, wanted, found),
@@ -61,10 +61,10 @@ pub(super) fn mend(
         ("constraint" | "index", _, Some(_))
         | ("trigger", "definition", Some(_))
         | ("column", "generated", Some(_)) => {
-            format!("{}\n{}", drop(kind, name)?, create(object, objects)?)
+            format!("{}\n{}", drop(kind, name)?, create(object, expected)?)
         }
         ("column", ..) => column(name, property, wanted)?,
-        ("function", "definition", Some(wanted)) => function(name, wanted, found, objects),
+        ("function", "definition", Some(wanted)) => function(name, wanted, found, expected),
         ("extension", "schema", Some(wanted)) => format!("alter extension {name} set schema {wanted};"),
         ("trigger", "enabled", Some(_)) => {
             let (trigger, table) = name.rsplit_once(" on ")?;
@@ -75,13 +75,13 @@ pub(super) fn mend(
 }
 
 /// Creates what is missing, or drops what is too much.
-pub(super) fn whole(object: &Object, missing: bool, objects: &Facts) -> Option<String> {
-    if missing { create(object, objects) } else { drop(&object.0, &object.1) }
+pub(super) fn whole(object: &Object, missing: bool, expected: &Facts) -> Option<String> {
+    if missing { create(object, expected) } else { drop(&object.0, &object.1) }
 }
 
-fn create(object: &Object, objects: &Facts) -> Option<String> {
+fn create(object: &Object, expected: &Facts) -> Option<String> {
     let (kind, name) = (&*object.0, &*object.1);
-    let facts = objects.get(object)?;
+    let facts = expected.get(object)?;
     let fact = |property: &str| facts.get(property).map(String::as_str);
     Some(match kind {
         "function" => {
@@ -98,7 +98,7 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
             push_grants(&mut text, kind, name, facts);
             text
         }
-        "table" => table(name, facts, objects)?,
+        "table" => table(name, facts, expected)?,
         "extension" => format!("create extension {name} with schema {};", fact("schema")?),
         "index" | "trigger" => format!("{};", fact("definition")?),
         "constraint" => {
@@ -128,8 +128,8 @@ fn create(object: &Object, objects: &Facts) -> Option<String> {
 
 /// An empty table with its columns, constraints and triggers. Its indexes have findings
 /// of their own; its rows are lost.
-fn table(name: &str, facts: &Properties, objects: &Facts) -> Option<String> {
-    let of_kind = |kind: &'static str| objects.iter().filter(move |(object, _)| object.0 == kind);
+fn table(name: &str, facts: &Properties, expected: &Facts) -> Option<String> {
+    let of_kind = |kind: &'static str| expected.iter().filter(move |(object, _)| object.0 == kind);
     let columns: Vec<_> = of_kind("column")
         .filter_map(|((_, column), facts)| Some((table_and_column(column)?, facts)))
         .filter(|((table, _), _)| *table == name)
@@ -141,7 +141,7 @@ fn table(name: &str, facts: &Properties, objects: &Facts) -> Option<String> {
         // A table of the ledger belongs to whoever creates it.
         let Some(wanted) = facts.get(property) else { continue };
         let object = ("table".to_owned(), name.to_owned());
-        let _ = write!(text, "\n{}", mend(&object, property, Some(wanted), None, objects)?);
+        let _ = write!(text, "\n{}", mend(&object, property, Some(wanted), None, expected)?);
     }
     push_comment(&mut text, "table", name, facts.get("comment").map(String::as_str));
     push_grants(&mut text, "table", name, facts);
@@ -152,7 +152,7 @@ fn table(name: &str, facts: &Properties, objects: &Facts) -> Option<String> {
     }
     for (object, _) in of_kind("constraint").chain(of_kind("trigger")) {
         if object.1.rsplit_once(" on ").is_some_and(|(_, table)| table == name) {
-            let _ = write!(text, "\n{}", create(object, objects)?);
+            let _ = write!(text, "\n{}", create(object, expected)?);
         }
     }
     Some(text)
@@ -326,13 +326,13 @@ fn options(name: &str, wanted: Option<&str>, found: Option<&str>) -> String {
 
 /// `create or replace` keeps owner and grants, but cannot change names or defaults of
 /// arguments, nor the result.
-fn function(name: &str, wanted: &str, found: Option<&str>, objects: &Facts) -> String {
+fn function(name: &str, wanted: &str, found: Option<&str>, expected: &Facts) -> String {
     let head = |definition: &str| definition.lines().take(2).map(str::to_owned).collect::<Vec<_>>();
     if found.is_none_or(|found| head(found) == head(wanted)) {
         return format!("{wanted};");
     }
     let object = ("function".to_owned(), name.to_owned());
-    let create = create(&object, objects).unwrap_or_else(|| format!("{wanted};"));
+    let create = create(&object, expected).unwrap_or_else(|| format!("{wanted};"));
     format!("drop function {name};\n{create}")
 }
 

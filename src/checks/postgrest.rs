@@ -85,7 +85,7 @@ const TOLD: [(&str, Severity, &str, &str); 11] = [
 /// anyway.
 const ANOTHER_PRE_CONFIG: &str = "another pgrst.db_pre_config";
 
-/// Who may change a setting of the server's or of nobody's is up to the server.
+/// A setting of a database, or of all roles, may take a superuser.
 const BY_WHOM: &str = "where that is refused, a superuser has to do it";
 
 /// The check, from the settings that [`SQL`] found and the sources of the secret. Before the

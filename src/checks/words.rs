@@ -6,7 +6,7 @@ use crate::manifest::{Facts, Object};
 use crate::report::{Finding, Severity};
 
 /// An object that is missing, or not authmig's.
-pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) -> Finding {
+pub(super) fn whole(object: &Object, missing: bool, live: &Live, expected: &Facts) -> Finding {
     if object.0 == "dependent" {
         return if missing { lost_dependent(object) } else { dependent(object, live) };
     }
@@ -43,7 +43,7 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, all: &Facts) ->
             .to_owned(),
         ),
         // Nothing that others made, and may need, is dropped.
-        mend: mend::whole(object, missing, all).filter(|_| !foreign),
+        mend: mend::whole(object, missing, expected).filter(|_| !foreign),
         ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
     }
 }
@@ -95,25 +95,25 @@ pub(super) fn property(
     object: &Object,
     property: &str,
     wanted: Option<&str>,
-    is: Option<&str>,
+    found: Option<&str>,
     live: &Live,
-    all: &Facts,
+    expected: &Facts,
 ) -> Finding {
     // Where the message says it all, it is not said twice.
-    let all_said = is_told_whole(property) || wanted == Some("yes") || is == Some("yes");
-    let [expected, found] = [wanted, is].map(|value| {
+    let all_said = is_told_whole(property) || wanted == Some("yes") || found == Some("yes");
+    let told = |value: Option<&str>| {
         let value = value.map_or_else(|| "nothing".to_owned(), |value| shown(property, value));
         (!all_said).then_some(value)
-    });
+    };
     Finding {
-        expected,
-        found,
-        why: Some(why(object, property, wanted, is, live).to_owned()),
-        mend: mend::mend(object, property, wanted, is, all),
+        expected: told(wanted),
+        found: told(found),
+        why: Some(why(object, property, wanted, found, live).to_owned()),
+        mend: mend::mend(object, property, wanted, found, expected),
         ..Finding::new(
-            severity(object, property, is, live),
+            severity(object, property, found, live),
             format!("{} {}", object.0, object.1),
-            property_message(property, wanted, is, live),
+            property_message(property, wanted, found, live),
         )
     }
 }
@@ -132,7 +132,7 @@ fn is_told_whole(property: &str) -> bool {
     )
 }
 
-fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> Severity {
+fn severity(object: &Object, property: &str, found: Option<&str>, live: &Live) -> Severity {
     let others = !live.names.iter().any(|(_, name, _)| *name == object.1);
     let is_advice = match (&*object.0, about(property)) {
         // It serves as well in another schema, to whoever looks for it there.
@@ -146,7 +146,7 @@ fn severity(object: &Object, property: &str, is: Option<&str>, live: &Live) -> S
         ("role", ("member of ", group)) => {
             others
                 && group == live.name("{service_role}")
-                && is.is_some_and(|is| !is.starts_with("in requests"))
+                && found.is_some_and(|found| !found.starts_with("in requests"))
         }
         _ => false,
     };
@@ -161,11 +161,11 @@ fn opens(used: &str) -> bool {
     relation.is_none_or(|name| name.strip_prefix("pg_catalog.pg_").is_some_and(|name| kept.contains(&name)))
 }
 
-fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>, live: &Live) -> String {
+fn property_message(property: &str, wanted: Option<&str>, found: Option<&str>, live: &Live) -> String {
     let rights = |rights: &str| rights.replace("usage", "use");
     let (kind, name) = about(property);
-    match (kind, wanted, is) {
-        ("grant to ", None, Some(is)) => format!("{name} may {}", rights(is)),
+    match (kind, wanted, found) {
+        ("grant to ", None, Some(found)) => format!("{name} may {}", rights(found)),
         ("grant to ", Some(wanted), None) => format!("{name} may not {}", rights(wanted)),
         ("grant to ", ..) => format!("{name} has other rights"),
         ("member of ", None, _) => format!("is a member of {name}"),
@@ -173,18 +173,18 @@ fn property_message(property: &str, wanted: Option<&str>, is: Option<&str>, live
         ("member of ", ..) => format!("has the rights of {name} without becoming it"),
         ("may join ", ..) => format!("may make itself a member of {name}"),
         ("creates ", ..) => format!("may create {name}"),
-        ("lost by ", _, Some(is)) => format!("{name} may not {}", rights(is)),
+        ("lost by ", _, Some(found)) => format!("{name} may not {}", rights(found)),
         ("owner through ", ..) => {
             format!("may act as {}, as a member of {name}", live.name("{owner_role}"))
         }
-        ("rights over ", _, Some(is)) => {
-            format!("may read or write what {name} owns, row level security or not: {is}")
+        ("rights over ", _, Some(found)) => {
+            format!("may read or write what {name} owns, row level security or not: {found}")
         }
         ("lacks ", ..) => format!("does not have the rights of {name}"),
         ("uses ", ..) => format!("may use {name}"),
-        ("may not connect to", _, Some(is)) => format!("may not connect to {is}"),
+        ("may not connect to", _, Some(found)) => format!("may not connect to {found}"),
         ("connection limit", ..) => "may have no connection".to_owned(),
-        ("connection limit of", _, Some(is)) => format!("may have no connection to {is}"),
+        ("connection limit of", _, Some(found)) => format!("may have no connection to {found}"),
         ("valid until", ..) => "its password is not valid any more".to_owned(),
         ("owns database", ..) => "owns the database".to_owned(),
         ("foreign owner", ..) => "belongs to somebody else".to_owned(),
@@ -201,7 +201,13 @@ fn shown(property: &str, value: &str) -> String {
     if property == "definition" && value.contains('\n') { value.to_owned() } else { value.replace('\n', " ") }
 }
 
-fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, live: &Live) -> &'static str {
+fn why(
+    object: &Object,
+    property: &str,
+    wanted: Option<&str>,
+    found: Option<&str>,
+    live: &Live,
+) -> &'static str {
     let missing = wanted.is_some();
     let kind = &*object.0;
     let ours = live.names.iter().any(|(_, name, _)| *name == object.1);
@@ -235,7 +241,9 @@ fn why(object: &Object, property: &str, wanted: Option<&str>, is: Option<&str>, 
         ("role", "login") => "one can log in as a role that is only to be switched to",
         ("role", "inherit") => "PostgREST's own role has the rights of every role of requests at once",
         ("role", "exists") => "requests and grants need it",
-        ("role", _) if missing && is.is_some() => "it has them in every request, whatever role that runs as",
+        ("role", _) if missing && found.is_some() => {
+            "it has them in every request, whatever role that runs as"
+        }
         ("role", _) if missing => "PostgREST cannot switch to it",
         ("role", "creates ") => "PostgREST makes an endpoint of every function in an exposed schema",
         ("role", "may not connect to" | "connection limit" | "connection limit of") => {

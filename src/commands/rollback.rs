@@ -39,7 +39,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     database.check_without_history(&history)?;
     let plan = context.down(&history, until)?;
     let stays = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
-    // With the functions, wherever the table has to stay.
+    // Sessions end with the functions, even if something else keeps the table.
     let ends = plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA);
     // Their verify scripts run its functions.
     if !plan.steps.is_empty() && stays {

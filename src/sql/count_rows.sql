@@ -1,6 +1,6 @@
 -- How many rows each of these tables holds, and how many sessions live, each a result set.
--- `authmig.tables` is a JSON array of names as inventory.sql writes them. `authmig.ends` is
--- whether the functions go that keep the sessions alive, be the table one of those or not.
+-- `authmig.tables` is a JSON array of names as inventory.sql writes them. `authmig.ends` is on
+-- if the functions of the sessions go, even if their table stays.
 do $$
 declare
     name   text;

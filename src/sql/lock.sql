@@ -10,8 +10,8 @@ begin isolation level read committed read write;
 set local search_path = pg_catalog, pg_temp;
 set local client_min_messages = notice;
 set local standard_conforming_strings = on;
--- Each block is taken apart when it runs; to have that done before as well takes as long as
--- some of them do. What up and down scripts make is checked: it is on for them.
+-- To check the body of a block before it runs takes as long as some of them do. For up and
+-- down scripts it is on.
 set local check_function_bodies = off;
 set local row_security = on;
 set local jit = off;
