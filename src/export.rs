@@ -165,7 +165,7 @@ fn step(migration: &Migration, before: i32) -> Step {
         down: [
             &open("rollback"),
             &script(&migration.down.file, &migration.down.sql),
-            include_str!("export/forget.sql"),
+            include_str!("sql/forget.sql"),
             &journal("rollback", &[number]),
             NOTIFY,
             CLOSE,

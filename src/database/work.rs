@@ -136,9 +136,8 @@ fn push_revert(message: &mut Message, plan: &Plan<'_>, purge: bool) {
     for migration in &plan.steps {
         message.push(&mark(&migration.down.file, None));
         message.push_script(&migration.down.file, &migration.down.sql);
-        let version = migration.version.number();
-        message.push(&format!("delete from authmig.created where version = {version};"));
-        message.push(&format!("delete from {TABLE} where version = {version};"));
+        message.push(&settings(&[("authmig.step", &migration.version.number().to_string())]));
+        message.push(include_str!("../sql/forget.sql"));
     }
     push_verify(message, plan);
     push_end(message, plan, "rollback", purge);
