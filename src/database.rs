@@ -2,6 +2,7 @@
 
 mod connect;
 mod errors;
+mod handshake;
 mod ledger;
 mod locked;
 mod refusal;

@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{debug, info};
 
+use super::handshake::{Begun, Noting};
 use super::refusal::Refusal;
 use super::{Pauses, Tell, tls};
 use crate::failure::Failure;
@@ -215,11 +216,15 @@ impl<'a> Round<'a> {
                 SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => &[(DriverMode::Require, "")],
             };
             for (index, (driver_mode, how)) in ways.iter().enumerate() {
-                let refusal = match self.attempt(place, address, *driver_mode, wish) {
+                let begun = Begun::default();
+                let refusal = match self.attempt(place, address, *driver_mode, wish, &begun) {
                     Ok(connected) => return Some(connected),
                     Err(refusal) => refusal,
                 };
-                let again = index + 1 < ways.len() && refusal.depends_on_tls();
+                // `Prefer` was without TLS already if the server can do none: to try that again
+                // would count as one more failed login.
+                let was_without = *driver_mode == DriverMode::Prefer && !begun.get();
+                let again = index + 1 < ways.len() && !was_without && refusal.depends_on_tls();
                 let how = if again || index > 0 { how } else { "" };
                 tried.push(Tried { place, address, how, refusal });
                 if !again {
@@ -267,6 +272,7 @@ impl<'a> Round<'a> {
         address: Option<SocketAddr>,
         mode: DriverMode,
         wish: SessionAttrs,
+        begun: &Begun,
     ) -> Result<Connected, Refusal> {
         let mut config = self.config.clone();
         config.port(place.port).ssl_mode(mode);
@@ -296,7 +302,7 @@ impl<'a> Round<'a> {
         if let Some(limit) = limit {
             config.connect_timeout(limit);
         }
-        self.connect(config, limit, place, wish)
+        self.connect(config, limit, place, wish, begun)
     }
 
     fn connect(
@@ -305,8 +311,10 @@ impl<'a> Round<'a> {
         limit: Option<Duration>,
         place: &Place,
         wish: SessionAttrs,
+        begun: &Begun,
     ) -> Result<Connected, Refusal> {
-        let (tls, for_cancel) = (self.tls.clone(), self.tls.clone());
+        let tls = Noting::new(self.tls.clone(), begun.clone());
+        let for_cancel = tls.clone();
         let connected = self.in_time(limit, move || {
             let mut client = config.connect(tls)?;
             let unwanted = if wish == SessionAttrs::Any { None } else { unwanted(&mut client, wish)? };

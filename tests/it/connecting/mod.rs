@@ -3,6 +3,7 @@
 mod bad_servers;
 mod certificates;
 mod files;
+mod logins;
 mod logs;
 mod pooler;
 mod table;
