@@ -387,7 +387,12 @@ fn failure(target: &Target, tried: &[Tried<'_>], patience: Patience) -> Failure 
     let mut whys: Vec<_> = tried.iter().map(|tried| tried.refusal.why()).collect();
     whys.dedup();
     let heals = tried.iter().any(|tried| tried.refusal.heals(patience.missing_database));
-    let hint = tried.last().and_then(|tried| tried.refusal.hint(target, tried.place.password.as_ref()));
+    // That it does no TLS is no advice where the server has said something without.
+    let telling = match tried {
+        [.., said, Tried { refusal: Refusal::NoTls, how, .. }] if !how.is_empty() => Some(said),
+        _ => tried.last(),
+    };
+    let hint = telling.and_then(|tried| tried.refusal.hint(target, tried.place.password.as_ref()));
     let (message, findings) = match (&whys[..], target.places.len()) {
         ([why], 1) => (format!("cannot connect to {name}: {why}"), Vec::new()),
         _ => (format!("cannot connect to {name}"), tried.iter().map(ToString::to_string).collect()),

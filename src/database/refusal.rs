@@ -24,6 +24,8 @@ pub(super) enum Refusal {
     Network(String),
     /// It broke while TLS was being opened.
     Handshake(String),
+    /// The server can do no TLS.
+    NoTls,
     /// What does not change by itself: what is wrong, what may help.
     Other(String, Option<&'static str>),
 }
@@ -43,10 +45,7 @@ impl Refusal {
         let kind = error.to_string();
         let reason = reason(&error);
         match (kind.split(": ").next().unwrap_or_default(), &*reason) {
-            ("error performing TLS handshake", "server does not support TLS") => Refusal::Other(
-                "it does not do TLS".to_owned(),
-                Some("sslmode=prefer goes on without it; `ssl = on` turns it on at the server"),
-            ),
+            ("error performing TLS handshake", "server does not support TLS") => Refusal::NoTls,
             ("connection closed", _)
             | (_, "early eof" | "unexpected end of file" | "bytes remaining on stream") => {
                 Refusal::Network("it closed the connection".to_owned())
@@ -87,7 +86,7 @@ impl Refusal {
     pub(super) fn ends_the_round(&self) -> bool {
         match self {
             Refusal::Silent(_) | Refusal::Unresolved(_) | Refusal::Unwanted(_) | Refusal::Network(_) => false,
-            Refusal::Tls(..) | Refusal::Handshake(_) | Refusal::Other(..) => true,
+            Refusal::Tls(..) | Refusal::Handshake(_) | Refusal::NoTls | Refusal::Other(..) => true,
             Refusal::Server(_) => self.code() != Some("57P03"),
         }
     }
@@ -101,7 +100,7 @@ impl Refusal {
             | Refusal::Unwanted(_)
             | Refusal::Network(_)
             | Refusal::Handshake(_) => true,
-            Refusal::Tls(..) | Refusal::Other(..) => false,
+            Refusal::Tls(..) | Refusal::NoTls | Refusal::Other(..) => false,
             // Starting up or shutting down, no connection free.
             Refusal::Server(_) => match self.code() {
                 Some("57P01" | "57P02" | "57P03" | "53300") => true,
@@ -118,6 +117,7 @@ impl Refusal {
             Refusal::Unresolved(why) => format!("the name does not resolve: {why}"),
             Refusal::Unwanted(why) => format!("{why}, and target_session_attrs wants another one"),
             Refusal::Server(error) => reason(error),
+            Refusal::NoTls => "it does not do TLS".to_owned(),
             Refusal::Tls(why, _)
             | Refusal::Network(why)
             | Refusal::Handshake(why)
@@ -128,6 +128,9 @@ impl Refusal {
     pub(super) fn hint(&self, target: &Target, password: Option<&Password>) -> Option<String> {
         Some(match (self, self.code()) {
             (Refusal::Tls(_, hint) | Refusal::Other(_, hint), _) => (*hint)?.to_owned(),
+            (Refusal::NoTls, _) => {
+                "sslmode=prefer goes on without it; `ssl = on` turns it on at the server".to_owned()
+            }
             (Refusal::Silent(_), _) => "--connect-timeout 30s waits longer for an answer".to_owned(),
             (Refusal::Network(_) | Refusal::Unresolved(_), _) => {
                 let origin = target.origin("host").or(target.origin("hostaddr"));

@@ -56,3 +56,26 @@ fn both_tries_are_told_where_both_were_made() {
     assert!(run.stderr.contains(&tries), "{}", run.stderr);
     assert_eq!(refused, 2);
 }
+
+#[test]
+fn the_hint_is_about_what_the_server_said_and_not_about_the_tls_that_it_has_not() {
+    let server = server("");
+    let place = format!("127.0.0.1:{}", server.port);
+    let (run, _) = with_wrong_password(&server, &place, "allow");
+    assert_eq!(
+        run.stderr,
+        format!(
+            "error: cannot connect to app@{place}/postgres\n\
+             \x20 - {place} without TLS: password authentication failed for user \"app\" (28P01)\n\
+             \x20 - {place} with TLS: it does not do TLS\n\
+             hint: check user and password; the password came from DATABASE_URL\n"
+        )
+    );
+    // Where TLS is what was wished for, it is what the hint is about.
+    let (run, _) = with_wrong_password(&server, &place, "require");
+    assert!(
+        run.stderr.contains("it does not do TLS\nhint: sslmode=prefer goes on without it"),
+        "{}",
+        run.stderr
+    );
+}
