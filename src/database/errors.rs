@@ -23,7 +23,15 @@ pub(super) fn check_version(rows: Option<&Rows>) -> Result<(), Failure> {
     if number >= OLDEST {
         return Ok(());
     }
-    Err(too_old(&format!("{}.{}", number / 10_000, number % 10_000)))
+    Err(too_old(&version(number)))
+}
+
+/// The version that is this `server_version_num`. Before 10, the major one had two numbers.
+fn version(number: i32) -> String {
+    match (number / 10_000, number % 10_000) {
+        (major @ ..10, rest) => format!("{major}.{}.{}", rest / 100, rest % 100),
+        (major, minor) => format!("{major}.{minor}"),
+    }
 }
 
 fn too_old(version: &str) -> Failure {
@@ -194,5 +202,19 @@ pub(super) fn reason(error: &postgres::Error) -> String {
         Some(_) if characters.clone().next().is_some_and(char::is_uppercase) => text.to_owned(),
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => "no reason given".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_written_as_the_server_writes_it() {
+        for (number, expected) in
+            [(90_624, "9.6.24"), (100_023, "10.23"), (130_000, "13.0"), (130_023, "13.23")]
+        {
+            assert_eq!(version(number), expected);
+        }
     }
 }
