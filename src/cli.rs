@@ -180,6 +180,9 @@ pub struct InstallArgs {
     /// Refused: what is started next counts on what is installed
     #[arg(long, hide = true, env = "AUTHMIG_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
+    /// Refused, for the same reason
+    #[arg(long, hide = true, value_name = "VERSION", env = "AUTHMIG_TO")]
+    pub to: Option<Version>,
     /// What to run when the database is ready, and its arguments
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<std::ffi::OsString>,

@@ -22,6 +22,13 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
         )
         .hint("authmig migrate --dry-run has one"));
     }
+    if args.to.is_some() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "install applies everything that is pending, and stops at no version (AUTHMIG_TO); nothing was changed",
+        )
+        .hint("authmig migrate --to VERSION does"));
+    }
     let migrating = MigrateArgs {
         to: None,
         dry_run: false,

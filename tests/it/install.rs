@@ -70,6 +70,24 @@ fn a_dry_run_is_refused_before_anything_is_done() {
 }
 
 #[test]
+fn a_version_to_stop_at_is_refused_before_anything_is_done() {
+    let db = TestDb::new().with("AUTHMIG_TO", "2");
+    let run = db.authmig(&shell("echo started")).exits(2);
+    assert_data_eq!(
+        run.stderr,
+        str![[r#"
+error: install applies everything that is pending, and stops at no version (AUTHMIG_TO); nothing was changed
+hint: authmig migrate --to VERSION does
+notice: sh was not started
+
+"#]]
+    );
+    assert_eq!((db.ask("select to_regnamespace('authmig') is null"), &*run.stdout), ("true".to_owned(), ""));
+    db.authmig(&["migrate"]).exits(0);
+    assert_eq!(db.history(), [1, 2]);
+}
+
+#[test]
 fn every_exit_code_of_the_command_is_passed_through() {
     let db = &ready();
     let codes: Vec<i32> = (0..=255).collect();
