@@ -1,6 +1,7 @@
 //! `bin/postgres`: authmig, psql and the rest on the database that is meant.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,19 +12,30 @@ use crate::support::{Run, TestDb, finish, setting};
 /// A copy of `bin/` beside a `.postgres/` of somebody else, so that no private server can be
 /// made: asked for the name of the database.
 fn ask(variables: &[(&str, &str)]) -> Run {
+    call(&["-AXtc", "select current_database()"], variables)
+}
+
+/// The same copy, asked this. The authmig that is built there is the one that is tested.
+fn call(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
-    for name in ["bin", ".postgres"] {
-        std::fs::create_dir(folder.path().join(name)).unwrap();
+    let folder = folder.path();
+    for name in ["bin", ".postgres", "target", "target/release"] {
+        std::fs::create_dir(folder.join(name)).unwrap();
     }
     for name in ["bin/postgres", "bin/server"] {
-        std::fs::copy(root.join(name), folder.path().join(name)).unwrap();
+        std::fs::copy(root.join(name), folder.join(name)).unwrap();
     }
-    std::fs::write(folder.path().join(".postgres/foreign"), "").unwrap();
-    let path = format!("{}:{}", setting("AUTHMIG_TEST_CLIENTS"), std::env::var("PATH").unwrap());
-    let child = Command::new(folder.path().join("bin/postgres"))
-        .args(["-AXtc", "select current_database()"])
+    std::fs::write(folder.join(".postgres/foreign"), "").unwrap();
+    // There is nothing to build it from.
+    symlink("/usr/bin/true", folder.join("cargo")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_authmig"), folder.join("target/release/authmig")).unwrap();
+    let clients = setting("AUTHMIG_TEST_CLIENTS");
+    let path = format!("{}:{clients}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let child = Command::new(folder.join("bin/postgres"))
+        .args(arguments)
         .env("PATH", path)
+        .env("CARGO_TARGET_DIR", folder.join("target"))
         .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -119,6 +131,35 @@ fn it_hands_on_every_option_that_has_a_variable() {
         })
         .collect();
     assert_eq!(handed_on, with_variable);
+}
+
+#[test]
+fn who_asks_for_help_or_a_version_gets_no_server_made_or_removed() {
+    for (arguments, begins) in [
+        (&["--help"][..], "postgres: authmig, psql "),
+        (&["-h"], "postgres: authmig, psql "),
+        (&["stop", "--help"], "postgres: authmig, psql "),
+        (&["destroy", "-h"], "postgres: authmig, psql "),
+        (&["--version"], "psql (PostgreSQL) "),
+        (&["-V"], "psql (PostgreSQL) "),
+        (&["psql", "--help"], "psql is the PostgreSQL interactive terminal."),
+        (&["pg_dump", "-?"], "pg_dump "),
+        (&["pg_dump", "--version"], "pg_dump (PostgreSQL) "),
+        (&["help"], "Token management for PostgREST"),
+        (&["migrate", "-h"], "Apply "),
+        (&["install", "--help"], "Wait "),
+        (&["secret", "help"], ""),
+    ] {
+        let run = call(arguments, &[]).exits(0);
+        assert!(run.stdout.starts_with(begins), "{arguments:?}: {}", run.stdout);
+    }
+    // To others it is an argument, or none at all.
+    for arguments in [&["-h", "here"][..], &["install", "--", "sh", "-h"], &["sh", "-V"]] {
+        let run = call(arguments, &[]).exits(1);
+        assert!(run.stderr.contains("/.postgres was not made by bin/postgres here"), "{}", run.stderr);
+    }
+    let run = call(&["destroy", "this"], &[]).exits(1);
+    assert_eq!(run.stderr, "bin/postgres: destroy takes no words\n");
 }
 
 #[test]
