@@ -359,7 +359,7 @@ pub struct Common {
     #[arg(long, global = true, value_enum, default_value_t = Format::Human, env = "AUTHMIG_FORMAT", help_heading = "Output")]
     pub format: Format,
     /// More on standard error: -v what happens and where each setting of the connection
-    /// comes from, -vv every message to the server
+    /// comes from, -vv how many bytes each message to the server has
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
     /// What is logged, in place of -v: a level (debug), or levels by module

@@ -222,7 +222,7 @@ impl Database {
     pub fn send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
         self.interrupt.check()?;
         self.marks().clear();
-        debug!(characters = message.text().len(), "message to the server");
+        debug!(bytes = message.text().len(), "message to the server");
         let client = &mut self.client;
         let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
         let answer = answer.map_err(|error| makers(self.failure(&error, message)))?;

@@ -33,7 +33,10 @@ fn logs_can_be_filtered_and_written_as_json() {
     let lines: Vec<serde_json::Value> =
         run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let messages: Vec<_> = lines.iter().map(|line| line["fields"]["message"].as_str().unwrap()).collect();
-    assert!(messages.contains(&"message to the server"), "{messages:?}");
+    let sizes = lines.iter().filter(|line| line["fields"]["message"] == "message to the server");
+    let sizes: Vec<_> = sizes.filter_map(|line| line["fields"]["bytes"].as_u64()).collect();
+    // What is there, and what is done about it.
+    assert!(matches!(sizes[..], [question, work] if question < work), "{sizes:?}");
     assert!(messages.contains(&"running 02-auth_schema.up.sql"), "{messages:?}");
 
     let run = db.authmig(&["migrate", "--log-format", "json", "--to", "77"]).exits(2);
