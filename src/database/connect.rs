@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{debug, info};
 
+use super::errors::plain;
 use super::handshake::{Begun, Noting};
 use super::refusal::Refusal;
 use super::{Pauses, Tell, tls};
@@ -358,13 +359,6 @@ fn unwanted(client: &mut Client, wish: SessionAttrs) -> Result<Option<&'static s
         SessionAttrs::Standby if !standby => Some("it is no standby"),
         _ => None,
     })
-}
-
-/// The text of a system's error, without what it adds about itself.
-fn plain(text: &str) -> String {
-    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
 impl fmt::Display for Tried<'_> {

@@ -185,7 +185,7 @@ pub(super) fn holder(row: &[Option<String>]) -> String {
     holder
 }
 
-/// The innermost cause, without what the operating system adds in brackets.
+/// What the server said, or else the innermost cause.
 pub(super) fn reason(error: &postgres::Error) -> String {
     if let Some(error) = error.as_db_error() {
         return format!("{} ({})", error.message(), error.code().code());
@@ -194,11 +194,16 @@ pub(super) fn reason(error: &postgres::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    let text = cause.to_string();
+    plain(&cause.to_string())
+}
+
+/// The text of a system's error as a part of a sentence: without what it adds about itself, and with
+/// a small letter in front, unless it is an abbreviation's.
+pub(super) fn plain(text: &str) -> String {
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.chars();
     match characters.next() {
-        // Not an abbreviation's.
         Some(_) if characters.clone().next().is_some_and(char::is_uppercase) => text.to_owned(),
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => "no reason given".to_owned(),
@@ -215,6 +220,18 @@ mod tests {
             [(90_624, "9.6.24"), (100_023, "10.23"), (130_000, "13.0"), (130_023, "13.23")]
         {
             assert_eq!(version(number), expected);
+        }
+    }
+
+    #[test]
+    fn a_systems_error_becomes_a_part_of_a_sentence() {
+        for (text, expected) in [
+            ("Connection refused (os error 111)", "connection refused"),
+            ("failed to lookup address information: Name or service not known", "name or service not known"),
+            ("EOF while reading", "EOF while reading"),
+            ("", "no reason given"),
+        ] {
+            assert_eq!(plain(text), expected);
         }
     }
 }
