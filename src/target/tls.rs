@@ -128,8 +128,8 @@ fn roots(given: &Given, around: &Surroundings, mode: SslMode) -> Result<Roots, F
     let file = given.path("sslrootcert").or_else(|| default.clone());
     match file.filter(|file| file.exists()) {
         Some(file) => {
-            let lists = around.home_file(".postgresql/root.crl").filter(|lists| lists.exists());
-            if let Some(lists) = lists.filter(|_| given.get("sslcrl").is_none()) {
+            let lists = around.home_file(".postgresql/root.crl");
+            if let Some(lists) = lists.filter(|lists| lists.exists()) {
                 return Err(wrong(format!(
                     "{} cannot be used: revocation lists are not supported",
                     lists.display()
