@@ -17,7 +17,7 @@ use postgres::error::{DbError, Severity};
 use postgres::{Client, Config};
 use tracing::debug;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Place};
 use crate::history::History;
 use crate::interrupt::{Cancel, Interrupt};
 use crate::message::{LOCK, MAKERS, Message, Rows, Sections, rows, settings};
@@ -77,31 +77,7 @@ impl Database {
     ) -> Result<Database, Failure> {
         let marks = Marks::default();
         let mut config = Config::new();
-        config.notice_callback({
-            let (marks, tell) = (marks.clone(), tell.clone());
-            let said = Mutex::new(BTreeSet::new());
-            move |notice| {
-                // A rehearsal and the real thing say the same: once is enough.
-                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                let mark = |script: String| {
-                    marks.lock().unwrap_or_else(PoisonError::into_inner).push((script, Instant::now()));
-                };
-                if notice.code().code() == "AMS02" {
-                    // The lock is taken, and no script runs yet, or none any more.
-                    mark(String::new());
-                } else if notice.code().code() == "AMS01" {
-                    let script = notice.message().to_owned();
-                    mark(script.clone());
-                    tell(Event::Script(script));
-                } else if !["42P06", "42P07", "42710", "25P01"].contains(&notice.code().code())
-                    && said.insert(notice.message().to_owned())
-                {
-                    // Those say that something exists already, and is skipped; or that there is
-                    // nothing to roll back, since a syntax error keeps a whole message from starting.
-                    tell(Event::Notice(notice.severity().to_lowercase(), notice.message().to_owned()));
-                }
-            }
-        });
+        config.notice_callback(listener(marks.clone(), tell.clone()));
         let Connected { client, name, cancel } =
             connect::connect(target, &config, patience, interrupt, tell)?;
         Ok(Database { client, name, cancel, limits, interrupt: interrupt.clone(), tell: tell.clone(), marks })
@@ -248,42 +224,75 @@ impl Database {
         if let Err(interrupted) = self.interrupt.check() {
             return interrupted;
         }
-        let changed = self.interrupt.changed().words();
-        let Some(error) = error.as_db_error().filter(|error| !self.is_lost(error)) else {
-            let reason = reason(error);
-            let message = format!("the connection to {} was lost: {reason}; {changed}", self.name);
-            return Failure { heals: true, ..Failure::new(Exit::Unreachable, message) };
-        };
+        match error.as_db_error().filter(|error| !self.is_lost(error)) {
+            Some(error) => self.objection(error, message),
+            None => self.lost(error),
+        }
+    }
+
+    fn lost(&self, error: &postgres::Error) -> Failure {
+        let (reason, changed) = (reason(error), self.interrupt.changed().words());
+        let message = format!("the connection to {} was lost: {reason}; {changed}", self.name);
+        Failure { heals: true, ..Failure::new(Exit::Unreachable, message) }
+    }
+
+    /// What the server says against a message, and in which script.
+    fn objection(&self, error: &DbError, message: &Message) -> Failure {
         let running = self.marks().last().map(|(file, _)| file.clone()).filter(|file| !file.is_empty());
         let place = message.place_of(error, running.as_deref());
-        let mut failure = match &place {
-            Some(place) => {
-                let script = place.file.strip_suffix(".up.sql").unwrap_or(&place.file);
-                let exit = match error.code().code() {
-                    "55P03" => Exit::Locked,
-                    _ => Exit::ScriptFailed,
-                };
-                Failure::new(exit, format!("{script} failed; {changed}"))
-            }
-            None if error.code().code() == "55P03" => {
-                Failure::new(Exit::Locked, format!("a lock was not to be had in time; {changed}"))
-            }
-            None => {
-                Failure::new(Exit::Failure, format!("{} refuses: {}; {changed}", self.name, error.message()))
-            }
+        let out_of_time = error.code().code() == "55P03";
+        let what = match &place {
+            Some(place) => format!("{} failed", place.file.strip_suffix(".up.sql").unwrap_or(&place.file)),
+            None if out_of_time => "a lock was not to be had in time".to_owned(),
+            None => format!("{} refuses: {}", self.name, error.message()),
         };
-        failure.place = place;
-        if failure.exit == Exit::Locked {
-            failure = failure.hint("--lock-timeout 30s waits longer for each lock");
+        let exit = match place {
+            _ if out_of_time => Exit::Locked,
+            Some(_) => Exit::ScriptFailed,
+            None => Exit::Failure,
+        };
+        let hint = self.hint(error, place.as_ref()).map(str::to_owned);
+        let changed = self.interrupt.changed().words();
+        Failure { place, hint, ..Failure::new(exit, format!("{what}; {changed}")) }.server(error)
+    }
+
+    fn hint(&self, error: &DbError, place: Option<&Place>) -> Option<&'static str> {
+        match (error.code().code(), place) {
+            ("55P03", _) => Some("--lock-timeout 30s waits longer for each lock"),
+            // No signal came.
+            ("57014", _) if !self.limits.statement_timeout.is_zero() => {
+                Some("--statement-timeout 0s lets each statement take as long as it needs")
+            }
+            (_, Some(_)) => None,
+            (_, None) => hint(error),
         }
-        if let (None, Some(hint)) = (&failure.place, hint(error)) {
-            failure = failure.hint(hint);
+    }
+}
+
+/// What is done with a notice: some mark how far a message has come, the others are told.
+fn listener(marks: Marks, tell: Tell) -> impl Fn(DbError) + Send + Sync {
+    let said = Mutex::new(BTreeSet::new());
+    let mark = move |script: String| {
+        marks.lock().unwrap_or_else(PoisonError::into_inner).push((script, Instant::now()));
+    };
+    move |notice| match notice.code().code() {
+        // The lock is taken, and no script runs yet, or none any more.
+        "AMS02" => mark(String::new()),
+        "AMS01" => {
+            let script = notice.message().to_owned();
+            mark(script.clone());
+            tell(Event::Script(script));
         }
-        // 57014, and no signal came.
-        if error.code().code() == "57014" && !self.limits.statement_timeout.is_zero() {
-            failure = failure.hint("--statement-timeout 0s lets each statement take as long as it needs");
+        // Something exists already, and is skipped; or there is nothing to roll back, since a
+        // syntax error keeps a whole message from starting.
+        "42P06" | "42P07" | "42710" | "25P01" => {}
+        _ => {
+            // A rehearsal and the real thing say the same: once is enough.
+            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.insert(notice.message().to_owned()) {
+                tell(Event::Notice(notice.severity().to_lowercase(), notice.message().to_owned()));
+            }
         }
-        failure.server(error)
     }
 }
 
