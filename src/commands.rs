@@ -11,16 +11,18 @@ pub mod status;
 pub mod verify;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::catalog::Catalog;
 use crate::database::{Database, Limits, Patience, Tell};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::interrupt::Interrupt;
+use crate::message::{Message, Sections};
 use crate::migration::Version;
 use crate::parameters::{self, Values};
 use crate::plan::{Obstacle, Plan, Until};
-use crate::report::{Exit, Report, RollbackReport};
+use crate::report::{Event, Exit, Report, RollbackReport};
 use crate::target::Target;
 
 /// What every command works with.
@@ -47,10 +49,31 @@ pub struct Context<'a> {
     pub hand_out: &'a dyn Fn(&Report) -> Result<(), Failure>,
 }
 
+/// How long `--wait` pauses between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
 impl<'a> Context<'a> {
-    /// Connects to the database.
-    pub fn connect(&self) -> Result<Database, Failure> {
-        Database::connect(&self.target, self.patience, self.limits, &self.interrupt, &self.tell)
+    /// Connects to the database, and reads the history and the answers to these questions.
+    ///
+    /// `--wait` is for both: a pooler lets one log in before it has a server.
+    pub fn open(&self, questions: &Message) -> Result<(Database, History, Sections), Failure> {
+        let mut told = false;
+        loop {
+            let mut database =
+                Database::connect(&self.target, self.patience, self.limits, &self.interrupt, &self.tell)?;
+            let failure = match database.history_and(questions) {
+                Ok((history, answers)) => return Ok((database, history, answers)),
+                Err(failure) => failure,
+            };
+            if !failure.heals || self.patience.until.is_none_or(|until| Instant::now() >= until) {
+                return Err(failure);
+            }
+            if !told {
+                (self.tell)(Event::Waiting(failure.message));
+                told = true;
+            }
+            self.interrupt.sleep(PAUSE)?;
+        }
     }
 
     /// The install parameters for a database with this history.

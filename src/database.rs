@@ -217,7 +217,8 @@ impl Database {
     /// Whether this error is the last thing that the server says.
     fn is_lost(&self, error: &DbError) -> bool {
         let fatal = matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
-        fatal || self.client.is_closed()
+        // A pooler calls an error what is fatal: it has no server.
+        fatal || self.client.is_closed() || error.code().code() == "08P01"
     }
 
     fn failure(&self, error: &postgres::Error, message: &Message) -> Failure {

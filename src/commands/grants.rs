@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use super::Context;
 use crate::checks;
 use crate::failure::Failure;
-use crate::message::{MAKERS, Sections, bare};
+use crate::message::{MAKERS, Message, Sections, bare};
 use crate::migration::AUTH_SCHEMA;
 use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
-    let mut database = context.connect()?;
-    let history = database.history()?;
+    let (mut database, history, _) = context.open(&Message::default())?;
     database.check_without_history(&history)?;
     let parameters = context.parameters(&history)?;
     // What stands in these schemas otherwise is not authmig's.

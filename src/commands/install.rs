@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process;
 
 use super::{Context, migrate, verify};
+use crate::checks;
 use crate::cli::{InstallArgs, MigrateArgs, VerifyArgs};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -38,9 +39,9 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
     };
     let verifying = VerifyArgs { only: Vec::new(), skip: Vec::new(), strict: args.strict };
     let secret = migrate::given(&migrating)?;
-    let mut database = context.connect()?;
-    let migrated = migrate::migrate(context, &migrating, secret, &mut database)?;
-    let verified = verify::verify(context, &verifying, &mut database)?;
+    let (mut database, migrated) = migrate::migrate(context, &migrating, secret)?;
+    let (history, facts) = database.history_and(&checks::facts())?;
+    let verified = verify::verify(context, &verifying, &mut database, &history, facts)?;
     Ok(InstallReport {
         database: database.name().to_owned(),
         authmig: VERSION,

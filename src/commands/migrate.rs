@@ -6,7 +6,7 @@ use crate::cli::MigrateArgs;
 use crate::database::{Database, Lock, Locked, Work};
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::Sections;
+use crate::message::{Message, Sections};
 use crate::migration::{AUTH_SCHEMA, Part};
 use crate::plan::Plan;
 use crate::report::{Check, Event, Exit, MigrateOutcome, MigrateReport, ShownScript, VERSION, Verdict};
@@ -16,7 +16,7 @@ use crate::secret::Secret;
 pub fn run(context: &Context<'_>, args: &MigrateArgs) -> Result<MigrateReport, Failure> {
     // Read before connecting: what is no secret needs no database to be refused.
     let given = given(args)?;
-    migrate(context, args, given, &mut context.connect()?)
+    Ok(migrate(context, args, given)?.1)
 }
 
 /// The secret of the file, or of the variable.
@@ -24,12 +24,26 @@ pub(super) fn given(args: &MigrateArgs) -> Result<Option<Secret>, Failure> {
     Secret::given(args.jwt_secret_file.as_deref(), "--jwt-secret-file")
 }
 
-/// Does it on this connection.
+/// Connects and does it.
 pub(super) fn migrate(
     context: &Context<'_>,
     args: &MigrateArgs,
     given: Option<Secret>,
+) -> Result<(Database, MigrateReport), Failure> {
+    let questions = if given.is_some() { checks::facts() } else { Message::default() };
+    let (mut database, history, facts) = context.open(&questions)?;
+    let report = apply(context, args, given, &mut database, history, facts)?;
+    Ok((database, report))
+}
+
+/// Does it on this connection, with what is there, which was asked for where a secret was given.
+fn apply(
+    context: &Context<'_>,
+    args: &MigrateArgs,
+    given: Option<Secret>,
     database: &mut Database,
+    mut history: History,
+    mut facts: Sections,
 ) -> Result<MigrateReport, Failure> {
     let wanted = |history: &History| {
         let parameters = context.parameters(history)?;
@@ -56,11 +70,6 @@ pub(super) fn migrate(
         exit: Exit::Success,
     };
     let looks = given.is_some();
-    let (mut history, mut facts) = if looks {
-        database.history_and(&checks::facts())?
-    } else {
-        (database.history()?, Sections::default())
-    };
     let is_pending = !context.up(&history, args.to)?.steps.is_empty();
     if history.has(AUTH_SCHEMA) && (looks || is_pending) {
         // What comes runs functions that are there already.

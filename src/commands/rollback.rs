@@ -34,8 +34,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         Ok(Some((work, (history.clone(), plan, parameters))))
     };
 
-    let mut database = context.connect()?;
-    let (history, mut facts) = database.history_and(&checks::facts())?;
+    let (mut database, history, mut facts) = context.open(&checks::facts())?;
     database.check_without_history(&history)?;
     let plan = context.down(&history, until)?;
     let stays = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);

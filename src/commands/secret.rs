@@ -27,9 +27,8 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
         SecretCommand::Set { file, replace } => (Some(given(context, file.as_deref())?), *replace, false),
         SecretCommand::Generate { replace, print } => (Some(Secret::generate()?), *replace, *print),
     };
-    let mut database = context.connect()?;
     // Nothing else says whose the schema auth_private is.
-    let (history, mut facts) = database.history_and(&checks::facts())?;
+    let (mut database, history, mut facts) = context.open(&checks::facts())?;
     database.check_without_history(&history)?;
     if !history.has(AUTH_SCHEMA) {
         return Err(not_installed());

@@ -1,15 +1,13 @@
 //! `authmig status`: what is applied, what is pending, what does not fit.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::Context;
+use super::{Context, PAUSE};
 use crate::cli::StatusArgs;
 use crate::failure::Failure;
+use crate::message::Message;
 use crate::plan::{self, Entry, State};
 use crate::report::{Event, Exit, MigrationStatus, StatusReport, VERSION};
-
-/// How long `--wait` pauses between two looks.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
@@ -24,8 +22,8 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
                 report.pending > 0 && report.drift.is_empty(),
                 format!("{} of {} migrations are pending", report.pending, report.migrations.len()),
             ),
-            // Connecting has waited by itself; but the server can go in between. Who may not read
-            // the ledger waits for the grants that can only be made after the first migration.
+            // Who may not read the ledger waits for the grants that can only be made after the first
+            // migration; a server can go between two questions.
             Err(failure) => (failure.heals || failure.sqlstate() == Some("42501"), failure.message.clone()),
         };
         if !again || Instant::now() >= until {
@@ -43,8 +41,7 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
 }
 
 fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
-    let mut database = context.connect()?;
-    let history = database.history()?;
+    let (mut database, history, _) = context.open(&Message::default())?;
     database.check_without_history(&history)?;
     // Another name than that of the database is a mistake here, too.
     context.parameters(&history)?;

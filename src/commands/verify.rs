@@ -5,25 +5,29 @@ use crate::checks;
 use crate::cli::VerifyArgs;
 use crate::database::Database;
 use crate::failure::Failure;
+use crate::history::History;
+use crate::message::Sections;
 use crate::report::{Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<VerifyReport, Failure> {
-    verify(context, args, &mut context.connect()?)
+    let (mut database, history, facts) = context.open(&checks::facts())?;
+    verify(context, args, &mut database, &history, facts)
 }
 
-/// Does it on this connection.
+/// Does it on this connection, with what is there.
 pub(super) fn verify(
     context: &Context<'_>,
     args: &VerifyArgs,
     database: &mut Database,
+    history: &History,
+    facts: Sections,
 ) -> Result<VerifyReport, Failure> {
-    let (history, facts) = database.history_and(&checks::facts())?;
-    database.check_without_history(&history)?;
+    database.check_without_history(history)?;
     history.refuse_stranger("verify")?;
-    let parameters = context.parameters(&history)?;
+    let parameters = context.parameters(history)?;
     let takes = |name: &str| args.takes(name);
-    let mut checks = checks::run(database, context.catalog, &history, &parameters, facts, takes)?;
+    let mut checks = checks::run(database, context.catalog, history, &parameters, facts, takes)?;
     checks.retain(|check| args.takes(check.name));
     for check in checks.iter_mut().filter(|check| {
         // Whoever names a check wants it made.

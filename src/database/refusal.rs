@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use postgres::error::DbError;
+
 use super::errors::reason;
 use super::tls;
 use crate::target::{Password, Roots, Target};
@@ -102,8 +104,9 @@ impl Refusal {
             | Refusal::Handshake(_) => true,
             Refusal::Tls(..) | Refusal::NoTls | Refusal::Other(..) => false,
             // Starting up or shutting down, no connection free.
-            Refusal::Server(_) => match self.code() {
+            Refusal::Server(error) => match self.code() {
                 Some("57P01" | "57P02" | "57P03" | "53300") => true,
+                Some("08P01") => waits_in_pooler(error),
                 code => code == Some("3D000") && missing_database,
             },
         }
@@ -152,10 +155,27 @@ impl Refusal {
             (_, Some("53300")) => {
                 "--wait 60s waits for a free connection; max_connections allows more".to_owned()
             }
+            (Refusal::Server(error), Some("08P01")) if said(error).contains("startup parameter") => {
+                "a pooler takes no options: connect to the server itself, or set for the role what they set"
+                    .to_owned()
+            }
             (_, Some("57P03")) => "--wait 60s waits for a server that is starting".to_owned(),
             _ => return None,
         })
     }
+}
+
+/// Whether PgBouncer has no server for this one yet, or no room: it calls that a protocol violation,
+/// as it does what will never be right, and is the same in every language.
+fn waits_in_pooler(error: &postgres::Error) -> bool {
+    let said = said(error);
+    ["server_login_retry", "query_wait_timeout", "cannot connect to server", "max_client_conn"]
+        .iter()
+        .any(|word| said.contains(word))
+}
+
+fn said(error: &postgres::Error) -> &str {
+    error.as_db_error().map_or("", DbError::message)
 }
 
 /// Without the digits that nobody asked for.

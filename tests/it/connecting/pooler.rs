@@ -1,11 +1,12 @@
 //! Behind the real PgBouncer every command works, and says nothing of it.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::support::server::{as_server, free_port};
+use crate::support::server::{Server, as_server, free_port};
 use crate::support::tools::missing;
 use crate::support::{LEFT_IN_SESSION, TestDb, finish, setting};
 
@@ -19,6 +20,11 @@ struct Pooler {
 impl Pooler {
     /// One with few connections to the server, in this mode.
     fn start(mode: &str, server: u16) -> Option<Pooler> {
+        Pooler::with(mode, server, "")
+    }
+
+    /// The same with more settings.
+    fn with(mode: &str, server: u16, settings: &str) -> Option<Pooler> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
         let Some(program) = program.into_iter().find(|program| Path::new(program).exists()) else {
             missing("pgbouncer");
@@ -31,7 +37,7 @@ impl Pooler {
             &format!(
                 "[databases]\n* = host=127.0.0.1 port={server} user=postgres\n[pgbouncer]\n\
                  listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-                 pool_mode = {mode}\ndefault_pool_size = 4\nmax_client_conn = 100\nlogfile = {folder}/log\n"
+                 pool_mode = {mode}\ndefault_pool_size = 4\nmax_client_conn = 100\nlogfile = {folder}/log\n{settings}\n"
             ),
         );
         let words = setting("AUTHMIG_TEST_AS");
@@ -85,6 +91,10 @@ fn every_command_works_behind_pgbouncer() {
             run(&["rollback", "--dry-run"], 0);
             run(&["rollback", "--all", "--yes", "--discard-data"], 0);
         }
+        let options = format!("{url}?options=-c%20role%3Dpostgres");
+        let run = db.authmig(&["status", "--database-url", &options]).exits(5);
+        let hint = "hint: a pooler takes no options: connect to the server itself, or set for the role what they set\n";
+        assert!(run.stderr.ends_with(hint), "{}", run.stderr);
         // Nothing of ours stays in the sessions of the pool: a transaction in each, all at once.
         let sessions = db.ask(
             "select string_agg(pid::text, ' ') from pg_stat_activity \
@@ -125,6 +135,42 @@ fn twenty_starts_behind_pgbouncer_end_in_one_migration() {
             .count();
         assert_eq!(applied, 1, "{mode}");
         assert_eq!(db.ask("select count(*) from authmig.journal"), "1");
+    }
+}
+
+/// A pooler logs one in before it has a server, so it is the first question that fails.
+#[test]
+fn a_server_that_sleeps_behind_pgbouncer_is_waited_for() {
+    let server = Server::new("");
+    server.sql(&["create role app login createrole", "create database app owner app"]);
+    let settings = "query_wait_timeout = 1\nserver_login_retry = 1";
+    let Some(pooler) = Pooler::with("transaction", server.port, settings) else { return };
+    let url = format!("postgres://app@127.0.0.1:{}/app", pooler.port);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_authmig"));
+        command.args(arguments).args(["--database-url", &url]).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    for arguments in [
+        &["install", "--wait", "60s"][..],
+        &["migrate", "--wait", "60s"],
+        &["verify", "--wait", "60s"],
+        &["status", "--wait", "60s"],
+    ] {
+        // So that the pooler knows the server, and lets clients wait for it.
+        assert_eq!(finish(run(&["status"]).spawn().unwrap()).code, 0);
+        server.stop("immediate");
+        let refused = finish(run(&["status"]).spawn().unwrap()).exits(5);
+        assert!(refused.stderr.starts_with("error: "), "{}", refused.stderr);
+        let mut child = run(arguments).spawn().unwrap();
+        let mut said = String::new();
+        let mut reader = BufReader::new(child.stderr.take().unwrap());
+        reader.read_line(&mut said).unwrap();
+        assert!(said.starts_with("waiting"), "{arguments:?} {said}");
+        server.start();
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&ended.stdout));
     }
 }
 
