@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::Catalog;
 use crate::database::{Database, Limits, Patience, Tell};
-use crate::failure::Failure;
+use crate::failure::{Failure, Found};
 use crate::history::History;
 use crate::interrupt::Interrupt;
 use crate::message::{Message, Sections};
@@ -114,6 +114,7 @@ impl<'a> Context<'a> {
                 "use an authmig at least as new as the one that migrated",
             ),
         };
+        let findings = findings.into_iter().map(Found::from).collect();
         Failure { findings, ..Failure::new(exit, message) }.hint(hint)
     }
 }

@@ -26,15 +26,25 @@ pub struct Failure {
     /// What the server said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerError>,
-    /// Single findings, if there are several.
+    /// What it is about, one by one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<String>,
+    pub findings: Vec<Found>,
     /// Checks that failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// One of the things that a failure is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// What is there, or not.
+    pub message: String,
+    /// The statement or the option that helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// Where in a script something is. Lines and columns count from 1, columns in
@@ -118,6 +128,19 @@ impl Failure {
     /// The SQLSTATE, if the server said something.
     pub fn sqlstate(&self) -> Option<&str> {
         Some(&self.server.as_ref()?.sqlstate)
+    }
+}
+
+impl Found {
+    /// With what helps.
+    pub fn new(message: impl Into<String>, help: impl Into<String>) -> Found {
+        Found { help: Some(help.into()), ..Found::from(message.into()) }
+    }
+}
+
+impl From<String> for Found {
+    fn from(message: String) -> Found {
+        Found { message, help: None }
     }
 }
 

@@ -92,7 +92,8 @@ pub(super) fn connect(
             return Err(failure);
         }
         if !told {
-            let why = [failure.message].into_iter().chain(failure.findings).collect::<Vec<_>>();
+            let each = failure.findings.into_iter().map(|found| found.message);
+            let why = [failure.message].into_iter().chain(each).collect::<Vec<_>>();
             tell(Event::Waiting(why.join("; ")));
             told = true;
         }
@@ -389,7 +390,10 @@ fn failure(target: &Target, tried: &[Tried<'_>], patience: Patience) -> Failure 
     let hint = telling.and_then(|tried| tried.refusal.hint(target, tried.place.password.as_ref()));
     let (message, findings) = match (&whys[..], target.places.len()) {
         ([why], 1) => (format!("cannot connect to {name}: {why}"), Vec::new()),
-        _ => (format!("cannot connect to {name}"), tried.iter().map(ToString::to_string).collect()),
+        _ => (
+            format!("cannot connect to {name}"),
+            tried.iter().map(|tried| tried.to_string().into()).collect(),
+        ),
     };
     Failure { heals, findings, hint, ..Failure::new(Exit::Unreachable, message) }
 }

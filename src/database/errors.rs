@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use postgres::error::DbError;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Found};
 use crate::message::Rows;
 use crate::report::Exit;
 
@@ -106,7 +106,7 @@ pub(super) fn words(failure: Failure) -> Failure {
     }
 }
 
-/// What a preflight has found: each what stands in the way, and below it what helps.
+/// What a preflight has found: each what stands in the way, and what helps.
 pub(super) fn obstacles(failure: Failure, name: &str) -> Failure {
     let found = failure.server.as_ref().and_then(|server| server.detail.as_deref()).unwrap_or_default();
     let Ok(found) = serde_json::from_str::<Vec<(i32, String, String)>>(found) else {
@@ -114,7 +114,7 @@ pub(super) fn obstacles(failure: Failure, name: &str) -> Failure {
     };
     let things = if found.len() == 1 { "one thing stands" } else { "several things stand" };
     Failure {
-        findings: found.into_iter().map(|(_, what, help)| format!("{what}\n{help}")).collect(),
+        findings: found.into_iter().map(|(_, what, help)| Found::new(what, help)).collect(),
         ..Failure::new(Exit::Failure, format!("{things} in the way in {name}; nothing was changed"))
     }
 }
@@ -127,10 +127,13 @@ pub(super) fn makers(failure: Failure) -> Failure {
     let found = failure.server.and_then(|server| server.detail).unwrap_or_default();
     let in_words = |line: &str| match line.split_once('\u{1f}') {
         Some(("", who)) => {
-            format!("{who} may create in pg_catalog\nrevoke create on schema pg_catalog from {who};")
+            let mend = format!("revoke create on schema pg_catalog from {who};");
+            Found::new(format!("{who} may create in pg_catalog"), mend)
         }
-        Some((kind, name)) => format!("{kind} {name} is not the server's\ndrop {kind} {name};"),
-        None => line.to_owned(),
+        Some((kind, name)) => {
+            Found::new(format!("{kind} {name} is not the server's"), format!("drop {kind} {name};"))
+        }
+        None => line.to_owned().into(),
     };
     let message = "what runs here could be somebody's and not the server's; nothing was changed";
     Failure { findings: found.lines().map(in_words).collect(), ..Failure::new(Exit::Drift, message) }

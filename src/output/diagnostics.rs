@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::human::findings;
 use super::text::{below, harmless, one_line};
-use crate::failure::Failure;
+use crate::failure::{Failure, Found};
 use crate::report::Event;
 
 /// Lines of a script are cut to this many columns around the caret.
@@ -32,9 +32,15 @@ pub(super) fn doing(event: &Event) -> Option<String> {
     }
 }
 
-/// An error as the house shows it: the sentence, the place with a caret, what to do.
+/// An error as the house shows it.
 pub(super) fn failure(failure: &Failure) -> String {
-    let mut text = format!("error: {}\n", below(&failure.message, "       "));
+    format!("error: {}\n", told(failure))
+}
+
+/// All that is known of an error, the same in each format: the sentence, the place with a caret,
+/// what was found, what to do.
+pub(super) fn told(failure: &Failure) -> String {
+    let mut text = below(&failure.message, "       ") + "\n";
     let said = failure
         .server
         .as_ref()
@@ -63,8 +69,9 @@ pub(super) fn failure(failure: &Failure) -> String {
     {
         let _ = writeln!(text, "   = {said}");
     }
-    for finding in &failure.findings {
-        let _ = writeln!(text, "  - {}", below(finding, "      "));
+    for Found { message, help } in &failure.findings {
+        let lines = [message].into_iter().chain(help).map(|line| below(line, "      "));
+        let _ = writeln!(text, "  - {}", lines.collect::<Vec<_>>().join("\n      "));
     }
     for check in &failure.checks {
         text.push_str(&findings(check.name, &check.findings));
@@ -80,7 +87,7 @@ pub(super) fn failure(failure: &Failure) -> String {
     if let Some(hint) = &failure.hint {
         let _ = writeln!(text, "hint: {}", below(hint, "      "));
     }
-    harmless(&text)
+    harmless(text.trim_end())
 }
 
 /// The part of a long line around this column, and the column in it.

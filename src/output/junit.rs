@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::diagnostics::told;
 use crate::failure::Failure;
 use crate::report::{Finding, Severity, Verdict, VerifyReport};
 
@@ -50,8 +51,9 @@ pub(super) fn failure(failure: &Failure) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"authmig\" {totals}>\n  \
          <testsuite name=\"authmig\" {totals}>\n    <testcase classname=\"authmig\" name=\"run\">\n      \
-         <error message=\"{}\"/>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
-        escaped(&failure.message)
+         <error message=\"{}\">{}</error>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
+        escaped(&failure.message),
+        escaped(&told(failure))
     )
 }
 

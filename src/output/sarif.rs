@@ -5,6 +5,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use super::diagnostics::told;
 use crate::failure::Failure;
 use crate::report::{Check, Finding, Severity, VERSION, VerifyReport};
 
@@ -32,7 +33,7 @@ pub(super) fn failure(failure: &Failure) -> io::Result<String> {
         "invocations": [{
             "executionSuccessful": false,
             "exitCode": failure.exit.code(),
-            "toolExecutionNotifications": [{"level": "error", "message": {"text": failure.message}}],
+            "toolExecutionNotifications": [{"level": "error", "message": {"text": told(failure)}}],
         }],
         "results": [],
     }))

@@ -1,7 +1,7 @@
 //! The formats for CI, each read by a parser of somebody else.
 
 use crate::support::proxy::Proxy;
-use crate::support::{Files, TestDb, finish, own_roles, unique, with_options};
+use crate::support::{Files, TestDb, finish, own_roles, role, unique, with_options};
 
 fn tampered() -> TestDb {
     let db = TestDb::new();
@@ -83,6 +83,28 @@ fn each_format_says_what_was_expected_and_what_was_found() {
 }
 
 #[test]
+fn each_format_says_what_helps_where_a_run_ends() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let maker = role(&db, "");
+    db.sql(&format!("grant create on schema pg_catalog to {maker}"));
+    let mend = format!("revoke create on schema pg_catalog from {maker};");
+    let lines = format!("; nothing was changed%n  - {maker} may create in pg_catalog%n      {mend}");
+    for (format, line_end) in [("github", "%0A"), ("junit", "&#10;"), ("sarif", "\\n")] {
+        let run = db.authmig(&["verify", "--format", format]).exits(4);
+        assert!(run.stdout.contains(&lines.replace("%n", line_end)), "{format}\n{}", run.stdout);
+    }
+    let found = &db.authmig(&["verify", "--format", "json"]).exits(4).json()["error"]["findings"];
+    let expected =
+        serde_json::json!([{"message": format!("{maker} may create in pg_catalog"), "help": mend}]);
+    assert_eq!(*found, expected);
+    db.sql(&mend);
+    let changed = Files::embedded().append("01-extensions.up.sql", "select 1;");
+    let run = db.authmig_with(&changed, &["migrate", "--format", "github"]).exits(4);
+    assert!(run.stdout.contains("%0Ahint: use the authmig that applied these"), "{}", run.stdout);
+}
+
+#[test]
 fn github_annotates_what_is_wrong() {
     let db = tampered();
     let run = db.authmig(&["verify", "--format", "github"]).exits(4);
@@ -105,15 +127,15 @@ fn github_annotates_what_is_wrong() {
     let run = db.authmig_with(&broken, &["migrate", "--format", "github"]).exits(8);
     assert_eq!(
         run.stdout,
-        "::error title=authmig,file=migrations/02-t2.up.sql,line=3,col=8::02-t2 failed; nothing was changed%0A\
-         column \"nonsense\" does not exist\n"
+        "::error title=authmig,file=migrations/02-t2.up.sql,line=3,col=8::02-t2 failed; nothing was changed%0A  \
+         --> 02-t2.up.sql:3:8%0A   |%0A 3 | select nonsense;%0A   |        ^ column \"nonsense\" does not exist (42703)\n"
     );
     let run = db.authmig_with(&files, &["migrate", "--format", "github"]).exits(0);
     assert!(run.stdout.ends_with("::notice title=authmig migrate::01-t1, 02-t2\n"), "{}", run.stdout);
     let changed = files.append("01-t1.up.sql", "\nselect 1;");
     let run = db.authmig_with(&changed, &["migrate", "--format", "github"]).exits(4);
     assert!(
-        run.stdout.contains("; nothing was changed%0A01-t1 was applied from another script"),
+        run.stdout.contains("; nothing was changed%0A  - 01-t1 was applied from another script"),
         "{}",
         run.stdout
     );

@@ -426,11 +426,11 @@ fn what_helps_is_said_all_at_once_and_in_an_order_that_works() {
         let statements = if major() < 16 { before_16 } else { since_16 };
         if statements > 0 {
             let run = db.authmig(&with_options(&["migrate", "--format", "json"], &own)).exits(1);
-            let findings: Vec<String> =
-                serde_json::from_value(run.json()["error"]["findings"].clone()).unwrap();
+            let report = run.json();
+            let findings = report["error"]["findings"].as_array().unwrap();
             assert_eq!(findings.len(), statements, "{made:?} {attributes} {findings:#?}");
-            for finding in &findings {
-                db.sql(finding.split_once('\n').unwrap().1);
+            for finding in findings {
+                db.sql(finding["help"].as_str().unwrap());
             }
         }
         db.authmig(&with_options(&["migrate"], &own)).exits(0);
@@ -519,10 +519,11 @@ fn everything_that_stands_in_the_way_is_said_at_once_and_helps() {
     let before = db.dump(&[]);
     let run = db.authmig(&with_options(&["migrate", "--format", "json"], &own)).exits(1);
     assert_eq!(db.dump(&[]), before);
-    let findings: Vec<String> = serde_json::from_value(run.json()["error"]["findings"].clone()).unwrap();
+    let report = run.json();
+    let findings = report["error"]["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 4, "{findings:#?}");
-    for finding in &findings {
-        db.sql(finding.split_once('\n').unwrap().1);
+    for finding in findings {
+        db.sql(finding["help"].as_str().unwrap());
     }
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
 }
