@@ -21,7 +21,7 @@ use crate::failure::{Failure, Place};
 use crate::history::History;
 use crate::interrupt::{Cancel, Interrupt};
 use crate::message::{LOCK, MAKERS, Message, Rows, Sections, rows, settings};
-use crate::report::{Event, Exit};
+use crate::report::{Event, Exit, Weight};
 use crate::target::Target;
 
 use connect::Connected;
@@ -291,7 +291,12 @@ fn listener(marks: Marks, tell: Tell) -> impl Fn(DbError) + Send + Sync {
             // A rehearsal and the real thing say the same: once is enough.
             let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
             if said.insert(notice.message().to_owned()) {
-                tell(Event::Notice(notice.severity().to_lowercase(), notice.message().to_owned()));
+                let weight = match notice.parsed_severity() {
+                    Some(Severity::Warning) => Weight::Warning,
+                    _ => Weight::Notice,
+                };
+                let text = notice.message().to_owned();
+                tell(Event::Notice { weight, text, hint: notice.hint().map(str::to_owned) });
             }
         }
     }

@@ -91,8 +91,7 @@ pub fn run<E: Into<anyhow::Error>>(
     let Command::Install(args) = &cli.command else { return exit };
     let Some(program) = args.command.first() else { return exit };
     if exit != Exit::Success {
-        let text = format!("{} was not started", program.to_string_lossy());
-        streams.event(&Event::Notice("notice".to_owned(), text));
+        streams.event(&Event::notice(format!("{} was not started", program.to_string_lossy())));
         return exit;
     }
     let failure = commands::install::hand_over(program, args, interrupt);

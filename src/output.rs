@@ -177,10 +177,14 @@ impl Streams {
             live.show(doing);
         }
         let Some(line) = diagnostics::event(event, self.verbose) else { return };
+        let hint = diagnostics::hint(event);
         match self.log {
             // Progress that nobody can read stops nothing.
-            LogFormat::Text => drop(write(&self.err, &raw(line, self.format))),
-            LogFormat::Json => tracing::info!(target: EVENTS, "{}", line.trim_end()),
+            LogFormat::Text => {
+                let hint = hint.map(|hint| diagnostics::part("hint", &hint)).unwrap_or_default();
+                drop(write(&self.err, &self.paint(&raw(line + &hint, self.format))));
+            }
+            LogFormat::Json => tracing::info!(target: EVENTS, hint, "{}", line.trim_end()),
         }
     }
 

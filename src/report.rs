@@ -82,8 +82,31 @@ pub enum Event {
     Waiting(String),
     /// A script has started: its file name.
     Script(String),
-    /// The server said something: severity and text.
-    Notice(String, String),
+    /// Something that is no error, of the server's or of ours.
+    Notice {
+        /// How much it matters.
+        weight: Weight,
+        /// A sentence.
+        text: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+}
+
+/// How much a notice matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Good to know.
+    Notice,
+    /// It may not be what was meant.
+    Warning,
+}
+
+impl Event {
+    /// Something that is good to know.
+    pub fn notice(text: impl Into<String>) -> Event {
+        Event::Notice { weight: Weight::Notice, text: text.into(), hint: None }
+    }
 }
 
 /// The result of a command.

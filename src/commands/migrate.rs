@@ -130,7 +130,7 @@ fn finish(
         report.outcome = MigrateOutcome::Applied;
     }
     if let Some(to_do) = to_do {
-        (context.tell)(Event::Notice("notice".to_owned(), to_do));
+        (context.tell)(Event::notice(to_do));
     }
     report.milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)

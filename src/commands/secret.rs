@@ -145,7 +145,7 @@ pub(super) fn outcome(context: &Context<'_>, stored: Option<Stored>) -> bool {
             format!("the JWT secret that was given was not stored: {AUTH_SCHEMA}, which keeps it, is not applied")
         }
     };
-    (context.tell)(Event::Notice("notice".to_owned(), why));
+    (context.tell)(Event::notice(why));
     false
 }
 

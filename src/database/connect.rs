@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::{Pauses, Tell, tls};
 use crate::failure::Failure;
 use crate::interrupt::{Cancel, Interrupt};
-use crate::report::{Event, Exit};
+use crate::report::{Event, Exit, Weight};
 use crate::target::{Address, ChannelBinding, Negotiation, Place, SessionAttrs, SslMode, Target, Tls};
 
 /// How long to try to connect.
@@ -52,7 +52,7 @@ pub fn announce(target: &Target, tell: &Tell) {
         info!("{line}");
     }
     for warning in &target.warnings {
-        tell(Event::Notice("warning".to_owned(), warning.clone()));
+        tell(Event::Notice { weight: Weight::Warning, text: warning.clone(), hint: None });
     }
 }
 

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::human::findings;
 use super::text::{below, harmless, one_line};
 use crate::failure::{Failure, Found};
-use crate::report::Event;
+use crate::report::{Event, Weight};
 
 /// Lines of a script are cut to this many columns around the caret.
 const WIDTH: usize = 100;
@@ -17,9 +17,28 @@ pub(super) fn event(event: &Event, verbose: bool) -> Option<String> {
         Event::Locked(holder) => format!("waiting: authmig's lock is held by {holder}\n"),
         Event::Waiting(why) => format!("waiting: {why}\n"),
         Event::Script(file) => verbose.then(|| format!("running {file}\n"))?,
-        Event::Notice(severity, text) => format!("{severity}: {}\n", below(text, "  ")),
+        Event::Notice { weight, text, .. } => {
+            let word = match weight {
+                Weight::Notice => "notice",
+                Weight::Warning => "warning",
+            };
+            format!("{word}: {}\n", below(text, "  "))
+        }
     };
     Some(harmless(&line))
+}
+
+/// What to do about it.
+pub(super) fn hint(event: &Event) -> Option<String> {
+    match event {
+        Event::Notice { hint, .. } => hint.as_deref().map(harmless),
+        _ => None,
+    }
+}
+
+/// A text behind its word.
+pub(super) fn part(word: &str, text: &str) -> String {
+    format!("{word}: {}\n", below(text, &" ".repeat(word.len() + 2)))
 }
 
 /// What goes on then, for a line that is gone when it is over.
@@ -28,7 +47,7 @@ pub(super) fn doing(event: &Event) -> Option<String> {
         Event::Locked(_) => Some("waiting for the lock".to_owned()),
         Event::Waiting(_) => Some("waiting".to_owned()),
         Event::Script(file) => Some(one_line(&harmless(&format!("running {file}")))),
-        Event::Notice(..) => None,
+        Event::Notice { .. } => None,
     }
 }
 
@@ -77,16 +96,12 @@ pub(super) fn told(failure: &Failure) -> String {
         text.push_str(&findings(check.name, &check.findings));
     }
     if let Some(server) = &failure.server {
-        for (word, part) in [("detail", &server.detail), ("hint", &server.hint), ("context", &server.context)]
+        for (word, said) in [("detail", &server.detail), ("hint", &server.hint), ("context", &server.context)]
         {
-            if let Some(part) = part {
-                let _ = writeln!(text, "{word}: {}", below(part, &" ".repeat(word.len() + 2)));
-            }
+            text.extend(said.as_deref().map(|said| part(word, said)));
         }
     }
-    if let Some(hint) = &failure.hint {
-        let _ = writeln!(text, "hint: {}", below(hint, "      "));
-    }
+    text.extend(failure.hint.as_deref().map(|hint| part("hint", hint)));
     harmless(text.trim_end())
 }
 

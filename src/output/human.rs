@@ -389,7 +389,7 @@ mod tests {
                  other roles that were granted something, or own it:\n  {shown}  usage  schema {shown}\n"
             )
         );
-        let notice = Event::Notice("notice".to_owned(), name.to_owned());
+        let notice = Event::notice(name);
         assert_eq!(event(&notice, false).unwrap(), "notice: evil\u{fffd}[2J\n  ::error ::forged\n");
         let finding = Finding::new(Severity::Error, name, name);
         assert_eq!(

@@ -490,10 +490,21 @@ fn what_scripts_raise_is_passed_on() {
     let db = TestDb::new();
     let files = Files::tables(1..=1).append(
         "01-t1.up.sql",
-        "create table if not exists public.t1 (id int); do $$ begin raise notice 'look here'; raise warning 'take care'; end $$;",
+        "create table if not exists public.t1 (id int); do $$ begin raise notice 'look here' using hint = E'a\nb'; raise warning 'take care'; end $$;",
     );
-    let run = db.authmig_with(&files, &["migrate"]).exits(0);
-    assert_eq!(run.stderr, "notice: look here\nwarning: take care\n");
+    let run = db.authmig_with(&files, &["migrate", "--dry-run"]).exits(0);
+    assert_eq!(run.stderr, "notice: look here\nhint: a\n      b\nwarning: take care\n");
+    let run = db.authmig_with(&files, &["migrate", "--log-format", "json"]).exits(0);
+    let entries: Vec<serde_json::Value> =
+        run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: Vec<_> = entries.iter().map(|entry| &entry["fields"]).collect();
+    assert_eq!(
+        said,
+        [
+            &serde_json::json!({"message": "notice: look here", "hint": "a\nb"}),
+            &serde_json::json!({"message": "warning: take care"}),
+        ]
+    );
 }
 
 #[test]
