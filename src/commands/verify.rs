@@ -7,7 +7,7 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::Sections;
-use crate::report::{Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
+use crate::report::{Check, Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<VerifyReport, Failure> {
@@ -33,7 +33,6 @@ pub(super) fn verify(
         // Whoever names a check wants it made.
         check.verdict == Verdict::Skipped && args.only.iter().any(|name| name == check.name)
     }) {
-        check.verdict = Verdict::Failed;
         if check.findings.is_empty() {
             check.findings.push(Finding::new(
                 Severity::Error,
@@ -41,6 +40,7 @@ pub(super) fn verify(
                 "there is nothing that it could look at",
             ));
         }
+        fail(check);
     }
     if checks.iter().all(|check| check.verdict == Verdict::Skipped) {
         let message = format!("nothing of {} could be checked, so nothing is proven", database.name());
@@ -48,7 +48,7 @@ pub(super) fn verify(
     }
     if args.strict {
         for check in checks.iter_mut().filter(|check| !check.findings.is_empty()) {
-            check.verdict = Verdict::Failed;
+            fail(check);
         }
     }
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
@@ -58,4 +58,12 @@ pub(super) fn verify(
         checks,
         exit: if failed { Exit::Drift } else { Exit::Success },
     })
+}
+
+/// What would be advice counts, too.
+fn fail(check: &mut Check) {
+    check.verdict = Verdict::Failed;
+    for finding in &mut check.findings {
+        finding.severity = Severity::Error;
+    }
 }

@@ -105,6 +105,40 @@ fn each_format_says_what_helps_where_a_run_ends() {
 }
 
 #[test]
+fn advice_that_counts_is_an_error_in_each_format() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let verify = |format: &str, option: &[&str], exit: i32| {
+        db.authmig(&[&["verify", "--only", "postgrest", "--format", format], option].concat())
+            .exits(exit)
+            .stdout
+    };
+    for (format, advice, error) in [
+        ("human", "postgrest: advice: JWT secret: ", "postgrest: JWT secret: "),
+        (
+            "json",
+            r#""subject":"JWT secret","severity":"advice""#,
+            r#""subject":"JWT secret","severity":"error""#,
+        ),
+        ("junit", "failures=\"0\"", ">JWT secret: "),
+        ("sarif", r#""level":"note""#, r#""level":"error""#),
+        (
+            "github",
+            "::notice title=authmig verify%3A postgrest::",
+            "::error title=authmig verify%3A postgrest::",
+        ),
+    ] {
+        let (told, counted) = (verify(format, &[], 0), verify(format, &["--strict"], 4));
+        assert!(told.contains(advice) && !told.contains(error), "{format}: {told}");
+        assert!(counted.contains(error) && !counted.contains(advice), "{format}: {counted}");
+    }
+    // What a check that was asked for could not look at, counts as well.
+    db.sql("create function auth.f() returns int language sql as 'select 1'");
+    let told = db.authmig(&["verify", "--only", "self-test,objects", "--format", "github"]).exits(4).stdout;
+    assert!(told.contains("::error title=authmig verify%3A self-test::self-test: not tried: "), "{told}");
+}
+
+#[test]
 fn github_annotates_what_is_wrong() {
     let db = tampered();
     let run = db.authmig(&["verify", "--format", "github"]).exits(4);

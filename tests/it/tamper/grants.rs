@@ -219,7 +219,7 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
         installed.db.authmig(&["verify"]).exits(0);
         let report = installed.db.authmig(&["verify", "--strict", "--format", "json"]).exits(4).json();
         let finding = &findings(&report, "grants")[0];
-        assert_eq!((&finding["severity"], &finding["message"]), (&"advice".into(), &named(said).into()));
+        assert_eq!((&finding["severity"], &finding["message"]), (&"error".into(), &named(said).into()));
         if said.starts_with("is a member of ") {
             assert!(
                 finding["why"].as_str().unwrap().contains("another database may need this"),
@@ -256,7 +256,7 @@ fn whom_row_level_security_does_not_keep_out_is_named() {
     db.sql(&format!("grant pg_read_all_data to {other}"));
     let told = db.authmig(&["verify", "--strict"]).exits(4).stdout;
     let said = format!(
-        "grants: advice: role {other}: may read or write what {{owner}} owns, row level security or not: \
+        "grants: role {other}: may read or write what {{owner}} owns, row level security or not: \
          bypassrls, pg_read_all_data\n  why: "
     );
     assert!(told.contains(&installed.named(&said)), "{told}");
