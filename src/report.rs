@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::migration::label;
+use crate::secret::SHORTEST;
 
 /// This binary's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -283,6 +284,13 @@ pub struct MigrationStatus {
     pub authmig_version: Option<String>,
 }
 
+impl MigrationStatus {
+    /// `02-auth_schema`
+    pub fn label(&self) -> String {
+        label(self.version, &self.name)
+    }
+}
+
 /// What `rollback` did, or would do.
 #[derive(Debug, Serialize)]
 #[serde(tag = "schema", rename = "authmig.rollback/1")]
@@ -299,8 +307,9 @@ pub struct RollbackReport {
     pub drops: Vec<Dropped>,
     /// Logged-in sessions that end with it.
     pub live_sessions: u64,
-    /// Whether nobody may call `auth.*` any more, which is there all the same.
-    pub refuses_logins: bool,
+    /// What has to be applied again before anybody may call `auth.*`, which is there all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_until: Option<String>,
     /// Why `--discard-data` is needed, a sentence each.
     pub losses: Vec<String>,
     /// Whether the ledger goes, too.
@@ -353,6 +362,9 @@ pub struct VerifyReport {
     pub authmig: &'static str,
     /// One entry a check.
     pub checks: Vec<Check>,
+    /// Whether these are all that there are.
+    #[serde(skip)]
+    pub complete: bool,
     /// The exit code.
     pub exit: Exit,
 }
@@ -539,6 +551,13 @@ pub struct SecretSource {
     pub bytes: u64,
     /// The first eight hexadecimal digits of its SHA-256.
     pub fingerprint: String,
+}
+
+impl SecretSource {
+    /// Whether HS256 takes no such key; what is not base64 is none.
+    pub fn is_too_short(&self) -> bool {
+        self.bytes < SHORTEST
+    }
 }
 
 /// What `install` did, before it hands over.

@@ -174,7 +174,7 @@ fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource]) {
         });
         return;
     };
-    if used.bytes < SHORTEST {
+    if used.is_too_short() {
         findings.push(Finding {
             expected: Some(format!("base64 of {SHORTEST} bytes or more")),
             found: Some(if used.bytes == 0 {

@@ -40,6 +40,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     let stays = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
     // Sessions end with the functions, even if something else keeps the table.
     let ends = plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA);
+    let grants = plan.steps.iter().find(|migration| migration.name == GRANTS);
     // Their verify scripts run its functions.
     if !plan.steps.is_empty() && stays {
         checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
@@ -51,7 +52,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         reverted: Vec::new(),
         drops: Vec::new(),
         live_sessions: 0,
-        refuses_logins: stays && plan.steps.iter().any(|migration| migration.name == GRANTS),
+        refused_until: grants.filter(|_| stays).map(ToString::to_string),
         losses: Vec::new(),
         purge: args.purge,
         total: history.applied.len(),

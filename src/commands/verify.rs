@@ -55,6 +55,7 @@ pub(super) fn verify(
     Ok(VerifyReport {
         database: database.name().to_owned(),
         authmig: VERSION,
+        complete: checks.len() == checks::names().count(),
         checks,
         exit: if failed { Exit::Drift } else { Exit::Success },
     })

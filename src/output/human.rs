@@ -5,13 +5,11 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::text::{below, counted, harmless, moment, one_line, padded, table};
-use crate::migration::{GRANTS, label};
 use crate::report::{
     ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, ObjectRights, Report,
     RollbackOutcome, RollbackReport, SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict,
     VerifyReport,
 };
-use crate::secret::SHORTEST;
 
 pub(super) fn report(report: &Report) -> String {
     let text = match report {
@@ -90,7 +88,7 @@ fn status(report: &StatusReport) -> String {
         .iter()
         .map(|migration| {
             [
-                label(migration.version, &migration.name),
+                migration.label(),
                 migration.state.to_owned(),
                 migration.applied_on.as_deref().map_or_else(String::new, moment),
                 migration.applied_by.clone().unwrap_or_default(),
@@ -192,10 +190,8 @@ fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str)
 
 /// That the sessions are left, and nobody can use them.
 fn push_refused(text: &mut String, report: &RollbackReport, are: &str) {
-    let grants = report.reverted.iter().find(|step| step.name == GRANTS);
-    if let Some(grants) = grants.filter(|_| report.refuses_logins) {
-        let _ =
-            writeln!(text, "logins and refreshes {are} refused until {} is applied again", grants.label());
+    if let Some(migration) = &report.refused_until {
+        let _ = writeln!(text, "logins and refreshes {are} refused until {migration} is applied again");
     }
 }
 
@@ -232,10 +228,12 @@ fn found(report: &VerifyReport) -> String {
     let failed = report.checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
     let advised =
         report.checks.iter().any(|check| check.verdict == Verdict::Passed && !check.findings.is_empty());
-    let limit = match report.checks.len() {
-        _ if any(Verdict::Skipped) => " in what could be checked",
-        count if count < crate::checks::ALL.len() => " in what was checked",
-        _ => "",
+    let limit = if any(Verdict::Skipped) {
+        " in what could be checked"
+    } else if report.complete {
+        ""
+    } else {
+        " in what was checked"
     };
     let advice = if advised { "; see the advice" } else { "" };
     let _ = match failed {
@@ -338,7 +336,7 @@ fn secret(report: &SecretReport) -> String {
         .map(|(index, source)| {
             let bytes = match source.bytes {
                 0 => "not base64".to_owned(),
-                1..SHORTEST => format!("{} bytes, too short", source.bytes),
+                bytes if source.is_too_short() => format!("{bytes} bytes, too short"),
                 bytes => format!("{bytes} bytes"),
             };
             let used = if index == 0 { "used" } else { "not used" };
