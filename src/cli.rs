@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 pub use parse::Complaint;
+use parse::FormatOption;
 
 use crate::database::{Limits, Patience};
 use crate::export::Layout;
@@ -198,17 +199,11 @@ pub struct ExportArgs {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// The tool that the files are for
-    #[arg(long = "format", id = "format", value_name = "TOOL", default_value = "plain", value_parser = layouts())]
-    pub layout: Format,
+    #[arg(long, value_name = "TOOL", default_value = "plain", value_parser = FormatOption::layouts())]
+    format: FormatOption,
     /// Write the result as one JSON object, as --format json does elsewhere
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-}
-
-/// The words for a [`Layout`], as what the option of the same name is everywhere else.
-fn layouts() -> impl clap::builder::TypedValueParser<Value = Format> {
-    use clap::builder::TypedValueParser as _;
-    clap::builder::EnumValueParser::<Layout>::new().map(Format::Files)
 }
 
 /// Options of `migrate`.
@@ -356,8 +351,8 @@ pub struct Common {
     pub parameters: Parameters,
 
     /// How results are written on standard output
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human, env = "AUTHMIG_FORMAT", help_heading = "Output")]
-    pub format: Format,
+    #[arg(long, global = true, default_value = "human", value_parser = FormatOption::results(), env = "AUTHMIG_FORMAT", help_heading = "Output")]
+    format: FormatOption,
     /// More on standard error: -v what happens and where each setting of the connection
     /// comes from, -vv how many bytes each message to the server has
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
@@ -408,9 +403,6 @@ pub enum Format {
     Junit,
     /// SARIF 2.1.0; of verify.
     Sarif,
-    /// Not results, but files: what `--format` means to export.
-    #[value(skip)]
-    Files(Layout),
 }
 
 impl Cli {
@@ -430,7 +422,7 @@ impl Cli {
         match &self.command {
             Command::Export(args) if args.json => Format::Json,
             Command::Export(_) => Format::Human,
-            _ => self.common.format,
+            _ => self.common.format.of_results(),
         }
     }
 }
@@ -460,10 +452,16 @@ impl Command {
         match format {
             Format::Human => true,
             Format::Json => !self.prints_text(),
-            Format::Files(_) => matches!(self, Command::Export(_)),
             Format::Github => matches!(self, Command::Migrate(_) | Command::Status(_) | Command::Verify(_)),
             Format::Junit | Format::Sarif => matches!(self, Command::Verify(_)),
         }
+    }
+}
+
+impl ExportArgs {
+    /// What the files are for.
+    pub fn layout(&self) -> Layout {
+        self.format.of_files()
     }
 }
 

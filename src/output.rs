@@ -161,7 +161,7 @@ impl Streams {
             return;
         }
         let text = match self.format {
-            Format::Human | Format::Files(_) => return,
+            Format::Human => return,
             Format::Junit => Ok(junit::failure(failure)),
             Format::Sarif => sarif::failure(failure),
             Format::Json => json::failure(failure),

@@ -4,12 +4,13 @@ use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::builder::{BoolishValueParser, Resettable, TypedValueParser as _};
+use clap::builder::{BoolishValueParser, EnumValueParser, Resettable, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 
 use super::{Cli, Command, Format, LogFormat};
+use crate::export::Layout;
 use crate::secret;
 
 impl Cli {
@@ -36,8 +37,8 @@ impl Cli {
         let (format, wait_for_database) = (is_variable("format"), is_variable("wait_for_database"));
         let mut cli =
             Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition))?;
-        if format && !cli.command.takes(cli.common.format) {
-            cli.common.format = Format::Human;
+        if format && !cli.command.takes(cli.format()) {
+            cli.common.format = FormatOption::Results(Format::Human);
         }
         if !cli.waits() && wait_for_database {
             cli.common.wait_for_database = false;
@@ -67,6 +68,39 @@ impl Cli {
             return Some((ErrorKind::ArgumentConflict, "--only and --skip leave no check to be made"));
         }
         None
+    }
+}
+
+/// What `--format` says. To clap it is one option of all commands, and so of one type, though
+/// export means another thing by it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum FormatOption {
+    Results(Format),
+    Files(Layout),
+}
+
+impl FormatOption {
+    pub(super) fn results() -> impl TypedValueParser<Value = FormatOption> {
+        EnumValueParser::new().map(FormatOption::Results)
+    }
+
+    pub(super) fn layouts() -> impl TypedValueParser<Value = FormatOption> {
+        EnumValueParser::new().map(FormatOption::Files)
+    }
+
+    pub(super) fn of_results(self) -> Format {
+        match self {
+            FormatOption::Results(format) => format,
+            FormatOption::Files(_) => Format::Human,
+        }
+    }
+
+    pub(super) fn of_files(self) -> Layout {
+        match self {
+            FormatOption::Files(layout) => layout,
+            // AUTHMIG_FORMAT speaks of results, and no layout was chosen.
+            FormatOption::Results(_) => Layout::Plain,
+        }
     }
 }
 

@@ -4,20 +4,18 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum as _;
+
 use crate::catalog::Catalog;
-use crate::cli::{Cli, ExportArgs, Format};
-use crate::export::{self, ExportFile, Layout};
+use crate::cli::{Cli, ExportArgs};
+use crate::export::{self, ExportFile};
 use crate::failure::Failure;
 use crate::parameters;
 use crate::report::{Exit, ExportReport, VERSION};
 
 /// Runs the command.
 pub fn run(cli: &Cli, args: &ExportArgs, catalog: &Catalog) -> Result<ExportReport, Failure> {
-    let layout = match args.layout {
-        Format::Files(layout) => layout,
-        // AUTHMIG_FORMAT speaks of results, and the layout was not chosen.
-        _ => Layout::Plain,
-    };
+    let layout = args.layout();
     let parameters = parameters::resolve(&cli.common.parameters.given(), &std::collections::BTreeMap::new())
         .map_err(|message| Failure::new(Exit::Usage, message))?;
     let files = export::files(catalog, &parameters, layout);
@@ -28,7 +26,7 @@ pub fn run(cli: &Cli, args: &ExportArgs, catalog: &Catalog) -> Result<ExportRepo
     })?;
     Ok(ExportReport {
         authmig: VERSION,
-        format: format!("{layout:?}").to_lowercase(),
+        format: layout.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()),
         folder: folder.display().to_string(),
         files: files.into_iter().map(|file| file.path).collect(),
         exit: Exit::Success,
