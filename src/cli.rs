@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::builder::{BoolishValueParser, PossibleValuesParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 pub use parse::Complaint;
@@ -17,6 +17,7 @@ use parse::FormatOption;
 use crate::database::{Limits, Patience};
 use crate::export::Layout;
 use crate::migration::Version;
+use crate::output::{Format, LogFormat};
 
 /// Token management for PostgREST, in your database.
 ///
@@ -390,21 +391,6 @@ pub struct Parameters {
     pub api_schema: Option<String>,
 }
 
-/// How results are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Aligned text.
-    Human,
-    /// One object; the keys are in docs/schema.
-    Json,
-    /// Text with annotations for GitHub Actions; of migrate, status and verify.
-    Github,
-    /// JUnit XML; of verify.
-    Junit,
-    /// SARIF 2.1.0; of verify.
-    Sarif,
-}
-
 impl Cli {
     /// How long to try to connect, from now on. install waits without being told.
     pub fn patience(&self) -> Patience {
@@ -425,15 +411,6 @@ impl Cli {
             _ => self.common.format.of_results(),
         }
     }
-}
-
-/// How standard error is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// An object a line, for collectors of logs.
-    Json,
 }
 
 impl Command {

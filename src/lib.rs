@@ -38,11 +38,11 @@ use std::io;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::cli::{Cli, Command, Complaint, LogFormat};
+use crate::cli::{Cli, Command, Complaint};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::Streams;
+use crate::output::{LogFormat, Streams};
 use crate::report::{Event, Exit, Report};
 use crate::target::{Surroundings, Target};
 
@@ -131,7 +131,7 @@ fn execute<E: Into<anyhow::Error>>(
     let catalog = catalog().map_err(|error| error.into().context("a migration cannot be used"))?;
     let told = streams.clone();
     let ask = |report: &report::RollbackReport| streams.ask(report);
-    let ask_secret = || streams.ask_secret(interrupt);
+    let ask_secret = || streams.ask_secret(|pause| interrupt.sleep(pause));
     let hand_out = |report: &Report| {
         streams.hand_out(report).map_err(|error| unwritable(&error, "; nothing was changed"))
     };

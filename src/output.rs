@@ -2,6 +2,7 @@
 //! standard error.
 
 mod diagnostics;
+mod format;
 mod github;
 mod hidden;
 mod human;
@@ -17,17 +18,17 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub use format::{Format, LogFormat};
 pub use live::Live;
 use live::Screen;
 
-use crate::cli::{Format, LogFormat};
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::report::{Event, Exit, Report, RollbackReport};
 
 /// The target of what is written to standard error anyway, when that is a log.
@@ -201,13 +202,16 @@ impl Streams {
     }
 
     /// Asks for a secret, which is not shown while it is typed; `None` if standard input is no
-    /// terminal.
-    pub fn ask_secret(&self, interrupt: &Interrupt) -> Result<Option<String>, Failure> {
+    /// terminal. `sleep` ends with an error as soon as a signal comes.
+    pub fn ask_secret(
+        &self,
+        sleep: impl Fn(Duration) -> Result<(), Failure>,
+    ) -> Result<Option<String>, Failure> {
         if !io::stdin().is_terminal() {
             return Ok(None);
         }
         self.nothing_goes_on();
-        let line = hidden::line(interrupt, || {
+        let line = hidden::line(sleep, || {
             // Where nobody sees the question, it can be answered all the same.
             let _ = write(&self.err, "JWT secret, base64, not shown here: ");
         });

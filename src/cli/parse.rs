@@ -9,8 +9,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, ValueEnum as _};
 
-use super::{Cli, Command, Format, LogFormat};
+use super::{Cli, Command};
 use crate::export::Layout;
+use crate::output::{Format, LogFormat};
 use crate::secret;
 
 impl Cli {

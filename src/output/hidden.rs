@@ -8,7 +8,6 @@ use std::time::Duration;
 use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::report::Exit;
 
 /// What is typed behind these is lost. Linux, termios(3), "Canonical and noncanonical mode".
@@ -18,12 +17,15 @@ const LONGEST: usize = 4095;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The line, or the signal that came in its place. Either way the terminal is as it was.
-/// `ask` shows what is asked for.
-pub(super) fn line(interrupt: &Interrupt, ask: impl FnOnce()) -> Result<String, Failure> {
+/// `ask` shows what is asked for; `sleep` ends with an error as soon as a signal comes.
+pub(super) fn line(
+    sleep: impl Fn(Duration) -> Result<(), Failure>,
+    ask: impl FnOnce(),
+) -> Result<String, Failure> {
     let unreadable =
         |error: io::Error| Failure::new(Exit::Failure, format!("the terminal cannot be read: {error}"));
     // From now on a signal is waited for, and does not end the process where it stands.
-    interrupt.sleep(Duration::ZERO)?;
+    sleep(Duration::ZERO)?;
     let _echo = Echo::off().map_err(unreadable)?;
     ask();
     let (sender, receiver) = mpsc::channel();
@@ -41,7 +43,7 @@ pub(super) fn line(interrupt: &Interrupt, ask: impl FnOnce()) -> Result<String, 
                 return Err(Failure::new(Exit::Usage, message).hint("give it in a file, or by a pipe"));
             }
             Ok(result) => return result.map_err(unreadable),
-            Err(TryRecvError::Empty) => interrupt.sleep(LOOK_EVERY)?,
+            Err(TryRecvError::Empty) => sleep(LOOK_EVERY)?,
             Err(TryRecvError::Disconnected) => return Ok(String::new()),
         }
     }
