@@ -7,6 +7,7 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::Sections;
+use crate::plan::{self, State};
 use crate::report::{Check, Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
 
 /// Runs the command.
@@ -51,13 +52,18 @@ pub(super) fn verify(
             fail(check);
         }
     }
+    let is_newer = plan::entries(context.catalog, history).iter().any(|entry| entry.state == State::Newer);
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
     Ok(VerifyReport {
         database: database.name().to_owned(),
         authmig: VERSION,
         complete: checks.len() == checks::names().count(),
         checks,
-        exit: if failed { Exit::Drift } else { Exit::Success },
+        exit: match failed {
+            false => Exit::Success,
+            true if is_newer => Exit::Newer,
+            true => Exit::Drift,
+        },
     })
 }
 
