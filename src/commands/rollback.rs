@@ -14,8 +14,9 @@ use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, PINNED, Rows, Sections, settings};
 use crate::migration::{AUTH_SCHEMA, GRANTS, Part};
-use crate::plan::Until;
-use crate::report::{Dropped, Exit, RollbackOutcome, RollbackReport, VERSION};
+use crate::parameters::Values;
+use crate::plan::{Plan, Until};
+use crate::report::{Dropped, Exit, RollbackOutcome, RollbackReport, Step, VERSION};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport, Failure> {
@@ -24,16 +25,6 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         (false, Some(version)) => Until::Version(version),
         (false, None) => Until::OneBack,
     };
-    let rehearsal = |history: &History| {
-        let parameters = context.parameters(history)?;
-        let plan = context.down(history, until)?;
-        if plan.steps.is_empty() && !(args.purge && history.ledger) {
-            return Ok(None);
-        }
-        let work = Work::rehearse(&plan, &parameters, args.purge, include_str!("../sql/inventory.sql"));
-        Ok(Some((work, (history.clone(), plan, parameters))))
-    };
-
     let (mut database, history, mut facts) = context.open(&checks::facts())?;
     database.check_without_history(&history)?;
     let plan = context.down(&history, until)?;
@@ -61,10 +52,54 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         exit: Exit::Success,
     };
 
-    let Lock::Taken(locked, (rehearsed, plan, parameters)) = database.lock(history, rehearsal)? else {
+    let Some(rehearsed) = rehearse(context, args, until, &mut database, history)? else {
         return Ok(report);
     };
-    report.reverted = locked.steps(&plan.steps, Part::Down);
+    report.reverted.clone_from(&rehearsed.steps);
+    judge(&mut database, &rehearsed.gone, ends, &mut report)?;
+    if args.dry_run && rehearsed.left.is_none() {
+        report.outcome = RollbackOutcome::DryRun;
+        return Ok(report);
+    }
+    // What would be left is no question of options.
+    if let Some(refusal) = rehearsed.left.clone().or_else(|| refusal(context, args, &mut report)) {
+        return Ok(refused(report, refusal));
+    }
+    revert(args, &mut database, &rehearsed, ends, report)
+}
+
+/// What a rehearsal has found.
+struct Rehearsed<'a> {
+    /// What it began with: only that is reverted.
+    history: History,
+    plan: Plan<'a>,
+    parameters: Values,
+    steps: Vec<Step>,
+    gone: Vec<Object>,
+    /// Why the ledger cannot go, if it is to.
+    left: Option<String>,
+}
+
+/// Tries it and takes it back; `None` where there is nothing to revert.
+fn rehearse<'a>(
+    context: &Context<'a>,
+    args: &RollbackArgs,
+    until: Until,
+    database: &mut Database,
+    history: History,
+) -> Result<Option<Rehearsed<'a>>, Failure> {
+    let wanted = |history: &History| {
+        let parameters = context.parameters(history)?;
+        let plan = context.down(history, until)?;
+        if plan.steps.is_empty() && !(args.purge && history.ledger) {
+            return Ok(None);
+        }
+        let work = Work::rehearse(&plan, &parameters, args.purge, include_str!("../sql/inventory.sql"));
+        Ok(Some((work, (history.clone(), plan, parameters))))
+    };
+    let Lock::Taken(locked, (history, plan, parameters)) = database.lock(history, wanted)? else {
+        return Ok(None);
+    };
     let found = |section: &str| {
         let rows = locked.answers().get(section).first().cloned().unwrap_or_default();
         pairs(rows).collect::<BTreeSet<_>>()
@@ -72,29 +107,29 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     // What others drop meanwhile is gone as well, and does not come back.
     let (before, after, again) = (found("before"), found("after"), found("again"));
     let gone = before.difference(&after).filter(|object| again.contains(*object)).cloned().collect();
+    let steps = locked.steps(&plan.steps, Part::Down);
     let left = left_behind(locked.answers());
-    drop(locked);
-    judge(&mut database, gone, ends, &mut report)?;
+    Ok(Some(Rehearsed { history, plan, parameters, steps, gone, left }))
+}
 
-    if args.dry_run && left.is_none() {
-        report.outcome = RollbackOutcome::DryRun;
-        return Ok(report);
-    }
-    // What would be left is no question of options.
-    if let Some(refusal) = left.or_else(|| refusal(context, args, &mut report)) {
-        return Ok(refused(report, refusal));
-    }
-
+/// Does what was shown: if it is not the same any more, nothing.
+fn revert(
+    args: &RollbackArgs,
+    database: &mut Database,
+    rehearsed: &Rehearsed<'_>,
+    ends: bool,
+    mut report: RollbackReport,
+) -> Result<RollbackReport, Failure> {
+    let Rehearsed { plan, parameters, .. } = rehearsed;
     let tables = report.drops.iter().filter(|dropped| dropped.rows.is_some());
     let counting = counting(&tables.map(|dropped| dropped.name.clone()).collect::<Vec<_>>(), ends);
-    // What was shown is what is done: if it is not the same any more, nothing is.
-    let reversal = |history: &History| {
-        if *history != rehearsed {
+    let wanted = |history: &History| {
+        if *history != rehearsed.history {
             return Err(changed());
         }
-        Ok(Some((Work::revert(&plan, &parameters, args.purge, &counting), ())))
+        Ok(Some((Work::revert(plan, parameters, args.purge, &counting), ())))
     };
-    let Lock::Taken(locked, ()) = database.lock(rehearsed.clone(), reversal)? else {
+    let Lock::Taken(locked, ()) = database.lock(rehearsed.history.clone(), wanted)? else {
         return Err(changed());
     };
     // While a person thought, others made something that needs it.
@@ -147,11 +182,11 @@ fn pairs(rows: Rows) -> impl Iterator<Item = (String, String)> {
 /// Counts the rows that would be lost, and says what `--discard-data` is needed for.
 fn judge(
     database: &mut Database,
-    gone: Vec<Object>,
+    gone: &[Object],
     ends: bool,
     report: &mut RollbackReport,
 ) -> Result<(), Failure> {
-    let tables: Vec<String> = of_kind(&gone, "table");
+    let tables: Vec<String> = of_kind(gone, "table");
     let question = counting(&tables, ends);
     let counts = if question.is_empty() { Rows::new() } else { count(database, &question, report)? };
     let counts: Vec<_> = pairs(counts).collect();
@@ -159,8 +194,8 @@ fn judge(
         if kind == "column" && tables.iter().any(|table| name.starts_with(&format!("{table}."))) {
             continue;
         }
-        let rows = rows_of(&counts, &name).filter(|_| kind == "table");
-        match (&*kind, rows) {
+        let rows = rows_of(&counts, name).filter(|_| kind == "table");
+        match (&**kind, rows) {
             ("table", Some(rows)) if rows > 0 => {
                 let s = if rows == 1 { "" } else { "s" };
                 report.losses.push(format!("table {name} holds {rows} row{s}"));
@@ -172,7 +207,7 @@ fn judge(
             ),
             _ => {}
         }
-        report.drops.push(Dropped { kind, name, rows });
+        report.drops.push(Dropped { kind: kind.clone(), name: name.clone(), rows });
     }
     Ok(())
 }
