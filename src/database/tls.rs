@@ -375,6 +375,11 @@ pub(super) fn explain(error: &TlsError, host: &str, roots: &Roots) -> (String, O
             CertificateError::Other(other) if other.to_string().contains("UsedAsCa") => {
                 ("its certificate is signed by one that may not sign others".to_owned(), None)
             }
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => (
+                "its certificate is an authority's own, and not itself among those that are trusted"
+                    .to_owned(),
+                Some("sslrootcert names the file with that very certificate"),
+            ),
             other => (format!("its certificate is not accepted: {other}"), None),
         },
         TlsError::AlertReceived(alert) => (format!("it ended TLS with the alert {alert:?}"), None),

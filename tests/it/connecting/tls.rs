@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::certificates::Authority;
+use super::certificates::{Authority, Signed, self_signed};
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
 use crate::support::{Run, TestDb, finish, major};
@@ -24,6 +24,11 @@ impl World {
     fn with(settings: &str) -> World {
         let ca = Authority::new("Test authority");
         let signed = ca.sign("localhost", &["localhost"]);
+        World::of(&ca, &signed, settings)
+    }
+
+    /// One whose server shows this certificate.
+    fn of(ca: &Authority, signed: &Signed, settings: &str) -> World {
         let server = Server::guarded(
             HBA,
             &format!("ssl = on\n{settings}"),
@@ -134,6 +139,11 @@ fn errors_say_what_is_wrong_with_the_certificate() {
         "{}",
         run.stderr
     );
+    let itself = World::of(&Authority::new("Another authority"), &self_signed("localhost"), "");
+    let run = itself.run(&["status"], &format!("sslmode=verify-full&sslrootcert={ca}")).exits(5);
+    let said = ": its certificate is an authority's own, and not itself among those that are trusted\n\
+        hint: sslrootcert names the file with that very certificate\n";
+    assert!(run.stderr.ends_with(said), "{}", run.stderr);
     // With prefer, both ways are tried, and both are said.
     let run = world.run(&["status"], &format!("sslmode=prefer&sslrootcert={stranger}")).exits(5);
     assert!(run.stderr.contains(" with TLS: its certificate is signed by nobody in "), "{}", run.stderr);
