@@ -144,11 +144,11 @@ fn a_member_of_service_may_issue_tokens_and_a_grant_of_its_own_is_drift() {
     );
     run(&minter, "select public.raw()").unwrap();
     assert_eq!(run(&minter, "select auth.sign_raw('{}', 'x')").unwrap_err(), "42501");
-    db.authmig(&["rollback", "--yes"]).exits(0);
+    db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0);
     db.authmig(&["migrate"]).exits(0);
     db.sql(&format!("grant execute on function auth.sign_raw to {minter}"));
     db.authmig(&["verify"]).exits(4);
-    db.authmig(&["rollback", "--yes"]).exits(0);
+    db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0);
     db.authmig(&["migrate"]).exits(8);
 }
 

@@ -76,14 +76,14 @@ fn that_nobody_may_log_in_afterwards_is_said() {
     let would = "\nlogins and refreshes would be refused until 05-grants is applied again\n";
     let are = "\nlogins and refreshes are refused until 05-grants is applied again\n";
     for (arguments, code, said) in [
-        (&["--dry-run"][..], 0, Some(would)),
-        (&[], 7, Some(would)),
+        (&["--to", "4", "--dry-run"][..], 0, Some(would)),
+        (&["--to", "4"], 7, Some(would)),
         (&["--to", "2", "--dry-run"], 0, Some(would)),
         // Where there is nothing to call, that is said.
         (&["--to", "1", "--dry-run"], 0, None),
         (&["--all", "--dry-run"], 0, None),
-        (&["--yes"], 0, Some(are)),
-        (&["--yes"], 0, None),
+        (&["--to", "4", "--yes"], 0, Some(are)),
+        (&["--to", "3", "--yes"], 0, None),
     ] {
         let arguments = [&["rollback"], arguments].concat();
         let mut rehearsed = db.command(&[&arguments[..], &["--format", "json"]].concat());
@@ -216,7 +216,7 @@ fn a_role_that_was_dropped_does_not_stop_it() {
         let role = name(&own, role);
         db.sql(&format!("drop owned by {role}; drop role {role}"));
         // What stays is verified.
-        let run = db.authmig(&["rollback", "--yes"]).exits(8);
+        let run = db.authmig(&["rollback", "--to", "4", "--yes"]).exits(8);
         assert!(run.stderr.contains(&format!("   = role {role} is missing (P0001)\n")), "{}", run.stderr);
         assert!(run.stderr.contains("--> 04-roles.verify.sql"), "{}", run.stderr);
         db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
@@ -251,7 +251,7 @@ fn what_somebody_else_has_by_now_is_not_passed_over() {
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
     db.sql(&format!("alter table api.todo owner to {other}"));
     let before = db.dump(&[]);
-    let run = db.authmig(&["rollback", "--yes"]).exits(8);
+    let run = db.authmig(&["rollback", "--to", "4", "--yes"]).exits(8);
     let said = format!("   = {migrator} may not take back all that was granted (P0001)\n");
     assert!(run.stderr.contains(&said), "{}", run.stderr);
     let revoke = format!("revoke select on table api.todo from {};", name(&own, "service"));
@@ -305,8 +305,8 @@ fn what_is_left_to_a_role_that_was_renamed_is_not_passed_over() {
         db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
         let role = name(&own, role);
         db.sql(&format!("alter role {role} rename to new_{role}"));
-        for arguments in [&["rollback", "--yes"][..], &["rollback", "--all", "--yes", "--discard-data"]] {
-            let run = db.authmig(arguments).exits(8);
+        for back in [&["--to", "4"][..], &["--all", "--discard-data"]] {
+            let run = db.authmig(&[&["rollback", "--yes"], back].concat()).exits(8);
             for said in [
                 format!("\n   = role {role} is missing, and new_{role} may call {signature} (P0001)\n"),
                 format!(
@@ -318,7 +318,7 @@ fn what_is_left_to_a_role_that_was_renamed_is_not_passed_over() {
             }
         }
         db.sql(&format!("alter role new_{role} rename to {role}"));
-        db.authmig(&["rollback", "--yes"]).exits(0);
+        db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0);
     }
 }
 
@@ -335,7 +335,7 @@ fn default_privileges_of_who_migrated_are_taken_back() {
     // Whoever it was is called otherwise now.
     db.sql(&format!("alter role {old} rename to {old}_x"));
     let db = db.run_by(&format!("{old}_x"));
-    db.authmig(&["rollback", "--yes"]).exits(0);
+    db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0);
     assert_eq!(db.ask(defaults), "0");
     db.sql(&format!("alter role {old}_x rename to {old}"));
     let db = db.run_by(&old);
@@ -347,7 +347,7 @@ fn default_privileges_of_who_migrated_are_taken_back() {
         "reassign owned by {old} to {new}; grant {owner} to {new}; revoke {owner} from {old} cascade"
     ));
     let db = db.run_by(&new);
-    let run = db.authmig(&["rollback", "--yes"]).exits(8);
+    let run = db.authmig(&["rollback", "--to", "4", "--yes"]).exits(8);
     let said = format!("   = {new} may not take back all that was granted (P0001)\n");
     assert!(run.stderr.contains(&said), "{}", run.stderr);
     let hint = run.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
@@ -360,7 +360,7 @@ fn default_privileges_of_who_migrated_are_taken_back() {
         )
     );
     db.sql(help);
-    db.authmig(&["rollback", "--yes"]).exits(0);
+    db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0);
     assert_eq!(db.ask(defaults), "0");
 }
 
@@ -434,7 +434,7 @@ fn an_installation_is_handed_over_and_renamed_as_the_manual_says() {
     db.authmig(&["verify"]).exits(4);
     db.sql(&blocks[1]);
     passed(&db);
-    db.authmig(&["rollback", "--yes"]).exits(0);
+    db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0);
     assert_eq!(db.ask("select count(*) from pg_default_acl"), "0");
     let granted = "select count(*) from pg_class as c, aclexplode(c.relacl) as a
         where c.relnamespace = 'v1'::regnamespace and a.grantee <> c.relowner";
@@ -524,7 +524,7 @@ fn a_column_that_goes_is_a_loss() {
 fn the_embedded_set_counts_live_sessions_and_the_exposed_schema() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
-    db.authmig(&["rollback", "--yes"]).exits(0); // 05-grants: nothing is lost
+    db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0); // 05-grants: nothing is lost
     db.authmig(&["migrate"]).exits(0);
     db.sql(
         "select set_config('app.settings.jwt_secret', encode(sha256('x'), 'base64'), false);
@@ -687,7 +687,7 @@ fn a_changed_script_is_not_reverted() {
 fn on_a_terminal_it_asks() {
     // It gives the process a terminal.
     let db = TestDb::new();
-    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["migrate", "--to", "5"]).exits(0);
     for (answer, code, history) in [("n", 7, &[1, 2, 3, 4, 5][..]), ("y", 0, &[1, 2, 3, 4][..])] {
         let Some(mut command) = on_a_terminal(&db, "rollback") else { return };
         let mut child = command.spawn().unwrap();
