@@ -136,7 +136,7 @@ fn a_later_migration_finds_the_adopted_sessions() {
     let db = TestDb::new();
     installed(&db, AUTH_SCHEMA);
     let files = Files::embedded().without_manifest().and(
-        "06-family",
+        "9999-family",
         "alter table auth.refresh_token add column family uuid;
          update auth.refresh_token set family = selector;
          alter table auth.refresh_token alter column family set not null;",

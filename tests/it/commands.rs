@@ -169,13 +169,13 @@ fn what_a_newer_authmig_made_is_not_to_be_dropped() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
     db.sql(
-        "insert into authmig.schema_history select 6, 'newer', applied_on, checksum, sha256, applied_by, '9.9.9' \
+        "insert into authmig.schema_history select 9999, 'newer', applied_on, checksum, sha256, applied_by, '9.9.9' \
            from authmig.schema_history where version = 5; \
          alter table auth.refresh_token add column seen timestamptz",
     );
     let run = db.authmig(&["verify"]).exits(9);
     assert!(
-        run.stdout.contains("history: 06-newer: was applied by a newer authmig than this one"),
+        run.stdout.contains("history: 9999-newer: was applied by a newer authmig than this one"),
         "{}",
         run.stdout
     );

@@ -308,7 +308,7 @@ fn the_patterns_for_migrations_work() {
     let [up, down] =
         [1, 2].map(|number| page.split("\n```sql\n").nth(number).unwrap().split("```").next().unwrap());
     let verify = "do $$ begin perform 'auth.session_count(text)'::regprocedure; end $$;";
-    let files = Files::embedded().without_manifest().and("06-session_count", up, down, verify);
+    let files = Files::embedded().without_manifest().and("9999-session_count", up, down, verify);
     for found in [false, true] {
         let (db, migrator) = of_a_migrator();
         let own = own_roles();

@@ -284,7 +284,7 @@ fn wrong_usage_is_exit_2() {
         &[][..],
         &["migrat"],
         &["migrate", "--to", "x"],
-        &["migrate", "--to", "99"],
+        &["migrate", "--to", "9999"],
         &["migrate", "--show-sql"],
         &["rollback", "--all", "--to", "1"],
         &["rollback", "--purge"],

@@ -44,7 +44,7 @@ fn a_standard_error_that_takes_nothing_stops_nothing() {
         let run = finish(db.command(arguments).stderr(full()).spawn().unwrap()).exits(0);
         assert!(arguments[0] != "install" || run.stdout == "started\n", "{}", run.stdout);
     }
-    finish(db.command(&["migrate", "--to", "9"]).stderr(full()).spawn().unwrap()).exits(2);
+    finish(db.command(&["migrate", "--to", "9999"]).stderr(full()).spawn().unwrap()).exits(2);
     finish(db.command(&["rollback"]).stderr(full()).spawn().unwrap()).exits(7);
     // What a program reads comes all the same.
     let nowhere = ["status", "--format", "json", "--database-url", "postgres://u@127.0.0.1:1/x"];

@@ -212,9 +212,9 @@ fn a_schema_that_is_published_is_judged_as_its_tables_are() {
 fn what_a_migration_made_in_another_schema_is_missed() {
     let (db, own) = (TestDb::new(), own_roles());
     let files = Files::embedded()
-        .append("manifest.txt", "# 06-audit\ndependent: table public.audit\n  of: {owner_role}\n")
+        .append("manifest.txt", "# 9999-audit\ndependent: table public.audit\n  of: {owner_role}\n")
         .and(
-            "06-audit",
+            "9999-audit",
             "create table public.audit (id int);
              do $$ begin execute format('alter table public.audit owner to %I',
                 current_setting('authmig.owner_role')); end $$;",
