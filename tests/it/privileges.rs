@@ -1,7 +1,7 @@
 //! Who may migrate, and which servers.
 
 use crate::support::server::Server;
-use crate::support::{Files, TestDb, major, of_a_migrator, own_roles, role, with_options};
+use crate::support::{Files, TestDb, major, of_a_migrator, own_roles, role, versions, with_options};
 
 #[test]
 fn the_owner_of_the_database_with_createrole_is_enough() {
@@ -781,8 +781,8 @@ fn roles_of_another_database_do_not_matter_before_their_own_migration() {
     let own = own_roles();
     TestDb::new().authmig(&with_options(&["migrate"], &own)).exits(0);
     let db = TestDb::new();
-    for version in ["1", "2", "3", "4", "5"] {
-        db.authmig(&with_options(&["migrate", "--to", version], &own)).exits(0);
+    for version in versions().iter().map(ToString::to_string) {
+        db.authmig(&with_options(&["migrate", "--to", &version], &own)).exits(0);
         db.authmig(&["verify", "--skip", "history"]).exits(0);
     }
 

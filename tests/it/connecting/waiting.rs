@@ -2,7 +2,7 @@
 
 use crate::support::proxy::Proxy;
 use crate::support::server::free_port;
-use crate::support::{TestDb, finish, first_line, role, unique};
+use crate::support::{TestDb, finish, first_line, role, unique, versions};
 
 #[test]
 fn a_server_that_is_not_there_yet_is_waited_for_and_said_so_once() {
@@ -18,7 +18,7 @@ fn a_server_that_is_not_there_yet_is_waited_for_and_said_so_once() {
     let _proxy = Proxy::at(port, db.port());
     let run = finish(child).exits(0);
     assert!(!run.stderr.contains("waiting"), "{}", run.stderr);
-    assert_eq!(db.history(), [1, 2, 3, 4, 5]);
+    assert_eq!(db.history(), versions());
 }
 
 #[test]

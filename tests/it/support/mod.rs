@@ -378,6 +378,21 @@ impl Files {
     }
 }
 
+/// The migrations of the binary, as `05-grants`, oldest first.
+pub(crate) fn migrations() -> Vec<String> {
+    Catalog::embedded().unwrap().migrations().iter().map(ToString::to_string).collect()
+}
+
+/// Their versions, which are the history of a whole installation.
+pub(crate) fn versions() -> Vec<i32> {
+    Catalog::embedded().unwrap().migrations().iter().map(|migration| migration.version.number()).collect()
+}
+
+/// What is said where there are so many of them: `5 migrations applied`.
+pub(crate) fn all_applied() -> String {
+    format!("{} migrations applied", versions().len())
+}
+
 /// A role with these attributes, unique to the test.
 pub(crate) fn role(db: &TestDb, attributes: &str) -> String {
     let name = unique("r");

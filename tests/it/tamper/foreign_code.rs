@@ -1,7 +1,7 @@
 //! Code that was not installed: it does not run as whoever looks, or goes on.
 
 use super::Installed;
-use crate::support::{JWT_SECRET, TestDb, major, of_a_migrator, own_roles, role, with_options};
+use crate::support::{JWT_SECRET, TestDb, major, of_a_migrator, own_roles, role, versions, with_options};
 
 #[test]
 fn code_that_was_not_installed_is_not_run() {
@@ -170,7 +170,7 @@ fn what_others_have_made_in_pg_catalog_is_found_and_not_run() {
         let run = db.authmig(command).exits(4);
         assert!(!format!("{run:?}").contains("ran as"), "{command:?}\n{run:?}");
     }
-    pending.sql("delete from authmig.schema_history where version = 5");
+    pending.sql("delete from authmig.schema_history where version >= 5");
     let run = pending.authmig(&["migrate"]).exits(4);
     assert!(run.stderr.ends_with("\n      drop operator pg_catalog.||(text,name);\n"), "{}", run.stderr);
     db.sql("drop operator pg_catalog.||(text, name)");
@@ -356,8 +356,8 @@ fn who_reads_a_ledger_of_somebody_else_runs_nothing_of_theirs() {
             ));
             let db = db.run_by("postgres");
             let run = db.authmig(&["status"]).exits(0);
-            let count = if real { "5 applied" } else { "0 applied" };
-            assert!(run.stdout.contains(count), "{planted}\n{}{}", run.stdout, run.stderr);
+            let count = format!("{} applied", if real { versions().len() } else { 0 });
+            assert!(run.stdout.contains(&count), "{planted}\n{}{}", run.stdout, run.stderr);
             for command in
                 [&["verify"][..], &["secret", "status"], &["rollback", "--yes"], &["migrate"], &["grants"]]
             {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Dice, ROLLBACK, Site, Tally, judge, often, same, say};
 use crate::adopt::{AUTH_SCHEMA, installed};
 use crate::support::server::Server;
-use crate::support::{Files, TestDb, finish};
+use crate::support::{Files, TestDb, finish, versions};
 
 /// Where a script waits to be interrupted.
 const WAIT: &str = "\nselect pg_sleep(60);";
@@ -165,7 +165,7 @@ fn two_hundred_starts_while_the_server_restarts_end_well() {
         }
         if !done {
             let now = site.state();
-            assert!(now == empty || site.db.history().len() == 5, "{now}");
+            assert!(now == empty || site.db.history() == versions(), "{now}");
         }
         site.db.authmig(&["migrate"]).exits(0);
         site.db.authmig(&["verify"]).exits(0);
