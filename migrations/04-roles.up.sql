@@ -67,7 +67,7 @@ begin
         end if;
         select string_agg(quote_ident(r.rolname), ', ' order by r.rolname) into dangerous
           from pg_roles as r
-         where r.rolname <> wanted.name
+         where r.rolname not in (wanted.name, 'pg_database_owner') -- what nobody can be freed of
            and (r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolreplication or starts_with(r.rolname, 'pg_'))
            and pg_has_role(wanted.name, r.oid, 'member');
         if dangerous is not null then

@@ -26,6 +26,7 @@ pub(super) fn verify(
 ) -> Result<VerifyReport, Failure> {
     database.check_without_history(history)?;
     history.refuse_stranger("verify")?;
+    let is_newer = plan::entries(context.catalog, history).iter().any(|entry| entry.state == State::Newer);
     let parameters = context.parameters(history)?;
     let takes = |name: &str| args.takes(name);
     let mut checks = checks::run(database, context.catalog, history, &parameters, facts, takes)?;
@@ -45,14 +46,14 @@ pub(super) fn verify(
     }
     if checks.iter().all(|check| check.verdict == Verdict::Skipped) {
         let message = format!("nothing of {} could be checked, so nothing is proven", database.name());
-        return Err(Failure::new(Exit::Drift, message).hint("`authmig status` tells what is applied"));
+        let exit = if is_newer { Exit::Newer } else { Exit::Drift };
+        return Err(Failure::new(exit, message).hint("`authmig status` tells what is applied"));
     }
     if args.strict {
         for check in checks.iter_mut().filter(|check| !check.findings.is_empty()) {
             fail(check);
         }
     }
-    let is_newer = plan::entries(context.catalog, history).iter().any(|entry| entry.state == State::Newer);
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
     Ok(VerifyReport {
         database: database.name().to_owned(),

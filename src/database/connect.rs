@@ -381,7 +381,13 @@ fn failure(target: &Target, tried: &[Tried<'_>], patience: Patience) -> Failure 
     let name = target.name();
     let mut whys: Vec<_> = tried.iter().map(|tried| tried.refusal.why()).collect();
     whys.dedup();
-    let heals = tried.iter().any(|tried| tried.refusal.heals(patience.missing_database));
+    // A server that was found and has said no says so again, whoever else cannot be reached. Of
+    // its two ways, with TLS and without, one may heal.
+    let said_no = tried.last().filter(|last| last.refusal.ends_the_round());
+    let heals = tried
+        .iter()
+        .filter(|tried| said_no.is_none_or(|last| tried.address == last.address))
+        .any(|tried| tried.refusal.heals(patience.missing_database));
     // That it does no TLS is no advice where the server has said something without.
     let telling = match tried {
         [.., said, Tried { refusal: Refusal::NoTls, how, .. }] if !how.is_empty() => Some(said),

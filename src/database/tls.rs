@@ -376,9 +376,10 @@ pub(super) fn explain(error: &TlsError, host: &str, roots: &Roots) -> (String, O
                 ("its certificate is signed by one that may not sign others".to_owned(), None)
             }
             CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => (
-                "its certificate is an authority's own, and not itself among those that are trusted"
-                    .to_owned(),
-                Some("sslrootcert names the file with that very certificate"),
+                "its certificate is an authority's own".to_owned(),
+                Some(
+                    "the server needs one that is not; if it signed itself, sslrootcert may name the file with it",
+                ),
             ),
             other => (format!("its certificate is not accepted: {other}"), None),
         },

@@ -53,13 +53,18 @@ pub(super) fn doing(event: &Event) -> Option<String> {
 
 /// An error as the house shows it.
 pub(super) fn failure(failure: &Failure) -> String {
-    format!("error: {}\n", told(failure))
+    format!("error: {}\n", behind("error: ", failure))
 }
 
 /// All that is known of an error, the same in each format: the sentence, the place with a caret,
 /// what was found, what to do.
 pub(super) fn told(failure: &Failure) -> String {
-    let mut text = below(&failure.message, "       ") + "\n";
+    behind("", failure)
+}
+
+/// The same behind a word, below which a sentence of several lines goes on.
+fn behind(word: &str, failure: &Failure) -> String {
+    let mut text = below(&failure.message, &" ".repeat(word.len())) + "\n";
     let said = failure
         .server
         .as_ref()

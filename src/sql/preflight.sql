@@ -189,9 +189,17 @@ begin
         end;
         if parameter = 'owner_role' then
             if not coalesce(pg_has_role(granted, needed) and (pg_has_role(granted, 'usage') or not modern), false) then
+                -- Its members read the secret in every database that it owns.
+                select string_agg(distinct quote_ident(d.datname), ', ') into elsewhere
+                  from pg_shdepend as s
+                  join pg_database as d on d.oid = s.dbid
+                 where s.refclassid = 'pg_authid'::regclass and s.refobjid = granted and d.datname <> current_database();
                 found := found || jsonb_build_array(jsonb_build_array(4,
                     format('%I must be a member of %s, and may not make itself one', me, names),
-                    format('grant %s to %I%s;%s', names, me, case when modern then ' with inherit true, set true' else '' end, another)));
+                    case when elsewhere is not null
+                         then format('name another role with --owner-role: this one is in use, database %s', elsewhere)
+                         else format('grant %s to %I%s;%s', names, me,
+                            case when modern then ' with inherit true, set true' else '' end, another) end));
             end if;
         elsif not coalesce(pg_has_role(authenticator, granted, needed), false) then
             found := found || jsonb_build_array(jsonb_build_array(5,

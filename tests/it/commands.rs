@@ -51,7 +51,7 @@ fn status_shows_every_kind_of_drift() {
     assert_eq!(run.stdout.lines().nth(6), Some("1 applied, 1 pending, 3 wrong"), "{}", run.stdout);
     db.authmig_with(&others, &["status", "--check"]).exits(4);
     db.authmig_with(&others, &["migrate"]).exits(4);
-    for looks in [&["status", "--check"][..], &["verify"]] {
+    for looks in [&["status", "--check"][..], &["verify"], &["verify", "--skip", "history"]] {
         db.authmig_with(&Files::tables(1..=3), looks).exits(9);
     }
     db.authmig_with(&others, &["verify"]).exits(4);

@@ -271,3 +271,9 @@ fn there_is_one_object_also_if_what_was_written_did_not_come_true() {
     assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
     assert!(run.json()["secret"].is_string() && run.stderr.contains("was lost during the commit"), "{run:?}");
 }
+
+#[test]
+fn what_has_several_lines_is_not_indented_in_a_report() {
+    let run = TestDb::new().authmig(&["verify", "--only", "nonsense", "--format", "junit"]).exits(2);
+    assert!(run.stdout.contains("&gt;'&#10;  [possible values: history, "), "{}", run.stdout);
+}

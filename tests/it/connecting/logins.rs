@@ -1,14 +1,15 @@
 //! How often authmig tries to log in, and which try its words are about.
 
 use super::certificates::Authority;
-use crate::support::server::{Server, as_server};
+use crate::support::server::{Server, as_server, free_port};
 use crate::support::{Run, TestDb, finish};
 
 const HBA: &str = "local all all trust\nhost all all samehost scram-sha-256\n";
 
 /// What a run with this mode and the wrong password says, and how often the server refused it.
 fn with_wrong_password(server: &Server, hosts: &str, mode: &str) -> (Run, usize) {
-    let mut command = TestDb::new().command(&["status"]);
+    // There is nothing to wait for, whatever else cannot be reached.
+    let mut command = TestDb::new().command(&["status", "--wait", "30s"]);
     let url = format!("postgres://app:wrong@{hosts}/postgres?sslmode={mode}");
     command.env("DATABASE_URL", url).env("HOME", "/nowhere");
     let refused = || {
@@ -44,6 +45,10 @@ fn a_wrong_password_is_one_failed_login_where_there_is_no_tls() {
     let name = format!("app@127.0.0.1:{port},[::1]:{port}/postgres");
     assert_eq!(run.stderr, format!("error: cannot connect to {name}\n  - 127.0.0.1:{port}: {why}\n{hint}"));
     assert_eq!(refused, 1);
+    let closed = free_port();
+    let (run, refused) =
+        with_wrong_password(&server, &format!("127.0.0.1:{closed},127.0.0.1:{port}"), "prefer");
+    assert_eq!((refused, run.stderr.contains(hint)), (1, true), "{}", run.stderr);
 }
 
 #[test]

@@ -141,8 +141,8 @@ fn errors_say_what_is_wrong_with_the_certificate() {
     );
     let itself = World::of(&Authority::new("Another authority"), &self_signed("localhost"), "");
     let run = itself.run(&["status"], &format!("sslmode=verify-full&sslrootcert={ca}")).exits(5);
-    let said = ": its certificate is an authority's own, and not itself among those that are trusted\n\
-        hint: sslrootcert names the file with that very certificate\n";
+    let said = ": its certificate is an authority's own\n\
+        hint: the server needs one that is not; if it signed itself, sslrootcert may name the file with it\n";
     assert!(run.stderr.ends_with(said), "{}", run.stderr);
     // With prefer, both ways are tried, and both are said.
     let run = world.run(&["status"], &format!("sslmode=prefer&sslrootcert={stranger}")).exits(5);
