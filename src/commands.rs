@@ -65,14 +65,16 @@ impl<'a> Context<'a> {
                 Ok((history, answers)) => return Ok((database, history, answers)),
                 Err(failure) => failure,
             };
-            if !failure.heals || self.patience.until.is_none_or(|until| Instant::now() >= until) {
+            let left = self.patience.until.map(|until| until.saturating_duration_since(Instant::now()));
+            let Some(left) = left.filter(|left| failure.heals && !left.is_zero()) else {
                 return Err(failure);
-            }
+            };
             if !told {
-                (self.tell)(Event::Waiting(failure.message));
+                let why = failure.message.trim_end_matches("; nothing was changed");
+                (self.tell)(Event::Waiting(why.to_owned()));
                 told = true;
             }
-            self.interrupt.sleep(PAUSE)?;
+            self.interrupt.sleep(PAUSE.min(left))?;
         }
     }
 

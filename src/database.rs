@@ -234,7 +234,10 @@ impl Database {
     fn lost(&self, error: &postgres::Error) -> Failure {
         let (reason, changed) = (reason(error), self.interrupt.changed().words());
         let message = format!("the connection to {} was lost: {reason}; {changed}", self.name);
-        Failure { heals: true, ..Failure::new(Exit::Unreachable, message) }
+        // Behind a pooler, that is how a login is refused, and a database that is not there.
+        let code = error.as_db_error().map_or("", |error| error.code().code());
+        let heals = !code.starts_with("28") && code != "3D000";
+        Failure { heals, ..Failure::new(Exit::Unreachable, message) }
     }
 
     /// What the server says against a message, and in which script.

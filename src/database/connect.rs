@@ -391,6 +391,8 @@ fn failure(target: &Target, tried: &[Tried<'_>], patience: Patience) -> Failure 
     // That it does no TLS is no advice where the server has said something without.
     let telling = match tried {
         [.., said, Tried { refusal: Refusal::NoTls, how, .. }] if !how.is_empty() => Some(said),
+        // Who got as far as the password was let in by pg_hba.conf.
+        [.., said, last] if said.address == last.address && said.refusal.is_of_password() => Some(said),
         _ => tried.last(),
     };
     let hint = telling.and_then(|tried| tried.refusal.hint(target, tried.place.password.as_ref()));

@@ -84,6 +84,11 @@ impl Refusal {
             || self.code().is_some_and(|code| code.starts_with("28"))
     }
 
+    /// Whether it is the password that the server refuses.
+    pub(super) fn is_of_password(&self) -> bool {
+        self.code() == Some("28P01")
+    }
+
     /// Whether no other place is tried: a server that was found has said no.
     pub(super) fn ends_the_round(&self) -> bool {
         match self {

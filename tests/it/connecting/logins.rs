@@ -21,9 +21,13 @@ fn with_wrong_password(server: &Server, hosts: &str, mode: &str) -> (Run, usize)
 }
 
 fn server(settings: &str) -> Server {
+    guarded(HBA, settings)
+}
+
+fn guarded(hba: &str, settings: &str) -> Server {
     let signed = Authority::new("Test authority").sign("localhost", &["localhost"]);
     let files = [("server.crt", &*signed.certificate), ("server.key", &*signed.key)];
-    let server = Server::guarded(HBA, settings, &files);
+    let server = Server::guarded(hba, settings, &files);
     server.sql(&["create role app login password 'right'"]);
     server
 }
@@ -83,4 +87,14 @@ fn the_hint_is_about_what_the_server_said_and_not_about_the_tls_that_it_has_not(
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn the_hint_is_about_the_password_where_only_tls_is_let_in() {
+    let hba =
+        "local all all trust\nhostssl all all samehost scram-sha-256\nhostnossl all all samehost reject\n";
+    let server = guarded(hba, "ssl = on");
+    let (run, refused) = with_wrong_password(&server, &format!("127.0.0.1:{}", server.port), "prefer");
+    let hint = "hint: check user and password; the password came from DATABASE_URL\n";
+    assert!(run.stderr.ends_with(hint) && refused == 1, "{}", run.stderr);
 }
