@@ -221,6 +221,38 @@ fn nothing_is_taken_from_a_role_that_another_database_uses_nor_given() {
 }
 
 #[test]
+fn nobody_is_told_to_join_an_owner_role_that_another_database_uses() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let elsewhere = TestDb::new();
+    elsewhere.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let migrator = role(&db, "login");
+    db.sql(&format!("alter database {} owner to {migrator}", db.name));
+    let run = db.run_by(&migrator).authmig(&with_options(&["migrate"], &own)).exits(1);
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    let said = format!(
+        "  - {migrator} must be a member of {owner}, and may not make itself one\n      \
+         name another role with --owner-role: this one is in use, database {}\n",
+        elsewhere.name
+    );
+    assert!(run.stderr.ends_with(&said), "{}", run.stderr);
+}
+
+/// It is a member of `pg_database_owner`, of which nobody can be freed.
+#[test]
+fn a_role_of_requests_that_owns_the_database_is_told_what_helps() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let service = own.iter().find_map(|option| option.strip_prefix("--service-role=")).unwrap();
+    db.sql(&format!("create role {service}; alter database {} owner to {service}", db.name));
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(8);
+    let mend = format!("alter database {} owner to current_user;", db.name);
+    let said =
+        format!("grants: role {service}: owns the database\n  why:      it may drop it, and create schemas");
+    assert!(run.stderr.contains(&said) && run.stderr.contains(&mend), "{}", run.stderr);
+    db.sql(&mend);
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+}
+
+#[test]
 fn who_inherits_nothing_is_told_so_until_16() {
     for attributes in ["login noinherit", "login noinherit createrole"] {
         let (db, own) = (TestDb::new(), own_roles());
