@@ -65,17 +65,23 @@ impl<'a> Context<'a> {
                 Ok((history, answers)) => return Ok((database, history, answers)),
                 Err(failure) => failure,
             };
-            let left = self.patience.until.map(|until| until.saturating_duration_since(Instant::now()));
-            let Some(left) = left.filter(|left| failure.heals && !left.is_zero()) else {
+            let why = failure.message.trim_end_matches("; nothing was changed");
+            if !failure.heals || !self.wait(why, &mut told)? {
                 return Err(failure);
-            };
-            if !told {
-                let why = failure.message.trim_end_matches("; nothing was changed");
-                (self.tell)(Event::Waiting(why.to_owned()));
-                told = true;
             }
-            self.interrupt.sleep(PAUSE.min(left))?;
         }
+    }
+
+    /// Pauses before another look, having told why if that was not told; whether there is to be one.
+    fn wait(&self, why: &str, told: &mut bool) -> Result<bool, Failure> {
+        let left = self.patience.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let Some(left) = left.filter(|left| !left.is_zero()) else { return Ok(false) };
+        if !*told {
+            (self.tell)(Event::Waiting(why.to_owned()));
+            *told = true;
+        }
+        self.interrupt.sleep(PAUSE.min(left))?;
+        Ok(true)
     }
 
     /// The install parameters for a database with this history.

@@ -1,19 +1,17 @@
 //! `authmig status`: what is applied, what is pending, what does not fit.
 
-use std::time::Instant;
-
-use super::{Context, PAUSE};
+use super::Context;
 use crate::cli::StatusArgs;
 use crate::failure::Failure;
 use crate::message::Message;
 use crate::plan::{self, Entry, State};
-use crate::report::{Event, Exit, MigrationStatus, StatusReport, VERSION};
+use crate::report::{Exit, MigrationStatus, StatusReport, VERSION};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
-    let Some(until) = context.patience.until else {
+    if context.patience.until.is_none() {
         return look(context, args);
-    };
+    }
     let mut told = false;
     loop {
         let result = look(context, args);
@@ -26,17 +24,12 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
             // migration; a server can go between two questions.
             Err(failure) => (failure.heals || failure.sqlstate() == Some("42501"), failure.message.clone()),
         };
-        if !again || Instant::now() >= until {
+        if !again || !context.wait(&why, &mut told)? {
             return result.map(|report| StatusReport {
                 exit: if again { Exit::Pending } else { report.exit },
                 ..report
             });
         }
-        if !told {
-            (context.tell)(Event::Waiting(why));
-            told = true;
-        }
-        context.interrupt.sleep(PAUSE.min(until.saturating_duration_since(Instant::now())))?;
     }
 }
 
