@@ -26,7 +26,9 @@ use crate::target::Target;
 
 use connect::Connected;
 pub use connect::{Patience, announce};
-use errors::{hint, holder, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason, words};
+use errors::{
+    hint, holder, longer, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason, words,
+};
 pub use locked::{Locked, Stored};
 pub use work::Work;
 
@@ -132,7 +134,11 @@ impl Database {
                         Exit::Locked,
                         format!("authmig's lock is held by {other}; nothing was changed"),
                     )
-                    .hint("--lock-wait 5m waits longer"));
+                    .hint(longer(
+                        "--lock-wait",
+                        self.limits.lock_wait,
+                        Duration::from_mins(5),
+                    )));
                 }
                 if !told {
                     (self.tell)(Event::Locked(other));
@@ -255,21 +261,25 @@ impl Database {
             Some(_) => Exit::ScriptFailed,
             None => Exit::Failure,
         };
-        let hint = self.hint(error, place.as_ref()).map(str::to_owned);
+        let hint = self.hint(error, place.as_ref());
         let changed = self.interrupt.changed().words();
         Failure { place, hint, ..Failure::new(exit, format!("{what}; {changed}")) }.server(error)
     }
 
-    fn hint(&self, error: &DbError, place: Option<&Place>) -> Option<&'static str> {
-        match (error.code().code(), place) {
-            ("55P03", _) => Some("--lock-timeout 30s waits longer for each lock"),
+    fn hint(&self, error: &DbError, place: Option<&Place>) -> Option<String> {
+        let hint = match (error.code().code(), place) {
+            ("55P03", _) => {
+                let longer = longer("--lock-timeout", self.limits.lock_timeout, Duration::from_secs(30));
+                return Some(format!("{longer} for each lock"));
+            }
             // No signal came.
             ("57014", _) if !self.limits.statement_timeout.is_zero() => {
                 Some("--statement-timeout 0s lets each statement take as long as it needs")
             }
             (_, Some(_)) => None,
             (_, None) => hint(error),
-        }
+        };
+        hint.map(str::to_owned)
     }
 }
 

@@ -395,7 +395,7 @@ fn failure(target: &Target, tried: &[Tried<'_>], patience: Patience) -> Failure 
         [.., said, last] if said.address == last.address && said.refusal.is_of_password() => Some(said),
         _ => tried.last(),
     };
-    let hint = telling.and_then(|tried| tried.refusal.hint(target, tried.place.password.as_ref()));
+    let hint = telling.and_then(|tried| tried.refusal.hint(target, tried.place.password.as_ref(), patience));
     let (message, findings) = match (&whys[..], target.places.len()) {
         ([why], 1) => (format!("cannot connect to {name}: {why}"), Vec::new()),
         _ => (

@@ -1,6 +1,7 @@
 //! What an error of the server means here, in words.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use postgres::error::DbError;
 
@@ -171,6 +172,11 @@ pub(super) fn hint(error: &DbError) -> Option<&'static str> {
     }
 }
 
+/// Advice to wait longer than this was given, and at least as long as is usual.
+pub(super) fn longer(option: &str, given: Duration, usual: Duration) -> String {
+    format!("{option} {} waits longer", humantime::format_duration(given.saturating_mul(2).max(usual)))
+}
+
 /// Who holds the lock, from a row of `holder.sql`.
 pub(super) fn holder(row: &[Option<String>]) -> String {
     let text = |index: usize| row.get(index).and_then(Option::as_deref).filter(|text| !text.is_empty());
@@ -224,6 +230,16 @@ mod tests {
         {
             assert_eq!(version(number), expected);
         }
+    }
+
+    #[test]
+    fn to_wait_longer_is_longer_than_it_was() {
+        let hint = |given| longer("--lock-wait", given, Duration::from_mins(5));
+        for given in [Duration::ZERO, Duration::from_secs(60), Duration::from_secs(150)] {
+            assert_eq!(hint(given), "--lock-wait 5m waits longer");
+        }
+        assert_eq!(hint(Duration::from_secs(300)), "--lock-wait 10m waits longer");
+        assert!(hint(Duration::MAX).ends_with(" waits longer"));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use postgres::error::DbError;
 
-use super::errors::reason;
+use super::connect::Patience;
+use super::errors::{longer, reason};
 use super::tls;
 use crate::target::{Password, Roots, Target};
 
@@ -133,19 +134,28 @@ impl Refusal {
         }
     }
 
-    pub(super) fn hint(&self, target: &Target, password: Option<&Password>) -> Option<String> {
+    pub(super) fn hint(
+        &self,
+        target: &Target,
+        password: Option<&Password>,
+        patience: Patience,
+    ) -> Option<String> {
+        let wait = if patience.until.is_some() { "a longer --wait" } else { "--wait 60s" };
         Some(match (self, self.code()) {
             (Refusal::Tls(_, hint) | Refusal::Other(_, hint), _) => (*hint)?.to_owned(),
             (Refusal::NoTls, _) => {
                 "sslmode=prefer goes on without it; `ssl = on` turns it on at the server".to_owned()
             }
-            (Refusal::Silent(_), _) => "--connect-timeout 30s waits longer for an answer".to_owned(),
+            // Then it was not the limit of one attempt that ended this.
+            (Refusal::Silent(_), _) if patience.until.is_some() => format!("{wait} waits on"),
+            (Refusal::Silent(limit), _) => {
+                let longer = longer("--connect-timeout", *limit, Duration::from_secs(30));
+                format!("{longer} for an answer")
+            }
             (Refusal::Network(_) | Refusal::Unresolved(_), _) => {
                 let origin = target.origin("host").or(target.origin("hostaddr"));
                 let origin = origin.map_or_else(String::new, |origin| format!(", as {origin} says"));
-                format!(
-                    "is the server there{origin}, and may it be reached from here? --wait 60s waits for it"
-                )
+                format!("is the server there{origin}, and may it be reached from here? {wait} waits for it")
             }
             (_, Some("28P01")) => match password {
                 Some(password) => {
@@ -154,17 +164,23 @@ impl Refusal {
                 None => "check user and password".to_owned(),
             },
             (_, Some("28000")) => "check the user, and the server's pg_hba.conf".to_owned(),
-            (_, Some("3D000")) => {
-                "create the database first, or wait for it with --wait 60s --wait-for-database".to_owned()
-            }
+            (_, Some("3D000")) => match (patience.until, patience.missing_database) {
+                (Some(_), true) => format!("create the database first; {wait} waits for it"),
+                (Some(_), false) => {
+                    "create the database first, or wait for it with --wait-for-database".to_owned()
+                }
+                (None, _) => {
+                    "create the database first, or wait for it with --wait 60s --wait-for-database".to_owned()
+                }
+            },
             (_, Some("53300")) => {
-                "--wait 60s waits for a free connection; max_connections allows more".to_owned()
+                format!("{wait} waits for a free connection; max_connections allows more")
             }
             (Refusal::Server(error), Some("08P01")) if said(error).contains("startup parameter") => {
                 "a pooler takes no options: connect to the server itself, or set for the role what they set"
                     .to_owned()
             }
-            (_, Some("57P03")) => "--wait 60s waits for a server that is starting".to_owned(),
+            (_, Some("57P03")) => format!("{wait} waits for a server that is starting"),
             _ => return None,
         })
     }

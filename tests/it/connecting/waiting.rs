@@ -27,9 +27,11 @@ fn without_wait_and_past_its_end_it_is_an_error() {
     let url = db.url_at(free_port());
     let run = db.authmig(&["migrate", "--database-url", &url]).exits(5);
     assert!(run.stderr.starts_with("error: cannot connect to "), "{}", run.stderr);
+    assert!(run.stderr.ends_with("from here? --wait 60s waits for it\n"), "{}", run.stderr);
     let run = db.authmig(&["migrate", "--wait", "200ms", "--database-url", &url]).exits(5);
     assert_eq!(run.stderr.lines().filter(|line| line.starts_with("waiting: ")).count(), 1, "{}", run.stderr);
     assert!(run.stderr.contains("\nerror: cannot connect to "), "{}", run.stderr);
+    assert!(run.stderr.ends_with("from here? a longer --wait waits for it\n"), "{}", run.stderr);
 }
 
 #[test]
@@ -61,7 +63,12 @@ fn a_database_that_is_not_there_is_waited_for_only_if_that_is_wished() {
     let url = db.url().replace(&db.name, &name);
     let run = db.authmig(&["migrate", "--wait", "60s", "--database-url", &url]).exits(5);
     assert!(run.stderr.starts_with("error: cannot connect to "), "{}", run.stderr);
-    assert!(run.stderr.contains("--wait-for-database"), "{}", run.stderr);
+    let hint = "\nhint: create the database first, or wait for it with --wait-for-database\n";
+    assert!(run.stderr.ends_with(hint), "{}", run.stderr);
+    let waited = ["migrate", "--wait", "200ms", "--wait-for-database", "--database-url", &url];
+    let run = db.authmig(&waited).exits(5);
+    let hint = "\nhint: create the database first; a longer --wait waits for it\n";
+    assert!(run.stderr.ends_with(hint), "{}", run.stderr);
 
     let mut child = db
         .command(&["migrate", "--wait", "60s", "--wait-for-database", "--database-url", &url])
@@ -84,6 +91,7 @@ fn patience_is_for_all_places_together() {
     let run =
         db.authmig(&["status", "--wait", "1s", "--connect-timeout", "10s", "--database-url", &url]).exits(5);
     assert_eq!(run.stderr.matches("no answer within 1s").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.ends_with("\nhint: a longer --wait waits on\n"), "{}", run.stderr);
 }
 
 #[test]
