@@ -106,10 +106,7 @@ fn finish(
 ) -> Result<MigrateReport, Failure> {
     report.applied = locked.steps(&plan.steps, Part::Up);
     let checks = scope.answered(locked.answers_mut(), true)?;
-    let exposed_later =
-        checks.iter().flat_map(|check| &check.findings).find(|finding| finding.subject == "pgrst.db_schemas");
-    let to_do =
-        exposed_later.and_then(|finding| Some(format!("{}: {}", finding.message, finding.mend.as_ref()?)));
+    let notices: Vec<_> = checks.iter().flat_map(left).collect();
     refuse_unsound(checks)?;
     if args.adopt {
         report.adopted = locked.adopted()?;
@@ -129,11 +126,21 @@ fn finish(
         locked.commit()?;
         report.outcome = MigrateOutcome::Applied;
     }
-    if let Some(to_do) = to_do {
-        (context.tell)(Event::notice(to_do));
+    for notice in notices {
+        (context.tell)(Event::notice(notice));
     }
     report.milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
+}
+
+/// What stands in nobody's way, and is left to do: what was not tried, and what PostgREST can be told
+/// only now.
+fn left(check: &Check) -> impl Iterator<Item = String> {
+    check.findings.iter().filter_map(move |finding| match &finding.mend {
+        _ if check.verdict == Verdict::Skipped => Some(format!("{}: {}", check.name, finding.message)),
+        Some(mend) if finding.subject == "pgrst.db_schemas" => Some(format!("{}: {mend}", finding.message)),
+        _ => None,
+    })
 }
 
 /// What does not pass verification is not committed.

@@ -486,9 +486,23 @@ fn without_createrole_it_is_enough_that_the_roles_exist() {
     let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
     db.sql(&format!("grant {owner} to {migrator}; alter database {} owner to {migrator}", db.name));
     let db = db.run_by(&migrator);
-    db.authmig(&with_options(&["migrate"], &own)).exits(0);
-    db.authmig(&["verify"]).exits(0);
+    // It may not become what the requests are.
+    let untried = "so its requests cannot be tried; to have them tried: grant ";
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    assert!(
+        run.stderr.starts_with(&format!("notice: self-test: {migrator} may not become ")),
+        "{}",
+        run.stderr
+    );
+    let (_, grant) = run.stderr.trim_end().split_once(untried).unwrap();
+    let run = db.authmig(&["verify"]).exits(0);
+    assert!(run.stdout.contains(untried), "{}", run.stdout);
+    db.sql(&format!("grant {grant}"));
+    let run = db.authmig(&["verify"]).exits(0);
+    assert!(run.stdout.contains("  self-test  passed"), "{}", run.stdout);
     db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    let run = db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    assert_eq!(run.stderr, "");
 }
 
 #[test]
