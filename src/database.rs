@@ -177,7 +177,7 @@ impl Database {
         self.rollback()?;
         if failure.sqlstate() == Some("42601") {
             // An old server does not understand the scripts, so lock.sql did not even start.
-            self.left()?;
+            self.there()?;
         }
         match failure.sqlstate() {
             Some("AML01") if !locked => Ok(match self.holder()? {

@@ -259,6 +259,8 @@ pub struct StatusReport {
     pub up_to_date: bool,
     /// How many are pending.
     pub pending: usize,
+    /// Whether `migrate --adopt` would upgrade an installation of the published SQL.
+    pub adoptable: bool,
     /// One entry a version.
     pub migrations: Vec<MigrationStatus>,
     /// What is wrong, a sentence each.

@@ -35,7 +35,7 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
 
 fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
     let (mut database, history, _) = context.open(&Message::default())?;
-    database.check_without_history(&history)?;
+    let adoptable = database.check_without_history(&history)?;
     // Another name than that of the database is a mistake here, too.
     context.parameters(&history)?;
     let entries = plan::entries(context.catalog, &history);
@@ -58,6 +58,7 @@ fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failur
         authmig: VERSION,
         up_to_date: pending == 0 && drift.is_empty(),
         pending,
+        adoptable,
         migrations: entries.iter().map(line).collect(),
         drift,
         exit,

@@ -9,6 +9,16 @@ use crate::history::History;
 use crate::message::{Message, Sections, copied_rows};
 use crate::report::Exit;
 
+/// What `without_history.sql` finds.
+pub(super) struct There {
+    /// A schema for the ledger.
+    ledger: bool,
+    /// What authmig installs.
+    installed: bool,
+    /// What was published before authmig.
+    published: bool,
+}
+
 impl Database {
     /// Reads the history, in one round trip. A database without ledger has none.
     pub fn history(&mut self) -> Result<History, Failure> {
@@ -91,30 +101,30 @@ impl Database {
     }
 
     /// Where nothing is applied, refuses a server that is too old, and an installation whose
-    /// history or ledger is lost. Who finds a history has this checked on the way.
-    pub fn check_without_history(&mut self, history: &History) -> Result<(), Failure> {
+    /// history or ledger is lost. Who finds a history has this checked on the way. Whether the
+    /// published SQL is installed instead.
+    pub fn check_without_history(&mut self, history: &History) -> Result<bool, Failure> {
         if !history.applied.is_empty() || history.stranger.is_some() {
-            return Ok(());
+            return Ok(false);
         }
-        let (marked, installed) = self.left()?;
-        if marked && !history.ledger {
+        let there = self.there()?;
+        if there.ledger && !history.ledger {
             return Err(no_history());
         }
         // What a rollback had to leave is no installation.
-        if installed && !(marked && self.was_reverted()?) {
+        if there.installed && !(there.ledger && self.was_reverted()?) {
             return Err(lost_ledger());
         }
-        Ok(())
+        Ok(there.published)
     }
 
-    /// Whether there is a schema for the ledger, and whether authmig is installed, on a server
-    /// that is not too old.
-    pub(super) fn left(&mut self) -> Result<(bool, bool), Failure> {
+    /// What there is where no history was found, on a server that is not too old.
+    pub(super) fn there(&mut self) -> Result<There, Failure> {
         let answer = self.send(&Message::new(include_str!("../sql/without_history.sql")))?;
         check_version(answer.first())?;
         let is =
             |index: usize| answer.first().and_then(|rows| rows.first()?.get(index)?.as_deref()) == Some("t");
-        Ok((is(1), is(2)))
+        Ok(There { ledger: is(1), installed: is(2), published: is(3) })
     }
 
     fn was_reverted(&mut self) -> Result<bool, Failure> {

@@ -106,6 +106,11 @@ fn status(report: &StatusReport) -> String {
             let _ = writeln!(text, "  - {}", below(finding, "    "));
         }
     }
+    if report.adoptable {
+        text.push_str(
+            "the published SQL is installed here: `authmig migrate --adopt` upgrades it in place\n",
+        );
+    }
     text
 }
 

@@ -84,6 +84,17 @@ fn d35_the_published_sql_does_not_run_over_itself() {
 }
 
 #[test]
+fn only_where_the_published_table_stands_is_there_something_to_adopt() {
+    let db = TestDb::new();
+    let adoptable = || db.authmig(&["status", "--format", "json"]).exits(0).json()["adoptable"].clone();
+    assert_eq!(adoptable(), false);
+    db.sql("create schema auth; create table auth.refresh_token (id int, subject text, token text)");
+    assert_eq!(adoptable(), false);
+    db.sql("alter table auth.refresh_token add created_at timestamptz");
+    assert_eq!(adoptable(), true);
+}
+
+#[test]
 fn d35_the_published_installation_is_adopted_with_its_live_sessions() {
     for (auth_schema, ledger) in [(AUTH_SCHEMA.to_owned(), "none"), (repaired(), "infra.schema_migrations")] {
         let db = TestDb::new();
@@ -95,12 +106,18 @@ fn d35_the_published_installation_is_adopted_with_its_live_sessions() {
                     insert into infra.schema_migrations values ('01-extensions.sql'), ('02-auth_schema.sql')",
             );
         }
+        let pending = format!("0 applied, {} pending\n", versions().len());
+        let adoptable =
+            "the published SQL is installed here: `authmig migrate --adopt` upgrades it in place\n";
+        let run = db.authmig(&["status"]).exits(0);
+        assert!(run.stdout.ends_with(&(pending + adoptable)), "{}", run.stdout);
         let refused = db.authmig(&["migrate"]).exits(1);
         assert!(refused.stderr.contains("authmig migrate --adopt"), "{}", refused.stderr);
 
         let report = adopt(&db).exits(0).json();
         assert_eq!(report["adopted"], serde_json::json!({"rows": 3, "sessions": 2, "ledger": ledger}));
         db.authmig(&["verify"]).exits(0);
+        assert!(!db.authmig(&["status"]).exits(0).stdout.contains("published"));
         let run = "select action || ' ' || to_jsonb(versions) from authmig.journal";
         assert_eq!(db.ask(run), format!("adopt {:?}", versions()));
         assert_eq!(db.ask("select detail ->> 'sessions' from authmig.journal"), "2");
