@@ -25,6 +25,11 @@ pub const ALL: [Parameter; 6] = [
     Parameter { name: "api_schema", default: "api" },
 ];
 
+/// Whether this parameter is the name of a role.
+pub fn is_role(parameter: &str) -> bool {
+    parameter.ends_with("_role")
+}
+
 /// The values of a run: name and value, in the order of [`ALL`].
 pub type Values = Vec<(&'static str, String)>;
 
@@ -59,7 +64,6 @@ pub fn resolve(
         values.push((name, value));
     }
     for (index, (name, value)) in values.iter().enumerate() {
-        let is_role = |name: &str| name.ends_with("_role");
         if let Some((other, _)) =
             values[..index].iter().find(|(other, known)| known == value && is_role(name) && is_role(other))
         {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::words;
 use crate::manifest::{Facts, Object, Properties};
 use crate::message::{Rows, bare, column};
+use crate::parameters;
 use crate::report::{Check, Severity};
 
 /// The question: [`live`] reads its result sets.
@@ -32,6 +33,12 @@ impl Live {
     /// The name that this placeholder stands for, as SQL writes it.
     pub fn name(&self, placeholder: &str) -> &str {
         self.names.iter().find(|(known, ..)| known == placeholder).map_or("", |(_, name, _)| name)
+    }
+
+    /// Whether it is one of the roles that this was installed with.
+    pub fn is_role_of_ours(&self, role: &str) -> bool {
+        let is_role = |placeholder: &str| parameters::is_role(placeholder.trim_matches(['{', '}']));
+        self.names.iter().any(|(placeholder, name, _)| name == role && is_role(placeholder))
     }
 }
 

@@ -133,7 +133,7 @@ fn is_told_whole(property: &str) -> bool {
 }
 
 fn severity(object: &Object, property: &str, found: Option<&str>, live: &Live) -> Severity {
-    let others = !live.names.iter().any(|(_, name, _)| *name == object.1);
+    let others = !live.is_role_of_ours(&object.1);
     let is_advice = match (&*object.0, about(property)) {
         // It serves as well in another schema, to whoever looks for it there.
         ("extension", _)
@@ -210,7 +210,7 @@ fn why(
 ) -> &'static str {
     let missing = wanted.is_some();
     let kind = &*object.0;
-    let ours = live.names.iter().any(|(_, name, _)| *name == object.1);
+    let ours = live.is_role_of_ours(&object.1);
     let (property, name) = about(property);
     match (kind, property) {
         (_, "grant to ") if missing => "requests that need it are refused",

@@ -7,6 +7,7 @@ use crate::checks;
 use crate::failure::Failure;
 use crate::message::{MAKERS, Message, Sections, bare};
 use crate::migration::AUTH_SCHEMA;
+use crate::parameters::is_role;
 use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
 
 /// Runs the command.
@@ -25,7 +26,7 @@ pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
     };
 
     let owner = parameters.iter().find(|(name, _)| *name == "owner_role").map(|(_, value)| value.clone());
-    let roles = parameters.iter().filter(|(name, _)| name.ends_with("_role")).map(|(_, value)| value.clone());
+    let roles = parameters.iter().filter(|(name, _)| is_role(name)).map(|(_, value)| value.clone());
     let mut objects: Vec<ObjectRights> = Vec::new();
     for row in answers.get("grants").iter().flatten() {
         let [Some(kind), Some(name), Some(role), Some(privilege), Some(all), others] = &row[..] else {

@@ -246,6 +246,19 @@ fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
 }
 
 #[test]
+fn a_role_with_the_name_of_the_schema_is_no_role_of_ours() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let other = role(&db, "login");
+    let schema = format!("--api-schema={other}");
+    db.authmig(&with_options(&["migrate", "--to", "4", &schema], &own)).exits(0);
+    let service = own.iter().find_map(|option| option.strip_prefix("--service-role=")).unwrap();
+    db.sql(&format!("grant {service} to {other}"));
+    db.authmig(&["migrate"]).exits(0);
+    let run = db.authmig(&["verify", "--only", "grants"]).exits(0);
+    assert!(run.stdout.contains(&format!("role {other}: is a member of {service}")), "{}", run.stdout);
+}
+
+#[test]
 fn whom_row_level_security_does_not_keep_out_is_named() {
     // Roles are of the whole server, and others are tested on the one that is there.
     let server = Server::new("");
