@@ -10,11 +10,11 @@ pub mod secret;
 pub mod status;
 pub mod verify;
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use crate::catalog::Catalog;
-use crate::database::{Database, Limits, Patience, Tell};
+use crate::database::{Database, Limits, Patience, Pauses, Tell};
 use crate::failure::{Failure, Found};
 use crate::history::History;
 use crate::interrupt::Interrupt;
@@ -49,39 +49,29 @@ pub struct Context<'a> {
     pub hand_out: &'a dyn Fn(&Report) -> Result<(), Failure>,
 }
 
-/// How long `--wait` pauses between two looks.
-const PAUSE: Duration = Duration::from_millis(500);
-
 impl<'a> Context<'a> {
     /// Connects to the database, and reads the history and the answers to these questions.
     ///
     /// `--wait` is for both: a pooler lets one log in before it has a server.
     pub fn open(&self, questions: &Message) -> Result<(Database, History, Sections), Failure> {
-        let mut told = false;
+        let mut waiting = Waiting::new(self);
         loop {
-            let mut database =
-                Database::connect(&self.target, self.patience, self.limits, &self.interrupt, &self.tell)?;
-            let failure = match database.history_and(questions) {
-                Ok((history, answers)) => return Ok((database, history, answers)),
-                Err(failure) => failure,
+            let failure = match self.try_open(questions) {
+                Err(failure) if failure.heals => failure,
+                result => return result,
             };
-            let why = failure.message.trim_end_matches("; nothing was changed");
-            if !failure.heals || !self.wait(why, &mut told)? {
+            if !waiting.goes_on(failure.in_short())? {
                 return Err(failure);
             }
         }
     }
 
-    /// Pauses before another look, having told why if that was not told; whether there is to be one.
-    fn wait(&self, why: &str, told: &mut bool) -> Result<bool, Failure> {
-        let left = self.patience.until.map(|until| until.saturating_duration_since(Instant::now()));
-        let Some(left) = left.filter(|left| !left.is_zero()) else { return Ok(false) };
-        if !*told {
-            (self.tell)(Event::Waiting(why.to_owned()));
-            *told = true;
-        }
-        self.interrupt.sleep(PAUSE.min(left))?;
-        Ok(true)
+    /// The same, and nothing is waited for.
+    fn try_open(&self, questions: &Message) -> Result<(Database, History, Sections), Failure> {
+        let mut database =
+            Database::connect(&self.target, self.patience, self.limits, &self.interrupt, &self.tell)?;
+        let (history, answers) = database.history_and(questions)?;
+        Ok((database, history, answers))
     }
 
     /// The install parameters for a database with this history.
@@ -124,5 +114,32 @@ impl<'a> Context<'a> {
         };
         let findings = findings.into_iter().map(Found::from).collect();
         Failure { findings, ..Failure::new(exit, message) }.hint(hint)
+    }
+}
+
+/// What `--wait` does between two looks.
+struct Waiting<'a> {
+    context: &'a Context<'a>,
+    pauses: Pauses,
+    /// For which reasons, as far as they were told.
+    told: BTreeSet<String>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(context: &'a Context<'a>) -> Waiting<'a> {
+        Waiting { context, pauses: Pauses::default(), told: BTreeSet::new() }
+    }
+
+    /// Tells why, once for each reason, and pauses. Whether there is time for another look.
+    fn goes_on(&mut self, why: String) -> Result<bool, Failure> {
+        let Context { patience, tell, interrupt, .. } = self.context;
+        let left = patience.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let Some(left) = left.filter(|left| !left.is_zero()) else { return Ok(false) };
+        if self.told.insert(why.clone()) {
+            tell(Event::Waiting(why));
+        }
+        let pause = self.pauses.pause();
+        interrupt.sleep(pause.min(left))?;
+        Ok(pause < left)
     }
 }

@@ -69,7 +69,7 @@ pub struct Database {
 type Marks = Arc<Mutex<Vec<(String, Instant)>>>;
 
 impl Database {
-    /// Connects.
+    /// Connects. It does not wait: [`Patience`] says how long one try may take, and what heals.
     pub fn connect(
         target: &Target,
         patience: Patience,
@@ -80,8 +80,7 @@ impl Database {
         let marks = Marks::default();
         let mut config = Config::new();
         config.notice_callback(listener(marks.clone(), tell.clone()));
-        let Connected { client, name, cancel } =
-            connect::connect(target, &config, patience, interrupt, tell)?;
+        let Connected { client, name, cancel } = connect::connect(target, &config, patience, interrupt)?;
         Ok(Database { client, name, cancel, limits, interrupt: interrupt.clone(), tell: tell.clone(), marks })
     }
 
@@ -111,7 +110,7 @@ impl Database {
         wanted: impl Fn(&History) -> Result<Option<(Work, T)>, Failure>,
     ) -> Result<Lock<'_, T>, Failure> {
         let start = Instant::now();
-        let mut pauses = Pauses::new();
+        let mut pauses = Pauses::default();
         let mut told = false;
         let mut odd = 0;
         loop {
@@ -144,7 +143,7 @@ impl Database {
                     (self.tell)(Event::Locked(other));
                     told = true;
                 }
-                self.interrupt.sleep(pauses.next())?;
+                self.interrupt.sleep(pauses.pause())?;
                 holder = self.holder()?;
             }
             let fresh = self.history()?;
@@ -324,14 +323,17 @@ enum Attempt {
 }
 
 /// Growing pauses between looks, 20 ms to 1 s.
-struct Pauses(Duration);
+pub struct Pauses(Duration);
 
-impl Pauses {
-    fn new() -> Pauses {
+impl Default for Pauses {
+    fn default() -> Pauses {
         Pauses(Duration::from_millis(20))
     }
+}
 
-    fn next(&mut self) -> Duration {
+impl Pauses {
+    /// How long this pause is; the next one is longer.
+    pub fn pause(&mut self) -> Duration {
         let pause = self.0;
         self.0 = (self.0 * 3 / 2).min(Duration::from_secs(1));
         pause
@@ -349,12 +351,12 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_second() {
-        let mut pauses = Pauses::new();
-        let first = pauses.next();
-        assert!(pauses.next() > first);
+        let mut pauses = Pauses::default();
+        let first = pauses.pause();
+        assert!(pauses.pause() > first);
         for _ in 0..20 {
-            pauses.next();
+            pauses.pause();
         }
-        assert_eq!(pauses.next(), Duration::from_secs(1));
+        assert_eq!(pauses.pause(), Duration::from_secs(1));
     }
 }

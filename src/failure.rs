@@ -120,6 +120,13 @@ impl Failure {
         self
     }
 
+    /// What happened, on one line: without what it has changed, and with what was found.
+    pub fn in_short(&self) -> String {
+        let message = self.message.trim_end_matches("; nothing was changed");
+        let found = self.findings.iter().map(|found| &*found.message);
+        [message].into_iter().chain(found).collect::<Vec<_>>().join("; ")
+    }
+
     /// Whether a limit of this run struck, which says nothing about what it looked at.
     pub fn is_limit(&self) -> bool {
         matches!(self.sqlstate(), Some("55P03" | "57014"))

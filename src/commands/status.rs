@@ -1,6 +1,6 @@
 //! `authmig status`: what is applied, what is pending, what does not fit.
 
-use super::Context;
+use super::{Context, Waiting};
 use crate::cli::StatusArgs;
 use crate::failure::Failure;
 use crate::message::Message;
@@ -9,10 +9,7 @@ use crate::report::{Exit, MigrationStatus, StatusReport, VERSION};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
-    if context.patience.until.is_none() {
-        return look(context, args);
-    }
-    let mut told = false;
+    let mut waiting = Waiting::new(context);
     loop {
         let result = look(context, args);
         let (again, why) = match &result {
@@ -22,19 +19,16 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
             ),
             // Who may not read the ledger waits for the grants that can only be made after the first
             // migration; a server can go between two questions.
-            Err(failure) => (failure.heals || failure.sqlstate() == Some("42501"), failure.message.clone()),
+            Err(failure) => (failure.heals || failure.sqlstate() == Some("42501"), failure.in_short()),
         };
-        if !again || !context.wait(&why, &mut told)? {
-            return result.map(|report| StatusReport {
-                exit: if again { Exit::Pending } else { report.exit },
-                ..report
-            });
+        if !again || !waiting.goes_on(why)? {
+            return result;
         }
     }
 }
 
 fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
-    let (mut database, history, _) = context.open(&Message::default())?;
+    let (mut database, history, _) = context.try_open(&Message::default())?;
     let adoptable = database.check_without_history(&history)?;
     // Another name than that of the database is a mistake here, too.
     context.parameters(&history)?;

@@ -1,5 +1,5 @@
 //! From a target to a connection: every place, every address, with and without TLS, as
-//! libpq would try them. What can heal is waited for.
+//! libpq would try them.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use super::errors::plain;
 use super::handshake::{Begun, Noting};
 use super::refusal::Refusal;
-use super::{Pauses, Tell, tls};
+use super::{Tell, tls};
 use crate::failure::Failure;
 use crate::interrupt::{Cancel, Interrupt};
 use crate::report::{Event, Exit, Weight};
@@ -27,7 +27,7 @@ pub struct Patience {
     /// How long each address may take, to the end of the login; zero is for ever, and
     /// `None` leaves it to the target.
     pub attempt: Option<Duration>,
-    /// Until when what can heal is tried again; without it, there is one try.
+    /// Until when what can heal is to be tried again; without it, there is one try.
     pub until: Option<Instant>,
     /// Whether a database that does not exist counts among that.
     pub missing_database: bool,
@@ -56,14 +56,12 @@ pub fn announce(target: &Target, tell: &Tell) {
     }
 }
 
-/// Connects; while `patience` lasts, again and again if it may yet succeed. `config` has
-/// what is not the target's.
+/// Connects, in one round through all places. `config` has what is not the target's.
 pub(super) fn connect(
     target: &Target,
     config: &Config,
     patience: Patience,
     interrupt: &Interrupt,
-    tell: &Tell,
 ) -> Result<Connected, Failure> {
     // It reads files, and a socket needs none.
     let is_socket = |place: &Place| matches!(place.address, Address::Socket(_));
@@ -76,29 +74,9 @@ pub(super) fn connect(
         attempt: patience.attempt.or(target.connect_timeout).unwrap_or(ATTEMPT),
         until: patience.until,
     };
-    let mut pauses = Pauses::new();
-    let mut told = false;
-    loop {
-        let failure = match interrupt.blocked(|| round.run()) {
-            Ok(connected) => {
-                debug!(database = connected.name, "connected");
-                return Ok(connected);
-            }
-            Err(tried) => failure(target, &tried, patience),
-        };
-        let left =
-            patience.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
-        if left.is_zero() || !failure.heals {
-            return Err(failure);
-        }
-        if !told {
-            let each = failure.findings.into_iter().map(|found| found.message);
-            let why = [failure.message].into_iter().chain(each).collect::<Vec<_>>();
-            tell(Event::Waiting(why.join("; ")));
-            told = true;
-        }
-        interrupt.sleep(pauses.next().min(left))?;
-    }
+    let connected = interrupt.blocked(|| round.run()).map_err(|tried| failure(target, &tried, patience))?;
+    debug!(database = connected.name, "connected");
+    Ok(connected)
 }
 
 /// What the driver is told in every attempt.
@@ -362,6 +340,13 @@ fn unwanted(client: &mut Client, wish: SessionAttrs) -> Result<Option<&'static s
     })
 }
 
+impl Tried<'_> {
+    /// Whether the same server was tried. What is no IP address is told by its place alone.
+    fn is_at_that_of(&self, other: &Tried<'_>) -> bool {
+        std::ptr::eq(self.place, other.place) && self.address == other.address
+    }
+}
+
 impl fmt::Display for Tried<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.place.to_string();
@@ -386,13 +371,13 @@ fn failure(target: &Target, tried: &[Tried<'_>], patience: Patience) -> Failure 
     let said_no = tried.last().filter(|last| last.refusal.ends_the_round());
     let heals = tried
         .iter()
-        .filter(|tried| said_no.is_none_or(|last| tried.address == last.address))
+        .filter(|tried| said_no.is_none_or(|last| tried.is_at_that_of(last)))
         .any(|tried| tried.refusal.heals(patience.missing_database));
     // That it does no TLS is no advice where the server has said something without.
     let telling = match tried {
         [.., said, Tried { refusal: Refusal::NoTls, how, .. }] if !how.is_empty() => Some(said),
         // Who got as far as the password was let in by pg_hba.conf.
-        [.., said, last] if said.address == last.address && said.refusal.is_of_password() => Some(said),
+        [.., said, last] if said.is_at_that_of(last) && said.refusal.is_of_password() => Some(said),
         _ => tried.last(),
     };
     let hint = telling.and_then(|tried| tried.refusal.hint(target, tried.place.password.as_ref(), patience));

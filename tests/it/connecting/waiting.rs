@@ -35,6 +35,30 @@ fn without_wait_and_past_its_end_it_is_an_error() {
 }
 
 #[test]
+fn past_its_end_every_place_that_was_tried_is_told() {
+    let ports = [free_port(), free_port()];
+    let url = format!("postgres://a@127.0.0.1:{},127.0.0.2:{}/b", ports[0], ports[1]);
+    let run = TestDb::new().authmig(&["status", "--wait", "300ms", "--database-url", &url]).exits(5);
+    let refused = ports.map(|port| format!(":{port}: connection refused"));
+    let (waiting, error) = run.stderr.split_once("\nerror: ").unwrap();
+    for said in [waiting, error] {
+        assert!(refused.iter().all(|refused| said.contains(refused)), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_server_that_has_said_no_on_a_socket_is_not_waited_for() {
+    let db = TestDb::new();
+    let socket = std::env::var("AUTHMIG_TEST_SOCKET").unwrap();
+    let (port, name) = (db.port(), unique("nowhere"));
+    let target = format!("host=/no-such-folder,{socket} port={port},{port} user=postgres dbname={name}");
+    let run = db.authmig(&["status", "--wait", "60s", "--database-url", &target]).exits(5);
+    assert!(run.stderr.starts_with("error: cannot connect to "), "{}", run.stderr);
+    let hint = "\nhint: create the database first, or wait for it with --wait-for-database\n";
+    assert!(run.stderr.ends_with(hint), "{}", run.stderr);
+}
+
+#[test]
 fn a_name_that_does_not_resolve_yet_and_a_full_server_are_waited_for() {
     let db = TestDb::new();
     let run = db
