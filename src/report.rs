@@ -553,6 +553,9 @@ pub struct SecretSource {
     pub bytes: u64,
     /// The first eight hexadecimal digits of its SHA-256.
     pub fingerprint: String,
+    /// Whether PostgREST takes it before what a function gives it.
+    #[serde(skip)]
+    pub goes_first: bool,
 }
 
 impl SecretSource {

@@ -14,6 +14,9 @@ use crate::message::{Rows, column};
 use crate::migration::sha256;
 use crate::report::{Exit, SecretSource};
 
+/// Where authmig keeps one.
+pub const KEPT: &str = "auth_private.config";
+
 /// The variable that holds a secret.
 pub const VARIABLE: &str = "AUTHMIG_JWT_SECRET";
 
@@ -42,6 +45,7 @@ pub fn sources(rows: &Rows) -> Vec<SecretSource> {
             source: column(row, 0),
             bytes: column(row, 1).parse().unwrap_or_default(),
             fingerprint: column(row, 2),
+            goes_first: column(row, 3) == "t",
         })
         .collect()
 }
@@ -133,9 +137,10 @@ impl Secret {
     pub fn source(&self) -> SecretSource {
         let bytes = engine(&alphabet::STANDARD).decode(&self.0).unwrap_or_default();
         SecretSource {
-            source: "auth_private.config".to_owned(),
+            source: KEPT.to_owned(),
             bytes: bytes.len() as u64,
             fingerprint: sha256(&bytes).chars().take(8).collect(),
+            goes_first: false,
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::failure::Failure;
 use crate::message::{Rows, bare, literal};
 use crate::report::{Check, Finding, SecretSource, Severity};
-use crate::secret::SHORTEST;
+use crate::secret::{KEPT, SHORTEST};
 
 /// The question; one result set.
 pub const SQL: &str = bare!(include_str!("../sql/postgrest.sql"));
@@ -186,7 +186,7 @@ fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource]) {
             hint: Some("`authmig secret generate` makes a good one".to_owned()),
             ..Finding::new(Severity::Error, &*used.source, "the JWT secret cannot be used")
         });
-    } else if used.source != "auth_private.config" {
+    } else if used.source != KEPT {
         findings.push(Finding {
             why: Some("every role that can run SQL can read a setting".to_owned()),
             hint: Some("`authmig secret set` keeps it where only the owner reads".to_owned()),
@@ -194,12 +194,7 @@ fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource]) {
         });
     }
     for other in secrets.iter().skip(1).filter(|other| other.fingerprint != used.fingerprint) {
-        // PostgREST takes its role's setting before what a function gives it.
-        let severity = if other.source.contains(" of the role ") && other.source.starts_with("pgrst.") {
-            Severity::Error
-        } else {
-            Severity::Advice
-        };
+        let severity = if other.goes_first { Severity::Error } else { Severity::Advice };
         findings.push(Finding {
             expected: Some(format!("{} as in {}", used.fingerprint, used.source)),
             found: Some(other.fingerprint.clone()),

@@ -1,5 +1,6 @@
 -- Where a JWT secret comes from, first the one that is used; of each its length in
--- bytes, and a fingerprint by which two can be compared. No secret leaves the server.
+-- bytes, a fingerprint by which two can be compared, and whether it is a setting that PostgREST
+-- takes before what a function gives it. No secret leaves the server.
 --
 -- Nothing that was installed runs here, since somebody could have changed it: the bytes of a
 -- secret are those that auth_private.decode_secret gives, taken out by the server's own
@@ -7,17 +8,18 @@
 with config (jwt_secret, authenticator_role) as (
     select c.jwt_secret collate "C", c.authenticator_role collate "C"
       from only auth_private.config as c tablesample system (100)
-), found (rank, source, secret) as (
-    select 1, 'auth_private.config', c.jwt_secret
+), found (rank, source, secret, setrole, setdatabase) as (
+    select 1, 'auth_private.config', c.jwt_secret, null::oid, null::oid
       from config as c
      union all
     select case split_part(e.entry, '=', 1) when 'pgrst.jwt_secret' then 2 else 4 end,
            split_part(e.entry, '=', 1) || case
                 when s.setrole <> 0 then ' of the role ' || s.setrole::regrole
+                    || case when s.setdatabase <> 0 then ' in this database' else '' end
                 when s.setdatabase <> 0 then ' of the database'
                 else ' of all roles'
            end,
-           substr(e.entry, strpos(e.entry, '=') + 1)
+           substr(e.entry, strpos(e.entry, '=') + 1), s.setrole, s.setdatabase
       from pg_catalog.pg_db_role_setting as s,
            unnest(s.setconfig) as e (entry)
      where s.setdatabase in (0, (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()))
@@ -26,10 +28,11 @@ with config (jwt_secret, authenticator_role) as (
        and split_part(e.entry, '=', 1) in ('pgrst.jwt_secret', 'app.settings.jwt_secret')
      union all
     -- A setting that stands in the server's configuration, or in this session.
-    select g.rank, g.name || ' of this session', current_setting(g.name, true)
+    select g.rank, g.name || ' of this session', current_setting(g.name, true), null, null
       from (values (3, 'pgrst.jwt_secret'), (5, 'app.settings.jwt_secret')) as g (rank, name)
 )
-select f.source, coalesce(octet_length(k.key), 0), coalesce(left(encode(sha256(k.key), 'hex'), 8), '')
+select f.source, coalesce(octet_length(k.key), 0), coalesce(left(encode(sha256(k.key), 'hex'), 8), ''),
+       f.rank = 2 and f.setrole <> 0
   from found as f
  cross join lateral (select translate(btrim(f.secret, e' \t\r\n'), e'-_\r\n', '+/')) as s (standard)
  cross join lateral (select rtrim(s.standard, '=')) as u (unpadded)
@@ -40,4 +43,5 @@ select f.source, coalesce(octet_length(k.key), 0), coalesce(left(encode(sha256(k
         then decode(rpad(u.unpadded, (length(u.unpadded) + 3) / 4 * 4, '='), 'base64')
     end) as k (key)
  where f.secret <> ''
- order by f.rank, f.source;
+ -- As the server does: a setting of a role goes before that of the database.
+ order by f.rank, f.setrole = 0, f.setdatabase = 0;

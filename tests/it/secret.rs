@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
 use authmig::message::literal;
+use postgres::{Config, NoTls};
 
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
@@ -198,7 +199,7 @@ fn status_tells_source_length_and_fingerprint() {
         run.json()["sources"],
         serde_json::json!([
             {"source": "auth_private.config", "bytes": 32, "fingerprint": "630dcd29"},
-            {"source": "pgrst.jwt_secret of the role authenticator", "bytes": 5, "fingerprint": "f9b0078b"},
+            {"source": "pgrst.jwt_secret of the role authenticator in this database", "bytes": 5, "fingerprint": "f9b0078b"},
             {"source": "app.settings.jwt_secret of the database", "bytes": 32, "fingerprint": db.ask(
                 &format!("select left(encode(sha256(decode('{OTHER_JWT_SECRET}', 'base64')), 'hex'), 8)"))},
             {"source": "app.settings.jwt_secret of this session", "bytes": 32, "fingerprint": db.ask(
@@ -206,6 +207,55 @@ fn status_tells_source_length_and_fingerprint() {
         ])
     );
     assert!(!run.stdout.contains(JWT_SECRET) && !run.stdout.contains(OTHER_JWT_SECRET));
+}
+
+#[test]
+fn of_several_settings_the_one_is_used_that_the_session_of_postgrest_has() {
+    let (db, own) = (TestDb::new(), own_roles());
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let authenticator = own.iter().find_map(|one| one.strip_prefix("--authenticator-role=")).unwrap();
+    let sources = |setting: &str| {
+        [
+            (format!("role {authenticator} in database {}", db.name), "of the role {} in this database"),
+            (format!("role {authenticator}"), "of the role {}"),
+            (format!("database {}", db.name), "of the database"),
+        ]
+        .map(|(whose, source)| (whose, format!("{setting} {}", source.replace("{}", authenticator))))
+    };
+    for (setting, severity) in [("pgrst.jwt_secret", "error"), ("app.settings.jwt_secret", "advice")] {
+        let sources = sources(setting);
+        let secrets = ["A", "B", "C"].map(|letter| letter.repeat(44).replace("AAAA", "QUFB"));
+        for ((whose, _), secret) in sources.iter().zip(&secrets) {
+            db.sql(&format!("alter {whose} set {setting} = '{secret}'"));
+        }
+        for (index, (whose, source)) in sources.iter().enumerate() {
+            let mut session = Config::new();
+            session.host("127.0.0.1").port(db.port()).dbname(&db.name).user(authenticator);
+            let question = format!("select current_setting('{setting}')");
+            let had = session.connect(NoTls).unwrap().query_one(&question, &[]).unwrap();
+            assert_eq!(had.get::<_, &str>(0), secrets[index], "{source}");
+            let told = db.authmig(&["secret", "status", "--format", "json"]).exits(0).json();
+            assert_eq!(told["sources"][0]["source"], *source);
+            let report = db.authmig(&["verify", "--format", "json"]).json();
+            let postgrest = report["checks"].as_array().unwrap().last().unwrap();
+            let others: Vec<_> = postgrest["findings"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|finding| finding["message"] == "another JWT secret is set here")
+                .map(|finding| (finding["subject"].as_str().unwrap(), finding["severity"].as_str().unwrap()))
+                // That of who verifies is the database's.
+                .filter(|(subject, _)| !subject.ends_with(" of this session"))
+                .collect();
+            // A setting of the database is no setting of PostgREST's own role.
+            let expected: Vec<_> = sources[index + 1..]
+                .iter()
+                .map(|(_, other)| (&**other, if other.contains(" role ") { severity } else { "advice" }))
+                .collect();
+            assert_eq!(others, expected);
+            db.sql(&format!("alter {whose} reset {setting}"));
+        }
+    }
 }
 
 #[test]
@@ -295,8 +345,8 @@ fn a_secret_in_use_elsewhere_is_not_displaced_unasked() {
         let db = TestDb::new();
         db.authmig(&with_options(&["migrate"], &own)).exits(0);
         db.sql(&format!("alter role {authenticator} in database {} set {setting} = '{JWT_SECRET}'", db.name));
-        let source =
-            format!("another secret is in use, {setting} of the role {authenticator}; nothing was changed\n");
+        let used = format!("{setting} of the role {authenticator} in this database");
+        let source = format!("another secret is in use, {used}; nothing was changed\n");
         for run in [db.authmig(&["secret", "generate"]), set(&db, &[], OTHER_JWT_SECRET)] {
             let run = run.exits(7);
             assert!(
@@ -307,7 +357,7 @@ fn a_secret_in_use_elsewhere_is_not_displaced_unasked() {
         }
         let other = db.with("AUTHMIG_JWT_SECRET", OTHER_JWT_SECRET);
         let notice = format!(
-            "notice: another JWT secret is in use, {setting} of the role {authenticator}, and the one that was given was not \
+            "notice: another JWT secret is in use, {used}, and the one that was given was not \
              stored; `authmig secret set --replace` does that\n"
         );
         // With something to apply, and with nothing.
