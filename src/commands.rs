@@ -85,36 +85,46 @@ impl<'a> Context<'a> {
     }
 
     /// What there is to apply.
-    pub fn up(&self, history: &History, to: Option<Version>) -> Result<Plan<'a>, Failure> {
-        Plan::up(self.catalog, history, to).map_err(|obstacle| self.obstacle(obstacle))
+    pub fn up(
+        &self,
+        database: &Database,
+        history: &History,
+        to: Option<Version>,
+    ) -> Result<Plan<'a>, Failure> {
+        Plan::up(self.catalog, history, to).map_err(|obstacle| refused(database.name(), obstacle))
     }
 
     /// What there is to revert.
-    pub fn down(&self, history: &History, until: Until) -> Result<Plan<'a>, Failure> {
-        Plan::down(self.catalog, history, until).map_err(|obstacle| self.obstacle(obstacle))
+    pub fn down(&self, database: &Database, history: &History, until: Until) -> Result<Plan<'a>, Failure> {
+        Plan::down(self.catalog, history, until).map_err(|obstacle| refused(database.name(), obstacle))
     }
+}
 
-    /// Why there is no plan, in words.
-    fn obstacle(&self, obstacle: Obstacle) -> Failure {
-        let name = self.target.name();
-        let (exit, message, findings, hint) = match obstacle {
-            Obstacle::Target(message) => return Failure::new(Exit::Usage, message),
-            Obstacle::Drift(findings) => (
-                Exit::Drift,
-                format!("{name} does not fit this binary; nothing was changed"),
-                findings,
-                "use the authmig that applied these, or restore what was edited; `authmig status` shows all",
-            ),
-            Obstacle::Newer(findings) => (
-                Exit::Newer,
-                format!("{name} is newer than this binary; nothing was changed"),
-                findings,
-                "use an authmig at least as new as the one that migrated",
-            ),
-        };
-        let findings = findings.into_iter().map(Found::from).collect();
-        Failure { findings, ..Failure::new(exit, message) }.hint(hint)
-    }
+/// Why there is no plan, in words.
+fn refused(name: &str, obstacle: Obstacle) -> Failure {
+    let (exit, message, findings, hint) = match obstacle {
+        Obstacle::Target(message) => return Failure::new(Exit::Usage, message),
+        Obstacle::Drift(findings) => (
+            Exit::Drift,
+            format!("{name} does not fit this binary; nothing was changed"),
+            findings,
+            "use the authmig that applied these, or restore what was edited; `authmig status` shows all",
+        ),
+        Obstacle::Newer(findings) => (
+            Exit::Newer,
+            format!("{name} is newer than this binary; nothing was changed"),
+            findings,
+            "use an authmig at least as new as the one that migrated",
+        ),
+    };
+    let findings = findings.into_iter().map(Found::from).collect();
+    Failure { findings, ..Failure::new(exit, message) }.hint(hint)
+}
+
+/// What was planned is not true any more.
+fn changed() -> Failure {
+    Failure::new(Exit::Refused, "another run has changed the history in the meantime; nothing was changed")
+        .hint("run the same command again")
 }
 
 /// What `--wait` does between two looks.

@@ -20,7 +20,7 @@ use tracing::debug;
 use crate::failure::{Failure, Place};
 use crate::history::History;
 use crate::interrupt::{Cancel, Interrupt};
-use crate::message::{LOCK, MAKERS, Message, Rows, Sections, rows, settings};
+use crate::message::{LOCK, MAKERS, Message, PINNED, Rows, Sections, rows, settings};
 use crate::report::{Event, Exit, Weight};
 use crate::target::Target;
 
@@ -29,8 +29,8 @@ pub use connect::{Patience, announce};
 use errors::{
     hint, holder, longer, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason, words,
 };
-pub use locked::{Locked, Stored};
-pub use work::Work;
+pub use locked::{Done, Locked, Stored};
+pub use work::{Rehearsal, Work};
 
 /// Who is told what happens while it happens.
 pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
@@ -46,12 +46,12 @@ pub struct Limits {
     pub statement_timeout: Duration,
 }
 
-/// What came of the wish for the lock.
-pub enum Lock<'a, T> {
-    /// It is taken, and the work is done that `T` is about.
-    Taken(Locked<'a>, T),
-    /// With this history there is nothing to do: no lock is held.
-    NotWanted(History),
+/// What came of the wish to do something under the lock.
+pub enum Lock<T> {
+    /// It is done.
+    Taken(T),
+    /// The history is this one now, and not that for which it was planned: nothing is done.
+    Changed(History),
 }
 
 /// A connection to one database.
@@ -98,30 +98,32 @@ impl Database {
     }
 
     /// Takes the lock of a run that changes something, and does its work under it, in one
-    /// message.
-    ///
-    /// `wanted` says what is to be done with a history, if anything, and what the caller
-    /// wants to know of that afterwards. If the history is another one under the lock, nothing
-    /// is done, and `wanted` is asked again. While another run holds the lock, this one
-    /// looks now and then whether it still does.
-    pub fn lock<T>(
-        &mut self,
-        mut history: History,
-        wanted: impl Fn(&History) -> Result<Option<(Work, T)>, Failure>,
-    ) -> Result<Lock<'_, T>, Failure> {
+    /// message. While another run holds the lock, this one looks now and then whether it still does.
+    pub fn lock(&mut self, history: &History, work: Work) -> Result<Lock<Locked<'_>>, Failure> {
+        Ok(match self.under_lock(history, work.message)? {
+            Lock::Taken(done) => Lock::Taken(Locked::new(self, done)),
+            Lock::Changed(history) => Lock::Changed(history),
+        })
+    }
+
+    /// The same, but nothing of it stays, nor does the lock.
+    pub fn rehearse(&mut self, history: &History, rehearsal: Rehearsal) -> Result<Lock<Done>, Failure> {
+        self.under_lock(history, rehearsal.message)
+    }
+
+    fn under_lock(&mut self, history: &History, mut message: Message) -> Result<Lock<Done>, Failure> {
+        let planned = settings(&[("authmig.planned", &history.to_json())]);
+        message.push_front(
+            &[LOCK, MAKERS, &self.limits(), &planned, "\n", include_str!("sql/planned.sql")].concat(),
+        );
         let start = Instant::now();
         let mut pauses = Pauses::default();
         let mut told = false;
-        let mut odd = 0;
+        let mut is_odd = false;
         loop {
-            let Some((work, about)) = wanted(&history)? else {
-                return Ok(Lock::NotWanted(history));
-            };
-            let open = !work.ends;
-            let mut holder = match self.try_lock(&history, work)? {
+            let mut holder = match self.try_lock(&message)? {
                 Attempt::Done(answers) => {
-                    let since = self.marks().first().map_or(start, |(_, at)| *at);
-                    return Ok(Lock::Taken(Locked::new(self, answers, since, open), about));
+                    return Ok(Lock::Taken(Done::new(answers, std::mem::take(&mut *self.marks()), start)));
                 }
                 Attempt::Stale => None,
                 Attempt::Taken(holder) => Some(holder),
@@ -147,24 +149,18 @@ impl Database {
                 holder = self.holder()?;
             }
             let fresh = self.history()?;
-            if !was_taken && fresh == history {
-                // Between two looks, other runs can have changed it there and back. Once.
-                odd += 1;
-                if odd > 1 {
-                    return Err(odd_ledger(Failure::new(Exit::Drift, "")));
-                }
+            if fresh != *history {
+                return Ok(Lock::Changed(fresh));
             }
-            history = fresh;
+            // Between two looks, other runs can have changed it there and back. Once.
+            if !was_taken && std::mem::replace(&mut is_odd, true) {
+                return Err(odd_ledger(Failure::new(Exit::Drift, "")));
+            }
         }
     }
 
-    fn try_lock(&mut self, history: &History, work: Work) -> Result<Attempt, Failure> {
-        let planned = settings(&[("authmig.planned", &history.to_json())]);
-        let limits = self.limits();
-        let mut message = work.message;
-        message
-            .push_front(&[LOCK, MAKERS, &limits, &planned, "\n", include_str!("sql/planned.sql")].concat());
-        let failure = match self.send(&message) {
+    fn try_lock(&mut self, message: &Message) -> Result<Attempt, Failure> {
+        let failure = match self.send(message) {
             Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),
             Err(failure) => failure,
         };
@@ -208,6 +204,12 @@ impl Database {
         let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
         let answer = answer.map_err(|error| makers(self.failure(&error, message)))?;
         rows(answer).ok_or_else(|| not_utf8(&self.name))
+    }
+
+    /// Asks this in a transaction that only reads.
+    pub fn ask(&mut self, sql: &str) -> Result<Vec<Rows>, Failure> {
+        let read_only = settings(&[("transaction_read_only", "on")]);
+        self.send(&Message::new(&[PINNED, &self.limits(), &read_only, sql].concat()))
     }
 
     /// Ends a transaction that has failed.

@@ -43,20 +43,8 @@ fn apply(
     given: Option<Secret>,
     database: &mut Database,
     mut history: History,
-    mut facts: Sections,
+    facts: Sections,
 ) -> Result<MigrateReport, Failure> {
-    let wanted = |history: &History| {
-        let parameters = context.parameters(history)?;
-        let plan = context.up(history, args.to)?;
-        if plan.steps.is_empty() {
-            return Ok(None);
-        }
-        let scope = Scope::new(context.catalog, &plan.remaining);
-        let work = Work::apply(history, &plan, &parameters, args.adopt, &scope.questions())?;
-        let scripts = args.show_sql.then(|| work.applying());
-        Ok(Some((work, (plan, scope, scripts))))
-    };
-
     let mut report = MigrateReport {
         database: database.name().to_owned(),
         authmig: VERSION,
@@ -69,31 +57,49 @@ fn apply(
         sql: args.show_sql.then(Vec::new),
         exit: Exit::Success,
     };
-    let looks = given.is_some();
-    let is_pending = !context.up(&history, args.to)?.steps.is_empty();
-    if history.has(AUTH_SCHEMA) && (looks || is_pending) {
-        // What comes runs functions that are there already.
-        if !looks {
-            (history, facts) = database.history_and(&checks::facts())?;
+    let mut facts = given.is_some().then_some(facts);
+    loop {
+        let parameters = context.parameters(&history)?;
+        let plan = context.up(database, &history, args.to)?;
+        if history.has(AUTH_SCHEMA) && (given.is_some() || !plan.steps.is_empty()) {
+            // What comes runs functions that are there already.
+            let Some(mut facts) = facts.take() else {
+                let (now, found) = database.history_and(&checks::facts())?;
+                (history, facts) = (now, Some(found));
+                continue;
+            };
+            checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
         }
-        checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
+        history = if plan.steps.is_empty() {
+            report.total = history.applied.len();
+            let Some(given) = &given else { return Ok(report) };
+            match secret::keep(context, database, &history, given, args.dry_run)? {
+                Lock::Taken(stored) => {
+                    report.secret_stored = stored;
+                    if stored && args.dry_run {
+                        report.outcome = MigrateOutcome::DryRun;
+                    }
+                    return Ok(report);
+                }
+                Lock::Changed(changed) => changed,
+            }
+        } else {
+            let scope = Scope::new(context.catalog, &plan.remaining);
+            let work = Work::apply(&history, &plan, &parameters, args.adopt, &scope.questions())?;
+            let scripts = args.show_sql.then(|| work.applying());
+            match database.lock(&history, work)? {
+                Lock::Taken(locked) => {
+                    return finish(context, args, given, locked, (plan, scope, scripts), report);
+                }
+                Lock::Changed(changed) => changed,
+            }
+        };
+        facts = None;
     }
-    let history = match database.lock(history, wanted)? {
-        Lock::Taken(locked, done) => return finish(context, args, given, locked, done, report),
-        Lock::NotWanted(history) => history,
-    };
-    report.total = history.applied.len();
-    if let Some(given) = given {
-        report.secret_stored = secret::keep(context, database, history, &given, args.dry_run)?;
-    }
-    if report.secret_stored && args.dry_run {
-        report.outcome = MigrateOutcome::DryRun;
-    }
-    Ok(report)
 }
 
 /// What was planned, what proves it, and the scripts, if they are to be shown.
-type Done<'a> = (Plan<'a>, Scope<'a>, Option<Vec<ShownScript>>);
+type Planned<'a> = (Plan<'a>, Scope<'a>, Option<Vec<ShownScript>>);
 
 /// Judges what was done under the lock, and makes it permanent.
 fn finish(
@@ -101,11 +107,11 @@ fn finish(
     args: &MigrateArgs,
     given: Option<Secret>,
     mut locked: Locked<'_>,
-    (plan, scope, scripts): Done<'_>,
+    (plan, scope, scripts): Planned<'_>,
     mut report: MigrateReport,
 ) -> Result<MigrateReport, Failure> {
-    report.applied = locked.steps(&plan.steps, Part::Up);
-    let checks = scope.answered(locked.answers_mut(), true)?;
+    report.applied = locked.done.steps(&plan.steps, Part::Up);
+    let checks = scope.answered(&mut locked.done.answers, true)?;
     let notices: Vec<_> = checks.iter().flat_map(left).collect();
     refuse_unsound(checks)?;
     if args.adopt {
@@ -118,7 +124,7 @@ fn finish(
         report.secret_stored = secret::outcome(context, stored);
     }
     report.sql = scripts;
-    let since = locked.since();
+    let since = locked.done.since;
     if args.dry_run {
         locked.rollback()?;
         report.outcome = MigrateOutcome::DryRun;

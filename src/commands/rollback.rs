@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Context;
+use super::{Context, changed};
 use crate::checks;
 use crate::cli::RollbackArgs;
 use crate::database::{Database, Lock, Work};
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::{Message, PINNED, Rows, Sections, settings};
+use crate::message::{Rows, Sections, settings};
 use crate::migration::{AUTH_SCHEMA, GRANTS, Part};
 use crate::parameters::Values;
 use crate::plan::{Plan, Until};
@@ -25,17 +25,8 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         (false, Some(version)) => Until::Version(version),
         (false, None) => Until::OneBack,
     };
-    let (mut database, history, mut facts) = context.open(&checks::facts())?;
+    let (mut database, mut history, mut facts) = context.open(&checks::facts())?;
     database.check_without_history(&history)?;
-    let plan = context.down(&history, until)?;
-    let stays = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
-    // Sessions end with the functions, even if something else keeps the table.
-    let ends = plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA);
-    let grants = plan.steps.iter().find(|migration| migration.name == GRANTS);
-    // Their verify scripts run its functions.
-    if !plan.steps.is_empty() && stays {
-        checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
-    }
     let mut report = RollbackReport {
         database: database.name().to_owned(),
         authmig: VERSION,
@@ -43,20 +34,33 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         reverted: Vec::new(),
         drops: Vec::new(),
         live_sessions: 0,
-        refused_until: grants.filter(|_| stays).map(ToString::to_string),
+        refused_until: None,
         losses: Vec::new(),
         purge: args.purge,
-        total: history.applied.len(),
+        total: 0,
         asked: false,
         refusal: None,
         exit: Exit::Success,
     };
 
-    let Some(rehearsed) = rehearse(context, args, until, &mut database, history)? else {
-        return Ok(report);
+    let rehearsed = loop {
+        let plan = context.down(&database, &history, until)?;
+        report.total = history.applied.len();
+        if plan.steps.is_empty() && !(args.purge && history.ledger) {
+            return Ok(report);
+        }
+        // The verify scripts of what stays run its functions.
+        if !plan.steps.is_empty() && plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA) {
+            checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
+        }
+        match rehearse(context, args, plan, &mut database, history)? {
+            Lock::Taken(rehearsed) => break rehearsed,
+            Lock::Changed(_) => (history, facts) = database.history_and(&checks::facts())?,
+        }
     };
     report.reverted.clone_from(&rehearsed.steps);
-    judge(&mut database, &rehearsed.gone, ends, &mut report)?;
+    report.refused_until = rehearsed.refused_until();
+    judge(&mut database, &rehearsed, &mut report)?;
     if args.dry_run && rehearsed.left.is_none() {
         report.outcome = RollbackOutcome::DryRun;
         return Ok(report);
@@ -65,7 +69,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     if let Some(refusal) = rehearsed.left.clone().or_else(|| refusal(context, args, &mut report)) {
         return Ok(refused(report, refusal));
     }
-    revert(args, &mut database, &rehearsed, ends, report)
+    revert(args, &mut database, &rehearsed, report)
 }
 
 /// What a rehearsal has found.
@@ -80,36 +84,44 @@ struct Rehearsed<'a> {
     left: Option<String>,
 }
 
-/// Tries it and takes it back; `None` where there is nothing to revert.
+impl Rehearsed<'_> {
+    /// Whether sessions end: with the functions, even if something else keeps the table.
+    fn ends_sessions(&self) -> bool {
+        self.plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA)
+    }
+
+    /// The migration without which nobody logs in, if it goes alone.
+    fn refused_until(&self) -> Option<String> {
+        let grants = self.plan.steps.iter().find(|migration| migration.name == GRANTS)?;
+        let stays = self.plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
+        stays.then(|| grants.to_string())
+    }
+}
+
+/// Tries it and takes it back.
 fn rehearse<'a>(
-    context: &Context<'a>,
+    context: &Context<'_>,
     args: &RollbackArgs,
-    until: Until,
+    plan: Plan<'a>,
     database: &mut Database,
     history: History,
-) -> Result<Option<Rehearsed<'a>>, Failure> {
-    let wanted = |history: &History| {
-        let parameters = context.parameters(history)?;
-        let plan = context.down(history, until)?;
-        if plan.steps.is_empty() && !(args.purge && history.ledger) {
-            return Ok(None);
-        }
-        let work = Work::rehearse(&plan, &parameters, args.purge, include_str!("../sql/inventory.sql"));
-        Ok(Some((work, (history.clone(), plan, parameters))))
-    };
-    let Lock::Taken(locked, (history, plan, parameters)) = database.lock(history, wanted)? else {
-        return Ok(None);
+) -> Result<Lock<Rehearsed<'a>>, Failure> {
+    let parameters = context.parameters(&history)?;
+    let rehearsal = Work::rehearse(&plan, &parameters, args.purge, include_str!("../sql/inventory.sql"));
+    let done = match database.rehearse(&history, rehearsal)? {
+        Lock::Taken(done) => done,
+        Lock::Changed(history) => return Ok(Lock::Changed(history)),
     };
     let found = |section: &str| {
-        let rows = locked.answers().get(section).first().cloned().unwrap_or_default();
+        let rows = done.answers.get(section).first().cloned().unwrap_or_default();
         pairs(rows).collect::<BTreeSet<_>>()
     };
     // What others drop meanwhile is gone as well, and does not come back.
     let (before, after, again) = (found("before"), found("after"), found("again"));
     let gone = before.difference(&after).filter(|object| again.contains(*object)).cloned().collect();
-    let steps = locked.steps(&plan.steps, Part::Down);
-    let left = left_behind(locked.answers());
-    Ok(Some(Rehearsed { history, plan, parameters, steps, gone, left }))
+    let steps = done.steps(&plan.steps, Part::Down);
+    let left = left_behind(&done.answers);
+    Ok(Lock::Taken(Rehearsed { history, plan, parameters, steps, gone, left }))
 }
 
 /// Does what was shown: if it is not the same any more, nothing.
@@ -117,43 +129,33 @@ fn revert(
     args: &RollbackArgs,
     database: &mut Database,
     rehearsed: &Rehearsed<'_>,
-    ends: bool,
     mut report: RollbackReport,
 ) -> Result<RollbackReport, Failure> {
     let Rehearsed { plan, parameters, .. } = rehearsed;
     let tables = report.drops.iter().filter(|dropped| dropped.rows.is_some());
-    let counting = counting(&tables.map(|dropped| dropped.name.clone()).collect::<Vec<_>>(), ends);
-    let wanted = |history: &History| {
-        if *history != rehearsed.history {
-            return Err(changed());
-        }
-        Ok(Some((Work::revert(plan, parameters, args.purge, &counting), ())))
-    };
-    let Lock::Taken(locked, ()) = database.lock(rehearsed.history.clone(), wanted)? else {
+    let tables: Vec<_> = tables.map(|dropped| dropped.name.clone()).collect();
+    let counting = counting(&tables, rehearsed.ends_sessions());
+    let work = Work::revert(plan, parameters, args.purge, &counting);
+    let Lock::Taken(locked) = database.lock(&rehearsed.history, work)? else {
         return Err(changed());
     };
     // While a person thought, others made something that needs it.
-    if let Some(left) = left_behind(locked.answers()) {
+    if let Some(left) = left_behind(&locked.done.answers) {
         return Ok(refused(report, left));
     }
     // And others logged in.
-    if let [rows, live] = locked.answers().get("counted") {
+    if let [rows, live] = locked.done.answers.get("counted") {
         report.live_sessions = number(live);
         let rows: Vec<_> = pairs(rows.clone()).collect();
         for dropped in &mut report.drops {
             dropped.rows = rows_of(&rows, &dropped.name).or(dropped.rows);
         }
     }
-    report.reverted = locked.steps(&plan.steps, Part::Down);
+    report.reverted = locked.done.steps(&plan.steps, Part::Down);
     locked.commit()?;
     report.total = plan.remaining.len();
     report.outcome = RollbackOutcome::Reverted;
     Ok(report)
-}
-
-fn changed() -> Failure {
-    Failure::new(Exit::Refused, "another run has changed the history in the meantime; nothing was changed")
-        .hint("run the same command again")
 }
 
 /// Nothing is done, and this is why.
@@ -182,12 +184,12 @@ fn pairs(rows: Rows) -> impl Iterator<Item = (String, String)> {
 /// Counts the rows that would be lost, and says what `--discard-data` is needed for.
 fn judge(
     database: &mut Database,
-    gone: &[Object],
-    ends: bool,
+    rehearsed: &Rehearsed<'_>,
     report: &mut RollbackReport,
 ) -> Result<(), Failure> {
+    let gone = &rehearsed.gone;
     let tables: Vec<String> = of_kind(gone, "table");
-    let question = counting(&tables, ends);
+    let question = counting(&tables, rehearsed.ends_sessions());
     let counts = if question.is_empty() { Rows::new() } else { count(database, &question, report)? };
     let counts: Vec<_> = pairs(counts).collect();
     for (kind, name) in gone {
@@ -217,12 +219,7 @@ fn of_kind(objects: &[Object], kind: &str) -> Vec<String> {
 }
 
 fn count(database: &mut Database, question: &str, report: &mut RollbackReport) -> Result<Rows, Failure> {
-    let answer = database.send(&Message::new(&format!(
-        "{PINNED}{}{}{question}",
-        database.limits(),
-        settings(&[("transaction_read_only", "on")]),
-    )))?;
-    let mut results = answer.into_iter();
+    let mut results = database.ask(question)?.into_iter();
     let counts = results.next().unwrap_or_default();
     report.live_sessions = number(&results.next().unwrap_or_default());
     Ok(counts)

@@ -1,13 +1,13 @@
 //! `authmig secret`: the key that tokens are signed with, set and looked at without
 //! ever being shown.
 
-use super::Context;
+use super::{Context, changed};
 use crate::checks;
 use crate::cli::{SecretArgs, SecretCommand};
 use crate::database::{Database, Lock, Stored, Work};
 use crate::failure::Failure;
 use crate::history::History;
-use crate::message::{Message, PINNED, settings};
+use crate::message::settings;
 use crate::migration::AUTH_SCHEMA;
 use crate::report::{Event, Exit, Report, SecretOutcome, SecretReport, SecretSource, VERSION};
 use crate::secret::{self, Secret};
@@ -36,7 +36,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     history.refuse_stranger("run authmig")?;
     context.parameters(&history)?;
     // What is there can only be compared if this binary knows all of it.
-    context.up(&history, None)?;
+    context.up(&database, &history, None)?;
     checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
     let mut report = SecretReport {
         database: database.name().to_owned(),
@@ -50,8 +50,8 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
         return Ok(Some(report));
     };
 
-    let Lock::Taken(mut locked, ()) = database.lock(history, if_installed)? else {
-        return Err(not_installed());
+    let Lock::Taken(mut locked) = database.lock(&history, Work::default())? else {
+        return Err(changed());
     };
     report.outcome = match locked.store_secret(&secret, replace)? {
         Stored::Yes => SecretOutcome::Stored,
@@ -100,33 +100,34 @@ fn given(context: &Context<'_>, file: Option<&std::path::Path>) -> Result<Secret
 }
 
 /// Stores the secret that was given to a run with nothing else to do, unless one is kept, or
-/// another one used; whether it did, or would have.
+/// another one used. Whether it did, or would have.
 pub(super) fn keep(
     context: &Context<'_>,
     database: &mut Database,
-    history: History,
+    history: &History,
     secret: &Secret,
     dry_run: bool,
-) -> Result<bool, Failure> {
+) -> Result<Lock<bool>, Failure> {
     if !history.has(AUTH_SCHEMA) {
-        return Ok(outcome(context, None));
+        return Ok(Lock::Taken(outcome(context, None)));
     }
     history.refuse_stranger("run authmig")?;
     let new = secret.source();
     // One question, and no lock, wherever one is kept, or another one used.
     let used = sources(database)?.into_iter().next();
     if let Some(stored) = used.and_then(|used| Stored::beside(used, &new)) {
-        return Ok(outcome(context, Some(stored)));
+        return Ok(Lock::Taken(outcome(context, Some(stored))));
     }
-    let Lock::Taken(mut locked, ()) = database.lock(history, if_installed)? else {
-        return Ok(outcome(context, None));
+    let mut locked = match database.lock(history, Work::default())? {
+        Lock::Taken(locked) => locked,
+        Lock::Changed(history) => return Ok(Lock::Changed(history)),
     };
     let stored = locked.store_secret(secret, false)?;
     if stored == Stored::Yes {
         locked.journal_secret()?;
         if dry_run { locked.rollback()? } else { locked.commit()? }
     }
-    Ok(outcome(context, Some(stored)))
+    Ok(Lock::Taken(outcome(context, Some(stored))))
 }
 
 /// Whether a secret that was given is stored now; if not, says why. `None`: there was
@@ -149,20 +150,9 @@ pub(super) fn outcome(context: &Context<'_>, stored: Option<Stored>) -> bool {
     false
 }
 
-/// Nothing but the lock, as long as there is a table for the secret.
-#[expect(clippy::unnecessary_wraps, reason = "what the lock asks for")]
-fn if_installed(history: &History) -> Result<Option<(Work, ())>, Failure> {
-    Ok(history.has(AUTH_SCHEMA).then(<(Work, ())>::default))
-}
-
 fn sources(database: &mut Database) -> Result<Vec<SecretSource>, Failure> {
-    let message = Message::new(&format!(
-        "{PINNED}{}{}{}",
-        database.limits(),
-        settings(&[("transaction_read_only", "on"), ("row_security", "off")]),
-        secret::SOURCES
-    ));
-    let answer = database.send(&message).map_err(|failure| match failure.sqlstate() {
+    let question = settings(&[("row_security", "off")]) + secret::SOURCES;
+    let answer = database.ask(&question).map_err(|failure| match failure.sqlstate() {
         Some("42P01") => Failure::new(Exit::Drift, "the table auth_private.config is missing")
             .hint("`authmig verify` shows the statement that makes it again"),
         _ => failure,

@@ -14,11 +14,21 @@ use crate::migration::{Migration, Part};
 use crate::report::{Adopted, Exit, SecretSource, Step, VERSION};
 use crate::secret::{self, Secret};
 
+/// What was done under the lock.
+pub struct Done {
+    /// What the server answered.
+    pub answers: Sections,
+    /// The scripts that it came to, and when.
+    marks: Vec<(String, Instant)>,
+    /// When the lock was taken.
+    pub since: Instant,
+}
+
 /// A transaction with the lock taken. Dropped without [`Locked::commit`], it rolls back.
 pub struct Locked<'a> {
+    /// What came with the lock.
+    pub done: Done,
     database: &'a mut Database,
-    answers: Sections,
-    start: Instant,
     open: bool,
 }
 
@@ -47,35 +57,20 @@ impl Stored {
     }
 }
 
-impl<'a> Locked<'a> {
-    pub(super) fn new(
-        database: &'a mut Database,
-        answers: Sections,
-        start: Instant,
-        open: bool,
-    ) -> Locked<'a> {
-        Locked { database, answers, start, open }
-    }
-
-    /// What the server answered to the work that came with the lock.
-    pub fn answers(&self) -> &Sections {
-        &self.answers
-    }
-
-    /// The same, for who takes them away.
-    pub fn answers_mut(&mut self) -> &mut Sections {
-        &mut self.answers
+impl Done {
+    pub(super) fn new(answers: Sections, marks: Vec<(String, Instant)>, start: Instant) -> Done {
+        let since = marks.first().map_or(start, |(_, at)| *at);
+        Done { answers, marks, since }
     }
 
     /// How long these steps took, the scripts of this part.
     pub fn steps(&self, migrations: &[&Migration], part: Part) -> Vec<Step> {
-        let marks = self.database.marks();
-        let ends = marks.iter().skip(1).map(|(_, at)| *at).chain([Instant::now()]);
+        let ends = self.marks.iter().skip(1).map(|(_, at)| *at);
         let durations: Vec<_> =
-            marks.iter().zip(ends).map(|((file, start), end)| (file.clone(), end - *start)).collect();
+            self.marks.iter().zip(ends).map(|((file, start), end)| (file, end - *start)).collect();
         let step = |migration: &&Migration| {
             let file = format!("{migration}.{}.sql", part.word());
-            let took = durations.iter().find(|(known, _)| *known == file).map(|(_, took)| took.as_millis());
+            let took = durations.iter().find(|(known, _)| **known == file).map(|(_, took)| took.as_millis());
             Step {
                 version: migration.version.number(),
                 name: migration.name.clone(),
@@ -84,10 +79,11 @@ impl<'a> Locked<'a> {
         };
         migrations.iter().map(step).collect()
     }
+}
 
-    /// When the lock was taken.
-    pub fn since(&self) -> Instant {
-        self.start
+impl<'a> Locked<'a> {
+    pub(super) fn new(database: &'a mut Database, done: Done) -> Locked<'a> {
+        Locked { done, database, open: true }
     }
 
     /// Stores the JWT secret. It travels as the data of a COPY, which stands in no

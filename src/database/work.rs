@@ -1,5 +1,5 @@
 //! What is to be done under authmig's lock, each as one message. It is sent behind the
-//! lock by [`super::Database::lock`] and by nothing else, so forgetting the lock does not
+//! lock by [`super::Database::lock`] or [`super::Database::rehearse`], and by nothing else, so forgetting the lock does not
 //! compile.
 
 use refinery::{Migration as RefineryMigration, Runner};
@@ -44,10 +44,13 @@ const OWN: usize = LOCK.len()
 #[derive(Debug, Default)]
 pub struct Work {
     pub(super) message: Message,
-    /// Whether they end the transaction themselves.
-    pub(super) ends: bool,
     /// How many scripts, from the first one, apply something.
     applying: usize,
+}
+
+/// The same, and they take back everything, so that nobody can commit it.
+pub struct Rehearsal {
+    pub(super) message: Message,
 }
 
 impl Work {
@@ -85,7 +88,7 @@ impl Work {
             Failure::new(Exit::Drift, format!("{error}; nothing was changed"))
                 .hint("authmig.schema_history was edited: refinery's checksum in it is another one")
         })?;
-        Ok(Work { message: apply.message, ends: false, applying: apply.applying })
+        Ok(Work { message: apply.message, applying: apply.applying })
     }
 
     /// The scripts in it that apply something, in order: neither verification nor journal.
@@ -102,12 +105,12 @@ impl Work {
         message.push_section("counted", count);
         message.push_section("revert", "");
         push_revert(&mut message, plan, purge);
-        Work { message, ends: false, applying: 0 }
+        Work { message, applying: 0 }
     }
 
     /// The same with `look` before and after it, and everything taken back at the end. The ledger
     /// stays: with `purge`, what could keep it is asked.
-    pub fn rehearse(plan: &Plan<'_>, parameters: &Values, purge: bool, look: &str) -> Work {
+    pub fn rehearse(plan: &Plan<'_>, parameters: &Values, purge: bool, look: &str) -> Rehearsal {
         let mut message = may_revert(parameters);
         message.push_section("before", look);
         message.push("savepoint authmig_rehearsal;");
@@ -120,7 +123,7 @@ impl Work {
         message.push("rollback to savepoint authmig_rehearsal;");
         message.push_section("again", look);
         message.push("rollback;");
-        Work { message, ends: true, applying: 0 }
+        Rehearsal { message }
     }
 }
 

@@ -93,8 +93,8 @@ fn a_history_that_has_changed_when_the_lock_is_taken_is_planned_for_anew() {
     assert_eq!(report.stderr, "");
     assert_eq!(
         (db.history(), turns),
-        (vec![1, 2, 3, 4, 5], 7),
-        "refused, rolled back, read, done, committed"
+        (vec![1, 2, 3, 4, 5], 8),
+        "refused, rolled back, read, looked at, done, committed"
     );
 
     // Back in the meantime: there is more to do than it thought.
@@ -117,6 +117,28 @@ fn a_history_that_has_changed_when_the_lock_is_taken_is_planned_for_anew() {
     let (run, _) = late(&db, &rollback, &["rollback", "--to", "4", "--yes", "--discard-data"]);
     run.exits(0);
     assert_eq!(db.history(), [1, 2, 3]);
+}
+
+#[test]
+fn what_was_put_there_while_it_planned_does_not_run() {
+    let db = TestDb::new();
+    let proxy = Proxy::to(db.port());
+    let mut other = db.command(&["migrate", "--to", "4"]);
+    let mut client = db.client();
+    proxy.before(3, move || {
+        finish(other.spawn().unwrap()).exits(0);
+        client
+            .batch_execute(
+                "create function public.evil() returns trigger language plpgsql as \
+                 $$ begin raise exception 'evil ran'; end $$; \
+                 create trigger evil before insert on auth.refresh_token for each row execute function public.evil()",
+            )
+            .unwrap();
+    });
+    let url = format!("{}?sslmode=disable", db.url_at(proxy.port));
+    let run = db.authmig(&["migrate", "--database-url", &url]).exits(4);
+    assert!(!run.stderr.contains("evil ran"), "{}", run.stderr);
+    assert_eq!(db.history(), [1, 2, 3, 4]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use snapbox::{assert_data_eq, str};
 
 use crate::support::tools::on_a_terminal;
-use crate::support::{Files, TestDb, major, of_a_migrator, own_roles, versions, with_options};
+use crate::support::{
+    Files, TestDb, finish, first_line, major, of_a_migrator, own_roles, versions, with_options,
+};
 
 #[test]
 fn the_newest_one_goes_by_default() {
@@ -63,6 +65,30 @@ fn sessions_end_with_the_functions_wherever_the_table_stays() {
         assert!(run.stdout.contains("\nended 2 live sessions\n"), "{keeps}\n{}", run.stdout);
         assert!(!run.stdout.contains("auth.refresh_token"), "{keeps}\n{}", run.stdout);
         assert_eq!(db.ask("select count(*) from auth.refresh_token"), "3");
+    }
+}
+
+#[test]
+fn what_another_run_has_done_meanwhile_is_looked_at_anew() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&["secret", "generate"]).exits(0);
+    db.sql(
+        "select auth.issue_tokens('alice'); create table public.kept as select * from authmig.schema_history",
+    );
+    for (arguments, sessions, refused) in [(&["--all"][..], 1, None), (&[], 0, Some("05-grants"))] {
+        db.sql("delete from authmig.schema_history where version > 1");
+        let mut other = db.client();
+        other.batch_execute("begin; select pg_advisory_xact_lock(1635087464, 7170407)").unwrap();
+        let dry_run = ["rollback", "--dry-run", "--format", "json"];
+        let mut child = db.command(&[&dry_run[..], arguments].concat()).spawn().unwrap();
+        assert!(first_line(&mut child).starts_with("waiting: "));
+        db.sql("insert into authmig.schema_history select * from public.kept where version > 1");
+        other.batch_execute("rollback").unwrap();
+        let report = finish(child).exits(0).json();
+        assert_eq!(report["live_sessions"], sessions);
+        assert_eq!(report["refused_until"].as_str(), refused);
+        assert_eq!(report["total"], versions().len());
     }
 }
 
