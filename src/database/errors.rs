@@ -174,7 +174,9 @@ pub(super) fn hint(error: &DbError) -> Option<&'static str> {
 
 /// Advice to wait longer than this was given, and at least as long as is usual.
 pub(super) fn longer(option: &str, given: Duration, usual: Duration) -> String {
-    format!("{option} {} waits longer", humantime::format_duration(given.saturating_mul(2).max(usual)))
+    let longer = humantime::format_duration(given.saturating_mul(2).max(usual)).to_string();
+    // One word, as a shell takes it.
+    format!("{option} {} waits longer", longer.replace(' ', ""))
 }
 
 /// Who holds the lock, from a row of `holder.sql`.
@@ -239,6 +241,8 @@ mod tests {
             assert_eq!(hint(given), "--lock-wait 5m waits longer");
         }
         assert_eq!(hint(Duration::from_secs(300)), "--lock-wait 10m waits longer");
+        assert_eq!(hint(Duration::from_millis(200_500)), "--lock-wait 6m41s waits longer");
+        assert_eq!(humantime::parse_duration("6m41s"), Ok(Duration::from_secs(401)));
         assert!(hint(Duration::MAX).ends_with(" waits longer"));
     }
 
