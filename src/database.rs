@@ -191,7 +191,7 @@ impl Database {
 
     /// Who holds the lock, if anybody does.
     fn holder(&mut self) -> Result<Option<String>, Failure> {
-        let answer = self.send(&Message::new(include_str!("sql/holder.sql")))?;
+        let answer = self.ask(include_str!("sql/holder.sql"))?;
         Ok(answer.first().and_then(|rows| rows.first()).map(|row| holder(row)))
     }
 

@@ -1,53 +1,56 @@
 -- One run at a time, in one transaction, in order. What was chosen when the ledger was
 -- made comes from there. The search path is given back at the end.
 do $$
-declare
-    step constant int := nullif(current_setting('authmig.step', true), '');
-    stranger text;
 begin
-    if step is null then
-        raise exception 'this script must run in one transaction'
-            using hint = 'psql --single-transaction, or begin; in front and commit; behind';
-    end if;
-    if current_setting('server_version_num')::int < 140000 then
-        raise exception 'PostgreSQL % is too old: 14 or newer is needed', current_setting('server_version');
-    end if;
-    perform set_config('authmig.search_path', current_setting('search_path'), true);
-    perform set_config('search_path', 'pg_catalog, pg_temp', true);
-    perform set_config('check_function_bodies', 'on', true);
-    perform set_config('row_security', 'on', true);
-    perform set_config('quote_all_identifiers', 'off', true);
-    -- "auth" and "mig" in ASCII: the lock that authmig itself takes.
-    perform pg_advisory_xact_lock(1635087464, 7170407);
-    if step = 0 and current_setting('authmig.action') = 'migrate' then
-        if to_regnamespace('authmig') is not null then
-            raise exception 'authmig has been in this database before'
-                using hint = 'Go on with authmig migrate, or authmig rollback --all --purge first.';
+    -- First: whoever sets the path of the database could have put anything there.
+    perform pg_catalog.set_config('authmig.search_path', pg_catalog.current_setting('search_path'), true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    declare
+        step constant int := nullif(current_setting('authmig.step', true), '');
+        stranger text;
+    begin
+        if step is null then
+            raise exception 'this script must run in one transaction'
+                using hint = 'psql --single-transaction, or begin; in front and commit; behind';
         end if;
-        return;
-    end if;
-    if to_regnamespace('authmig') is null then
-        raise exception '00-authmig_ledger was not applied';
-    end if;
-    -- The owner of a table can have a trigger run as whoever writes to it.
-    select r.rolname into stranger
-      from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
-            union all
-            select c.relowner from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-             where n.nspname = 'authmig' and c.relkind in ('r', 'p', 'v')) as o (owner)
-      join pg_roles as r on r.oid = o.owner
-     where r.rolname <> current_user and not r.rolsuper
-     limit 1;
-    if stranger is not null then
-        raise exception 'the schema authmig belongs to %, and not to %', quote_ident(stranger), quote_ident(current_user);
-    end if;
-    perform set_config('authmig.' || name, value, true) from authmig.parameter;
-    if (select coalesce(max(version), 0) from authmig.schema_history)
-        <> (case current_setting('authmig.action')
-             when 'migrate' then current_setting('authmig.before')::int else step end)
-    then
-        raise exception '% is out of turn: applied is %', current_setting('authmig.script'),
-            (select coalesce(string_agg(to_char(version, 'FM00') || '-' || name, ', ' order by version), 'none')
-               from authmig.schema_history);
-    end if;
+        if current_setting('server_version_num')::int < 140000 then
+            raise exception 'PostgreSQL % is too old: 14 or newer is needed', current_setting('server_version');
+        end if;
+        perform set_config('check_function_bodies', 'on', true);
+        perform set_config('row_security', 'on', true);
+        perform set_config('quote_all_identifiers', 'off', true);
+        -- "auth" and "mig" in ASCII: the lock that authmig itself takes.
+        perform pg_advisory_xact_lock(1635087464, 7170407);
+        if step = 0 and current_setting('authmig.action') = 'migrate' then
+            if to_regnamespace('authmig') is not null then
+                raise exception 'authmig has been in this database before'
+                    using hint = 'Go on with authmig migrate, or authmig rollback --all --purge first.';
+            end if;
+            return;
+        end if;
+        if to_regnamespace('authmig') is null then
+            raise exception '00-authmig_ledger was not applied';
+        end if;
+        -- The owner of a table can have a trigger run as whoever writes to it.
+        select r.rolname into stranger
+          from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
+                union all
+                select c.relowner from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                 where n.nspname = 'authmig' and c.relkind in ('r', 'p', 'v')) as o (owner)
+          join pg_roles as r on r.oid = o.owner
+         where r.rolname <> current_user and not r.rolsuper
+         limit 1;
+        if stranger is not null then
+            raise exception 'the schema authmig belongs to %, and not to %', quote_ident(stranger), quote_ident(current_user);
+        end if;
+        perform set_config('authmig.' || name, value, true) from authmig.parameter;
+        if (select coalesce(max(version), 0) from authmig.schema_history)
+            <> (case current_setting('authmig.action')
+                 when 'migrate' then current_setting('authmig.before')::int else step end)
+        then
+            raise exception '% is out of turn: applied is %', current_setting('authmig.script'),
+                (select coalesce(string_agg(to_char(version, 'FM00') || '-' || name, ', ' order by version), 'none')
+                   from authmig.schema_history);
+        end if;
+    end;
 end $$;

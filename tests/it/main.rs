@@ -19,6 +19,7 @@ mod examples;
 mod export;
 mod failures;
 mod formats;
+mod hostile;
 mod install;
 mod launcher;
 mod manifest;
