@@ -121,12 +121,6 @@ fn refused(name: &str, obstacle: Obstacle) -> Failure {
     Failure { findings, ..Failure::new(exit, message) }.hint(hint)
 }
 
-/// What was planned is not true any more.
-fn changed() -> Failure {
-    Failure::new(Exit::Refused, "another run has changed the history in the meantime; nothing was changed")
-        .hint("run the same command again")
-}
-
 /// What `--wait` does between two looks.
 struct Waiting<'a> {
     context: &'a Context<'a>,

@@ -26,6 +26,7 @@ use crate::target::Target;
 
 use connect::Connected;
 pub use connect::{Patience, announce};
+pub use errors::changed;
 use errors::{
     hint, holder, longer, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason, words,
 };

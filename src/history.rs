@@ -79,13 +79,7 @@ impl History {
         let message = format!(
             "this installation belongs to {owner}, who could run code as whoever else looks; nothing was looked at"
         );
-        let plain = owner.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let member = if plain {
-            format!("; a member of it adds ?options=-c%20role%3D{owner} to the URL")
-        } else {
-            String::new()
-        };
-        Err(Failure::new(Exit::Failure, message).hint(format!("{doing} as {owner}{member}")))
+        Err(Failure::new(Exit::Failure, message).hint(format!("{doing} as {owner}")))
     }
 
     /// As JSON, in the form in which `sql/planned.sql` builds it.

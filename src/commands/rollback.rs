@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, changed};
+use super::Context;
 use crate::checks;
 use crate::cli::RollbackArgs;
-use crate::database::{Database, Lock, Work};
+use crate::database::{Database, Lock, Work, changed};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Rows, Sections, settings};

@@ -1,10 +1,10 @@
 //! `authmig secret`: the key that tokens are signed with, set and looked at without
 //! ever being shown.
 
-use super::{Context, changed};
+use super::Context;
 use crate::checks;
 use crate::cli::{SecretArgs, SecretCommand};
-use crate::database::{Database, Lock, Stored, Work};
+use crate::database::{Database, Lock, Stored, Work, changed};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::settings;

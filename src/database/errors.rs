@@ -96,6 +96,17 @@ pub(super) fn words(failure: Failure) -> Failure {
             format!("the schema authmig belongs to {said}, who could run code as whoever writes there; nothing was changed"),
         )
         .hint(format!("run authmig as {said}, or look at what is in it and change its owner")),
+        Some("AMO04") => {
+            let superuser = failure.server.as_ref().and_then(|server| server.detail.as_deref());
+            Failure::new(
+                Exit::Failure,
+                format!(
+                    "{} is a superuser, and acts as {said}, whose code could be a superuser again; nothing was changed",
+                    superuser.unwrap_or_default()
+                ),
+            )
+            .hint(format!("log in as {said}, or look where the setting `role` comes from"))
+        }
         Some("AMO03") => Failure::new(
             Exit::Drift,
             format!("there is a {said}, which would run with what authmig writes; nothing was changed"),
@@ -149,6 +160,12 @@ pub(super) fn lost_ledger() -> Failure {
     Failure::new(Exit::Drift, message).hint(
         "restore the schema authmig from a backup; drop nothing, for auth.refresh_token has the sessions",
     )
+}
+
+/// What was read is not true any more. The next look finds what is.
+pub fn changed() -> Failure {
+    let message = "another run has changed the history in the meantime; nothing was changed";
+    Failure { heals: true, ..Failure::new(Exit::Refused, message) }.hint("run the same command again")
 }
 
 pub(super) fn no_history() -> Failure {

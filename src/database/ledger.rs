@@ -3,7 +3,9 @@
 use std::io::{self, Read as _};
 
 use super::Database;
-use super::errors::{check_version, is_odd_ledger, lost_ledger, no_history, no_ledger, not_utf8, odd_ledger};
+use super::errors::{
+    changed, check_version, is_odd_ledger, lost_ledger, no_history, no_ledger, not_utf8, odd_ledger,
+};
 use crate::failure::Failure;
 use crate::history::History;
 use crate::message::{Message, Sections, copied_rows};
@@ -109,7 +111,8 @@ impl Database {
         }
         let there = self.there()?;
         if there.ledger && !history.ledger {
-            return Err(no_history());
+            // Another run may have made it since.
+            return Err(if self.history()?.ledger { changed() } else { no_history() });
         }
         // What a rollback had to leave is no installation.
         if there.installed && !(there.ledger && self.was_reverted()?) {

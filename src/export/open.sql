@@ -16,6 +16,10 @@ begin
         if current_setting('server_version_num')::int < 140000 then
             raise exception 'PostgreSQL % is too old: 14 or newer is needed', current_setting('server_version');
         end if;
+        if current_user <> session_user and pg_has_role(session_user, 10::oid, 'member') then
+            raise exception '% is a superuser, and acts as %, whose code could be a superuser again',
+                quote_ident(session_user), quote_ident(current_user);
+        end if;
         perform set_config('check_function_bodies', 'on', true);
         perform set_config('row_security', 'on', true);
         perform set_config('quote_all_identifiers', 'off', true);

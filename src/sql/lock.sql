@@ -4,6 +4,7 @@
 --   AMR01  triggers do not run, and whoever runs this may not change that
 --   AML01  another run holds the lock. It is tried, not waited for: a statement that
 --          waits inside a transaction can deadlock with `create index concurrently`
+--   AMO04  a superuser has logged in, and acts as somebody else, whose code could be a superuser again
 --   AMO01  the ledger is somebody else's, who could have put a trigger on it
 --   AMO03  somebody has put one on it, or a rule or a policy
 begin isolation level read committed read write;
@@ -47,6 +48,9 @@ begin
     end if;
     if current_setting('server_version_num')::int4 < 140000 then
         raise exception using errcode = 'AMV01', message = current_setting('server_version');
+    end if;
+    if current_user <> session_user and pg_has_role(session_user, 10::oid, 'member'::text) then
+        raise exception using errcode = 'AMO04', message = quote_ident(current_user), detail = quote_ident(session_user);
     end if;
     -- Some ways of replication set this for the whole server. A secret would be stored, and the
     -- key that is made of it would not.

@@ -13,12 +13,15 @@ show server_version_num;
 -- plan a query is enough, for that evaluates what indexes and statistics are made of. And whoever
 -- may create a schema can call it authmig between two of these statements. So none looks up a name
 -- in it unless the schema was seen, and belongs to whoever asks or to a superuser: that one stays.
+-- A superuser that acts as somebody else is a superuser again with one statement of that one's code.
 -- Where there is none, a number is too large (22003): there is no ledger. That of a stranger is
 -- no number (22P02), and is read without a plan. Functions and no operators: of those there are
 -- so many that to find one takes as long as the rest. And each with the very types that it takes,
 -- lest another fits better; see makers.sql.
 select oidin(coalesce((
-    select case when nameeq(pg_get_userbyid(n.nspowner), current_user) or pg_has_role(n.nspowner, 10::oid, 'member'::text)
+    select case when nameeq(pg_get_userbyid(n.nspowner), current_user)
+                     and (nameeq(current_user, session_user) or not pg_has_role(session_user, 10::oid, 'member'::text))
+                     or pg_has_role(n.nspowner, 10::oid, 'member'::text)
                 then '0'::cstring else 'stranger'::cstring end
       from pg_catalog.pg_namespace as n
      where nameeq(n.nspname, 'authmig'::name)), '99999999999'::cstring));

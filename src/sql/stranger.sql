@@ -4,6 +4,8 @@ select pg_catalog.pg_get_userbyid(o.owner)
          union all
         select c.relowner from pg_catalog.pg_class as c
          where c.relnamespace operator(pg_catalog.=) pg_catalog.to_regnamespace('authmig')::pg_catalog.oid) as o (owner)
- where pg_catalog.pg_get_userbyid(o.owner) operator(pg_catalog.<>) current_user
+ where (pg_catalog.pg_get_userbyid(o.owner) operator(pg_catalog.<>) current_user
+        or current_user operator(pg_catalog.<>) session_user
+       and pg_catalog.pg_has_role(session_user, 10::pg_catalog.oid, 'member'::pg_catalog.text))
    and not pg_catalog.pg_has_role(o.owner, 10::pg_catalog.oid, 'member'::pg_catalog.text)
  limit 1;

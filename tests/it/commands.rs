@@ -273,19 +273,60 @@ fn another_login_upgrades_by_becoming_the_role_that_installed() {
     let own = crate::support::own_roles();
     let db = db.run_by(&installer);
     db.authmig(&crate::support::with_options(&["migrate", "--to", "03"], &own)).exits(0);
+    let url_of = |user: &str| format!("postgres://{user}@127.0.0.1:{}/{}", db.port(), db.name);
+    let as_installer = |user: &str| format!("{}?options=-c%20role%3D{installer}", url_of(user));
     for other in [&*member, "postgres"] {
-        let url = format!("postgres://{other}@127.0.0.1:{}/{}", db.port(), db.name);
-        let run = db.authmig(&["migrate", "--database-url", &url]).exits(1);
-        assert!(run.stderr.contains(&format!("hint: run authmig as {installer}")), "{}", run.stderr);
-        let url = format!("{url}?options=-c%20role%3D{installer}");
-        db.authmig(&["migrate", "--database-url", &url]).exits(0);
-        db.authmig(&["verify", "--database-url", &url]).exits(0);
-        db.authmig(&["rollback", "--to", "03", "--yes", "--database-url", &url]).exits(0);
+        let run = db.authmig(&["migrate", "--database-url", &url_of(other)]).exits(1);
+        assert!(run.stderr.contains(&format!("hint: run authmig as {installer}, or")), "{}", run.stderr);
     }
-    assert_eq!(
-        db.ask("select string_agg(distinct who, ' ') from authmig.journal where action = 'rollback'"),
-        format!("postgres {member}")
-    );
+    let url = as_installer(&member);
+    db.authmig(&["migrate", "--database-url", &url]).exits(0);
+    db.authmig(&["verify", "--database-url", &url]).exits(0);
+    db.authmig(&["rollback", "--to", "03", "--yes", "--database-url", &url]).exits(0);
+    let who = "select string_agg(distinct who, ' ') from authmig.journal where action = 'rollback'";
+    assert_eq!(db.ask(who), member);
+    // What belongs to the installer could make itself a superuser again.
+    let url = as_installer("postgres");
+    for command in [&["migrate"][..], &["verify"], &["rollback", "--yes"], &["secret", "generate"]] {
+        db.authmig(&[command, &["--database-url", &url]].concat()).exits(1);
+    }
+    db.authmig(&["status", "--database-url", &url]).exits(0);
+}
+
+#[test]
+fn a_superuser_that_a_setting_makes_somebody_else_neither_reads_nor_installs() {
+    let db = TestDb::new();
+    let owner = crate::support::role(&db, "login createrole");
+    db.sql(&format!(
+        "alter database {0} owner to {owner}; set role {owner}; create schema authmig; \
+         create table authmig.schema_history (version int4 primary key, name varchar(200), applied_on varchar(40), \
+            checksum varchar(20), sha256 varchar(64), applied_by name, authmig_version varchar(40)); \
+         create table authmig.parameter (name varchar(40) primary key, value name not null); \
+         create function public.evil(t text) returns text immutable language sql as 'select t'; \
+         create index on authmig.schema_history ((name)) where name <> public.evil('x'); \
+         create or replace function public.evil(t text) returns text immutable language plpgsql as \
+            $$ begin raise exception 'evil ran'; end $$; \
+         alter database {0} set role = '{owner}'",
+        db.name
+    ));
+    for command in [
+        &["status"][..],
+        &["verify"],
+        &["migrate", "--dry-run"],
+        &["secret", "status"],
+        &["grants"],
+        &["rollback", "--dry-run"],
+    ] {
+        let run = db.authmig(command);
+        assert!(!run.stderr.contains("evil ran"), "{command:?}: {}", run.stderr);
+    }
+    // Where there is no ledger yet, the secret would be the owner's.
+    db.sql("reset role; drop schema authmig cascade");
+    let run = db.authmig(&crate::support::with_options(&["migrate"], &crate::support::own_roles())).exits(1);
+    let said =
+        format!("error: postgres is a superuser, and acts as {owner}, whose code could be a superuser again");
+    assert!(run.stderr.starts_with(&said), "{}", run.stderr);
+    assert_eq!(db.history(), [0; 0]);
 }
 
 #[test]
