@@ -7,7 +7,7 @@ use std::time::Instant;
 use postgres::error::DbError;
 
 use super::Database;
-use crate::failure::Failure;
+use crate::failure::{Failure, ServerError};
 use crate::interrupt::{COMMIT_HINT, Changed};
 use crate::message::{Message, Rows, Sections, journal, settings};
 use crate::migration::{Migration, Part};
@@ -90,7 +90,7 @@ impl<'a> Locked<'a> {
     /// statement, in no view of what runs, and in no log of the server.
     pub fn store_secret(&mut self, new: &Secret, replace: bool) -> Result<Stored, Failure> {
         let mut message = Message::new(secret::SOURCES);
-        message.push("create table authmig.secret_in_transit (secret text);");
+        message.push(include_str!("../sql/secret_transit.sql"));
         let used = self.send(&message)?.first().and_then(|rows| secret::sources(rows).into_iter().next());
         let beside = used.and_then(|used| Stored::beside(used, &new.source()));
         if let (Some(another @ Stored::AnotherIsUsed(_)), false) = (beside, replace) {
@@ -99,7 +99,7 @@ impl<'a> Locked<'a> {
         }
         let client = &mut self.database.client;
         let copied = self.database.interrupt.running(self.database.cancel.clone(), || {
-            let mut writer = client.copy_in("copy authmig.secret_in_transit from stdin")?;
+            let mut writer = client.copy_in("copy authmig.secret_in_transit (secret) from stdin")?;
             let written = writer.write_all(new.reveal().as_bytes());
             writer.finish().map(|_| written)
         });
@@ -108,7 +108,13 @@ impl<'a> Locked<'a> {
             Ok(Err(error)) => {
                 return Err(Failure::new(Exit::Failure, format!("the secret cannot be sent: {error}")));
             }
-            Err(error) => return Err(self.database.failure(&error, &Message::default())),
+            // The line of a COPY stands in the context.
+            Err(error) => {
+                let failure = self.database.failure(&error, &Message::default());
+                let server =
+                    failure.server.map(|server| ServerError { context: None, detail: None, ..server });
+                return Err(Failure { server, ..failure });
+            }
         }
         let replace = if replace { "yes" } else { "no" };
         let mut message = Message::new(&settings(&[("authmig.replace", replace)]));

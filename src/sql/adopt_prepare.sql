@@ -211,7 +211,8 @@ begin
       into found;
     perform set_config('authmig.adopted', found::text, true);
 
-    create table authmig.adopted as
+    -- Its rows go to no replica and no subscriber.
+    create unlogged table authmig.adopted as
         select t.subject, t.token, t.created_at from auth.refresh_token as t;
     drop table auth.refresh_token;
     for name in select jsonb_object_keys(published) loop

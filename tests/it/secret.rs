@@ -184,6 +184,43 @@ fn a_secret_that_the_commit_would_refuse_is_not_printed() {
 }
 
 #[test]
+fn a_secret_is_not_sent_through_a_table_that_something_has_changed() {
+    let server = Server::new("wal_level = logical");
+    let db = TestDb::on(server.config(), "template0");
+    db.authmig(&["migrate"]).exits(0);
+    // What goes through the table is not replicated.
+    db.sql("create publication everything for all tables");
+    db.ask("select pg_create_logical_replication_slot('slot', 'test_decoding')");
+    set(&db, &[], JWT_SECRET).exits(0);
+    let changes = "select count(*) from pg_logical_slot_get_changes('slot', null, null) where data like '%secret_in_transit%'";
+    assert_eq!(db.ask(changes), "0");
+    for change in [
+        "add column more int",
+        "add check (secret = '')",
+        "add column more int default 1 / (random() - random())::int",
+    ] {
+        db.sql(&format!(
+            "create or replace function public.change() returns event_trigger language plpgsql as \
+             $$ begin \
+                if to_regclass('authmig.secret_in_transit') is not null and tg_tag = 'CREATE TABLE' then \
+                    execute 'alter table authmig.secret_in_transit {}'; \
+                end if; \
+             end $$; \
+             drop event trigger if exists change; \
+             create event trigger change on ddl_command_end execute function public.change()",
+            change.replace('\'', "''")
+        ));
+        let run = set(&db, &["--replace"], OTHER_JWT_SECRET).exits(1);
+        let said =
+            "an event trigger changes each new table, and the secret could be shown; nothing was changed";
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(!run.stderr.contains(OTHER_JWT_SECRET), "{}", run.stderr);
+    }
+    assert!(!server.log().contains(OTHER_JWT_SECRET));
+    assert_eq!(stored(&db), JWT_SECRET);
+}
+
+#[test]
 fn status_tells_source_length_and_fingerprint() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);

@@ -97,6 +97,11 @@ impl Server {
         );
     }
 
+    /// What it has written into its log.
+    pub(crate) fn log(&self) -> String {
+        as_server(&format!("cat '{}/log'", self.folder), "")
+    }
+
     /// Makes it believe that it is a standby from the next start on: that takes no primary.
     pub(crate) fn be_a_standby(&self) {
         self.put("standby.signal", "");
