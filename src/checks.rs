@@ -8,6 +8,8 @@ pub mod scripts;
 pub mod self_test;
 mod words;
 
+use facts::ForeignCode;
+
 use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::failure::Failure;
@@ -151,19 +153,30 @@ pub fn facts() -> Message {
     message
 }
 
-/// Refuses to go on where something that was not installed would run with what comes next, as
-/// whoever goes on. `answers` are those to [`facts`].
+/// Whether something that was not installed could run as whoever goes on. `answers` are those to
+/// [`facts`].
+pub fn foreign_code_in(
+    catalog: &Catalog,
+    history: &History,
+    answers: &mut Sections,
+) -> Result<ForeignCode, Failure> {
+    let compared = Scope::new(catalog, &applied(catalog, history)).compared(answers)?;
+    Ok(compared.map(|compared| compared.foreign_code).unwrap_or_default())
+}
+
+/// Refuses to go on where it could.
 pub fn refuse_foreign_code(
     catalog: &Catalog,
     history: &History,
     answers: &mut Sections,
 ) -> Result<(), Failure> {
-    let compared = Scope::new(catalog, &applied(catalog, history)).compared(answers)?;
-    if !compared.is_some_and(|compared| compared.foreign_code) {
-        return Ok(());
-    }
+    if foreign_code_in(catalog, history, answers)?.runs { Err(foreign_code()) } else { Ok(()) }
+}
+
+/// Why it does not go on.
+pub fn foreign_code() -> Failure {
     let message = "something here is not as authmig installed it, and could run as whoever goes on; nothing was changed";
-    Err(Failure::new(Exit::Drift, message).hint("`authmig verify` names it, and what mends it"))
+    Failure::new(Exit::Drift, message).hint("`authmig verify` names it, and what mends it")
 }
 
 fn applied<'a>(catalog: &'a Catalog, history: &History) -> Vec<&'a Migration> {
@@ -206,7 +219,7 @@ pub fn run(
         answers = Sections::new(database.send(&message)?);
     }
     let compared = scope.compared(&mut answers)?;
-    let foreign_code = compared.as_ref().is_some_and(|compared| compared.foreign_code);
+    let foreign_code = compared.as_ref().is_some_and(|compared| compared.foreign_code.runs);
     checks.extend(compared.into_iter().flat_map(|compared| compared.checks));
     if foreign_code {
         let why = "not tried: it would run what was not installed, see objects and grants";

@@ -143,15 +143,24 @@ pub(super) const GRANTS: &str = "grants";
 pub struct Compared {
     /// `objects` and `grants`.
     pub checks: [Check; 2],
-    /// Whether there is code that was not installed, and could run with what verifies; or
-    /// somebody who could put it there between a look and the next.
-    pub foreign_code: bool,
+    /// Whether there is code that was not installed.
+    pub foreign_code: ForeignCode,
+}
+
+/// Whether there is code that was not installed, or somebody who could put it there between a look
+/// and the next.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ForeignCode {
+    /// It could run with what verifies.
+    pub runs: bool,
+    /// It could run as soon as a table is read.
+    pub runs_on_read: bool,
 }
 
 /// Compares what there is with what the manifest says.
 pub fn run(expected: Facts, live: &Live) -> Compared {
     let expected = &expand(expected, &live.names);
-    let (mut objects, mut grants, mut foreign_code) = (Vec::new(), Vec::new(), false);
+    let (mut objects, mut grants, mut foreign_code) = (Vec::new(), Vec::new(), ForeignCode::default());
     let everything: BTreeSet<_> =
         expected.keys().chain(live.facts.keys()).map(|object| (rank(object, expected), object)).collect();
     for (_, object) in everything {
@@ -165,8 +174,9 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
             if !part_of_another(object, expected, live) {
                 let finding = words::whole(object, wanted.is_some(), live, expected);
                 // Whatever it is: triggers, rules, defaults, casts run functions.
-                foreign_code |=
-                    found.is_some() && finding.severity == Severity::Error && !is_replication(object);
+                let runs = found.is_some() && finding.severity == Severity::Error && !is_replication(object);
+                foreign_code.runs |= runs;
+                foreign_code.runs_on_read |= runs && !is_beside(object);
                 objects.push(finding);
             }
             continue;
@@ -178,11 +188,13 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
                 continue;
             }
             // Something there could be taken for what was installed, whoever made the schema.
-            foreign_code |= property == "foreign makers";
+            foreign_code.runs |= property == "foreign makers";
             if belongs_to_somebody_else(object, property, live, expected) {
                 continue;
             }
-            foreign_code |= is_foreign_code(property, wanted, found, live);
+            let runs = is_foreign_code(property, wanted, found, live);
+            foreign_code.runs |= runs;
+            foreign_code.runs_on_read |= runs;
             let findings = if is_grant(&object.0, property) { &mut grants } else { &mut objects };
             findings.push(words::property(object, property, wanted, found, live, expected));
         }
@@ -242,6 +254,11 @@ pub(super) fn about(property: &str) -> (&str, &str) {
 fn is_replication(object: &Object) -> bool {
     let kinds = ["publication ", "subscription "];
     kinds.iter().any(|kind| object.0.starts_with(kind) || object.1.starts_with(kind))
+}
+
+/// Whether it needs one of our tables and is no part of how that is read, as a view or a foreign key.
+fn is_beside(object: &Object) -> bool {
+    object.0 == "dependent" && !object.1.starts_with("statistics ")
 }
 
 /// The properties that say what runs, and who can change it.

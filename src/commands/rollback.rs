@@ -49,11 +49,12 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         if plan.steps.is_empty() && !(args.purge && history.ledger) {
             return Ok(report);
         }
+        let foreign = checks::foreign_code_in(context.catalog, &history, &mut facts)?;
         // The verify scripts of what stays run its functions.
-        if !plan.steps.is_empty() && plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA) {
-            checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
+        if foreign.runs && plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA) {
+            return Err(checks::foreign_code());
         }
-        match rehearse(context, args, plan, &mut database, history)? {
+        match rehearse(context, args, plan, !foreign.runs_on_read, &mut database, history)? {
             Lock::Taken(rehearsed) => break rehearsed,
             Lock::Changed(_) => (history, facts) = database.history_and(&checks::facts())?,
         }
@@ -82,9 +83,23 @@ struct Rehearsed<'a> {
     gone: Vec<Object>,
     /// Why the ledger cannot go, if it is to.
     left: Option<String>,
+    /// Whether rows can be counted: that runs what somebody put on the tables.
+    is_countable: bool,
 }
 
 impl Rehearsed<'_> {
+    /// Asks how many rows each of these tables holds and, if they end, how many sessions live;
+    /// nothing where there is nothing to count.
+    fn counting(&self, tables: &[String]) -> String {
+        let ends = self.ends_sessions();
+        if !self.is_countable || tables.is_empty() && !ends {
+            return String::new();
+        }
+        let names = serde_json::Value::from(tables).to_string();
+        settings(&[("authmig.tables", &names), ("authmig.ends", if ends { "on" } else { "off" })])
+            + include_str!("../sql/count_rows.sql")
+    }
+
     /// Whether sessions end: with the functions, even if something else keeps the table.
     fn ends_sessions(&self) -> bool {
         self.plan.steps.iter().any(|migration| migration.name == AUTH_SCHEMA)
@@ -103,6 +118,7 @@ fn rehearse<'a>(
     context: &Context<'_>,
     args: &RollbackArgs,
     plan: Plan<'a>,
+    is_countable: bool,
     database: &mut Database,
     history: History,
 ) -> Result<Lock<Rehearsed<'a>>, Failure> {
@@ -121,7 +137,7 @@ fn rehearse<'a>(
     let gone = before.difference(&after).filter(|object| again.contains(*object)).cloned().collect();
     let steps = done.steps(&plan.steps, Part::Down);
     let left = left_behind(&done.answers);
-    Ok(Lock::Taken(Rehearsed { history, plan, parameters, steps, gone, left }))
+    Ok(Lock::Taken(Rehearsed { history, plan, parameters, steps, gone, left, is_countable }))
 }
 
 /// Does what was shown: if it is not the same any more, nothing.
@@ -134,7 +150,7 @@ fn revert(
     let Rehearsed { plan, parameters, .. } = rehearsed;
     let tables = report.drops.iter().filter(|dropped| dropped.rows.is_some());
     let tables: Vec<_> = tables.map(|dropped| dropped.name.clone()).collect();
-    let counting = counting(&tables, rehearsed.ends_sessions());
+    let counting = rehearsed.counting(&tables);
     let work = Work::revert(plan, parameters, args.purge, &counting);
     let Lock::Taken(locked) = database.lock(&rehearsed.history, work)? else {
         return Err(changed());
@@ -189,7 +205,13 @@ fn judge(
 ) -> Result<(), Failure> {
     let gone = &rehearsed.gone;
     let tables: Vec<String> = of_kind(gone, "table");
-    let question = counting(&tables, rehearsed.ends_sessions());
+    let question = rehearsed.counting(&tables);
+    if !rehearsed.is_countable {
+        report.losses.push(
+            "rows and sessions were not counted: something here was not installed by authmig, and would run"
+                .to_owned(),
+        );
+    }
     let counts = if question.is_empty() { Rows::new() } else { count(database, &question, report)? };
     let counts: Vec<_> = pairs(counts).collect();
     for (kind, name) in gone {
@@ -223,17 +245,6 @@ fn count(database: &mut Database, question: &str, report: &mut RollbackReport) -
     let counts = results.next().unwrap_or_default();
     report.live_sessions = number(&results.next().unwrap_or_default());
     Ok(counts)
-}
-
-/// Asks how many rows each of these tables holds and, if they end, how many sessions live;
-/// nothing where there is nothing to count.
-fn counting(tables: &[String], ends: bool) -> String {
-    if tables.is_empty() && !ends {
-        return String::new();
-    }
-    let names = serde_json::Value::from(tables).to_string();
-    settings(&[("authmig.tables", &names), ("authmig.ends", if ends { "on" } else { "off" })])
-        + include_str!("../sql/count_rows.sql")
 }
 
 fn number(rows: &Rows) -> u64 {

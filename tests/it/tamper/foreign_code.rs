@@ -262,6 +262,29 @@ fn a_superuser_runs_nothing_that_who_may_join_the_owner_could_change_meanwhile()
 }
 
 #[test]
+fn rows_are_not_counted_where_that_would_run_what_was_not_installed() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    installed.sql(
+        "create function public.evil(t text) returns text immutable language sql as 'select t'; \
+         create index on auth.refresh_token (rotated_at) where subject <> public.evil('x'); \
+         create or replace function public.evil(t text) returns text immutable language plpgsql as \
+            $$ begin raise exception 'evil ran'; end $$",
+    );
+    let all = ["rollback", "--all"];
+    let run = db.authmig(&[&all[..], &["--dry-run"]].concat()).exits(0);
+    assert!(
+        run.stdout.contains("rows and sessions were not counted: something here was not installed"),
+        "{}",
+        run.stdout
+    );
+    db.authmig(&[&all[..], &["--yes"]].concat()).exits(7);
+    let run = db.authmig(&[&all[..], &["--yes", "--discard-data"]].concat()).exits(0);
+    assert!(!run.stderr.contains("evil"), "{}", run.stderr);
+    assert_eq!(db.ask("select to_regnamespace('auth')::text"), "");
+}
+
+#[test]
 fn what_somebody_else_could_change_meanwhile_is_not_run() {
     let (theirs, migrator) = of_a_migrator();
     theirs.authmig(&with_options(&["migrate"], &own_roles())).exits(0);
