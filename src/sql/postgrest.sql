@@ -15,8 +15,8 @@ select case when s.name = 'pgrst.db_pre_config' and not exists (
           from pg_catalog.pg_db_role_setting as d, unnest(d.setconfig) as e (entry)
          where d.setdatabase in (0, (select b.oid from pg_catalog.pg_database as b where b.datname = current_database()))
            and (d.setrole = to_regrole(quote_ident(current_setting('authmig.authenticator_role')))
-                -- What holds for everybody: of its own settings, PostgREST sees these only behind a pre-config.
-                or d.setrole = 0 and split_part(e.entry, '=', 1) in ('pgrst.db_hoisted_tx_settings', 'role', 'session_replication_role'))
+                -- What holds for everybody, PostgREST sees behind a pre-config, and so not which one that is.
+                or d.setrole = 0 and split_part(e.entry, '=', 1) <> 'pgrst.db_pre_config')
          -- The first of these is the one that counts.
          order by 1, d.setrole = 0, d.setdatabase = 0) as s (name, value, setdatabase, setrole)
  where s.name = 'pgrst.db_hoisted_tx_settings'

@@ -194,6 +194,11 @@ fn what_everybody_is_told_wrongly_is_found() {
             0,
             isolation,
         ),
+        // Behind a pre-config, PostgREST sees them whoever they are for.
+        ("pgrst.db_anon_role = 'postgres'", 4, "pgrst.db_anon_role: requests without a token run as another"),
+        ("pgrst.jwt_role_claim_key = '.sub'", 4, "pgrst.jwt_role_claim_key: the role is read from another"),
+        ("pgrst.db_tx_end = 'rollback'", 4, "pgrst.db_tx_end: what a request did may be taken back"),
+        ("pgrst.db_schemas = 'api'", 4, "pgrst.db_schemas: the schema auth is not exposed"),
     ];
     for whose in [
         format!("database {}", db.name),
@@ -210,6 +215,7 @@ fn what_everybody_is_told_wrongly_is_found() {
             db.sql(first_mend(&told).unwrap());
             db.authmig(&["verify", "--strict"]).exits(0);
         }
+        db.sql(&format!("alter {whose} reset all"));
     }
     db.sql(&format!("alter database {} set session_replication_role = replica", db.name));
     installed.sql(
