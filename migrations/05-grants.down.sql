@@ -64,14 +64,16 @@ begin
         end;
     end loop;
 
-    -- What the up script could have granted, as far as it is recorded and still there.
+    -- What the up script could have granted, as far as it is recorded and still there: who may not take
+    -- back what is there may not do so either when it is gone.
     for given in
         select g.what, g.again
           from (
-            select 'usage on schema ' || quote_ident(api) as what, '' as again
-             where exists (select from pg_namespace where nspname = api)
+            select 'usage on schema ' || quote_ident(api) as what, '' as again, 'usage' as privilege, n.nspacl as acl
+              from pg_namespace as n
+             where n.nspname = api
              union all
-            select p.name || format(' on %s %I.%I', p.kind, n.nspname, c.relname), columns.again
+            select p.name || format(' on %s %I.%I', p.kind, n.nspname, c.relname), columns.again, p.name, c.relacl
               from pg_class as c
               join pg_namespace as n on n.oid = c.relnamespace
               join (values
@@ -90,7 +92,9 @@ begin
                and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
           ) as g
           join authmig.created as c on c.kind = 'grant' and c.name = format('%s to %I', g.what, service)
-         where to_regrole(quote_ident(service)) is not null
+         where exists (
+            select from aclexplode(g.acl) as acl
+             where acl.grantee = to_regrole(quote_ident(service)) and acl.privilege_type = upper(g.privilege collate "C"))
     loop
         begin
             execute format('revoke %s from %I;', given.what, service) || given.again;
