@@ -291,6 +291,30 @@ fn what_somebody_else_has_by_now_is_not_passed_over() {
 }
 
 #[test]
+fn a_schema_of_the_api_that_somebody_else_has_by_now_stays() {
+    for keeps in ["", "create table api.todo (id int)"] {
+        let (db, _) = of_a_migrator();
+        let (own, other) = (own_roles(), crate::support::role(&db, ""));
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.sql(&format!("{keeps}; alter schema api owner to {other}"));
+        // What the new owner has by then, only that one may take back.
+        db.sql(&format!("revoke usage on schema api from {}", name(&own, "service")));
+        let rollback = ["rollback", "--all", "--yes", "--discard-data"];
+        let run = db.authmig(&rollback).exits(0);
+        let said = format!(
+            "notice: schema api stays: it belongs to {other}\n\
+             hint: If nothing is in it, as that role: drop schema api;\n"
+        );
+        assert!(run.stderr.contains(&said), "{}", run.stderr);
+        assert_eq!(db.history(), [0; 0]);
+        // Nor is it taken by a later one.
+        db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        db.authmig(&rollback).exits(0);
+        assert_eq!(db.ask("select to_regnamespace('api')"), "api");
+    }
+}
+
+#[test]
 fn a_ledger_that_a_superuser_owns_is_one_to_go_on_with() {
     let (db, own) = (TestDb::new(), own_roles());
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
