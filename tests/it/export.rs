@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use snapbox::{assert_data_eq, str};
 
-use crate::support::tools::tool;
+use crate::support::tools::{psql, tool};
 use crate::support::{TestDb, all_applied, own_roles, role, setting, versions, with_options};
 
 /// A folder with an export.
@@ -27,16 +27,8 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     files
 }
 
-/// psql as a careful person starts it, on this database.
-fn psql(db: &TestDb) -> Command {
-    let mut command = Command::new(PathBuf::from(setting("AUTHMIG_TEST_CLIENTS")).join("psql"));
-    command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", &db.url()]);
-    command.stdin(Stdio::null());
-    command
-}
-
 fn psql_files(db: &TestDb, options: &[&str], files: &[PathBuf]) -> Output {
-    let mut command = psql(db);
+    let mut command = psql(&db.url());
     command.args(options);
     for file in files {
         command.arg("--file").arg(file);
@@ -346,7 +338,7 @@ fn each_file_waits_for_the_lock_of_authmig() {
     let all = files(folder.path(), ".sql");
     assert_eq!(all.len(), 2 * (1 + versions().len()), "the ledger is one");
     for file in &all {
-        let mut command = psql(&db);
+        let mut command = psql(&db.url());
         command.arg("--single-transaction").arg("--file").arg(file);
         let said = fails(command.env("PGOPTIONS", "-c lock_timeout=50ms").output().unwrap());
         assert!(said.contains("canceling statement due to lock timeout"), "{}: {said}", file.display());

@@ -1,8 +1,10 @@
 //! A rollback cannot surprise.
 
+use std::process::Output;
+
 use snapbox::{assert_data_eq, str};
 
-use crate::support::tools::on_a_terminal;
+use crate::support::tools::{on_a_terminal, psql};
 use crate::support::{
     Files, TestDb, finish, first_line, major, of_a_migrator, own_roles, versions, with_options,
 };
@@ -419,23 +421,33 @@ fn default_privileges_of_who_migrated_are_taken_back() {
     assert_eq!(db.ask(defaults), "0");
 }
 
-/// The two blocks about it in the manual, with these names.
-fn handing_over(own: &[String], old: &str, new: &str, worker: &str) -> [String; 2] {
+/// The blocks about it in the manual: to hand over, to rename a role, to rename the schema.
+fn handing_over() -> [&'static str; 3] {
     let manual = include_str!("../../docs/operations.md").split("\n## Handing over, ").nth(1).unwrap();
-    [1, 2].map(|number| {
-        let block = manual.split("```sql\n").nth(number).unwrap().split("```").next().unwrap();
-        let mut block = format!(" {}", block.replace("auth_owner", name(own, "owner")));
-        for role in ["anon", "authenticated", "service", "authenticator"] {
-            for (before, after) in [(" ", ";"), (" ", ","), (" ", " "), (" ", "$'")] {
-                let found = format!("{before}{role}{after}");
-                block = block.replace(&found, &format!("{before}{}{after}", name(own, role)));
-            }
-        }
-        block
-            .replace("old_migrator", old)
-            .replace("new_migrator", new)
-            .replace("worker'", &format!("{worker}'"))
-    })
+    [1, 2, 3].map(|number| manual.split("```sql\n").nth(number).unwrap().split("```").next().unwrap())
+}
+
+/// Runs such a block in psql, with these names in place of its own.
+fn in_psql(url: &str, block: &str, names: [(&str, &str); 2]) -> Output {
+    let block = names.iter().fold(block.to_owned(), |block, (variable, name)| {
+        let start = format!("\\set {variable} ");
+        let line = block.lines().find(|line| line.starts_with(&start)).unwrap();
+        block.replacen(line, &format!("{start}'{}'", name.replace('\'', "''")), 1)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("block.sql");
+    std::fs::write(&file, block).unwrap();
+    // Whether it stops at an error is the block's to say.
+    psql(url).arg("--set=ON_ERROR_STOP=0").arg("--file").arg(file).output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(output: Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[test]
@@ -443,65 +455,127 @@ fn without_a_superuser_the_old_migrator_hands_an_installation_over() {
     let (db, old) = of_a_migrator();
     let (own, new) = (own_roles(), crate::support::role(&db, "login createrole"));
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
-    let [mut block, _] = handing_over(&own, &old, &new, "");
+    let [block, ..] = handing_over();
+    let mut block = block.to_owned();
     if major() >= 16 {
+        let manual = include_str!("../../docs/operations.md");
+        let instead = manual.split('`').find(|code| code.ends_with(" granted by :\"old\";")).unwrap();
         let last = block.rfind("\nrevoke ").unwrap();
-        block.replace_range(last.., &format!("revoke {} from {old} granted by {old};", name(&own, "owner")));
+        block.replace_range(last.., &format!("\n{instead}\ncommit;\n"));
     }
-    db.sql(&format!("grant {new} to {old}; set session authorization {old}; {block}"));
+    db.sql(&format!("grant {new} to {old}"));
+    succeeds(in_psql(&db.url(), &block, [("old", &old), ("new", &new)]));
     db.sql(&format!("revoke {new} from {old}"));
     let db = db.run_by(&new);
     let run = db.authmig(&["verify"]).exits(0);
     assert_eq!(run.stdout.matches("  passed  ").count(), 6, "{}", run.stdout);
     db.authmig(&["rollback", "--all", "--yes", "--discard-data"]).exits(0);
+    db.authmig(&["migrate"]).exits(0);
 }
 
 #[test]
 fn an_installation_is_handed_over_and_renamed_as_the_manual_says() {
-    let (db, own) = (TestDb::new(), crate::support::own_roles());
-    let attributes = "login createrole";
-    let (old, new) = (crate::support::role(&db, attributes), crate::support::role(&db, attributes));
-    db.sql(&format!("alter database {} owner to {old}", db.name));
-    let worker = format!("{}_worker", name(&own, "service"));
-    let blocks = handing_over(&own, &old, &new, &worker);
-    let db = db.run_by(&old);
-    db.authmig(&crate::support::with_options(&["migrate", "--to", "3"], &own)).exits(0);
-    // One is called like the schema, one like the role.
-    for table in ["api.api".to_owned(), format!("api.{}", name(&own, "service"))] {
-        db.sql(&format!("create table {table} (id int); alter table {table} owner to {old}"));
-    }
-    db.authmig(&["migrate"]).exits(0);
-    db.sql(&blocks[0]);
-    let db = db.run_by(&new);
-    let passed = |db: &TestDb| {
-        let run = db.authmig(&["verify", "--strict"]).exits(0);
-        assert_eq!(run.stdout.matches("  passed  ").count(), 6, "{}", run.stdout);
-    };
-    db.authmig(&["secret", "generate"]).exits(0);
-    passed(&db);
-    db.sql(&format!("drop owned by {old}; drop role {old}"));
-    passed(&db);
+    for from_postgres in [false, true] {
+        let (db, other) = (TestDb::new(), TestDb::new());
+        // Names that SQL wants in quotes, and one that psql does.
+        let own: Vec<_> = own_roles().iter().map(|option| option.replacen('=', "=My-", 1)).collect();
+        let own = [own, vec!["--api-schema=my-api".to_owned()]].concat();
+        let [old, new] = ["old-one", "It's \"new\""].map(crate::support::unique);
+        let service = name(&own, "service");
+        for role in [&old, &new] {
+            db.sql(&format!("create role {} login createrole", quoted(role)));
+        }
+        let (old, db) =
+            if from_postgres { ("postgres".to_owned(), db) } else { (old.clone(), db.run_by(&old)) };
+        for database in [&db.name, &other.name] {
+            db.sql(&format!("alter database {database} owner to {}", quoted(&old)));
+        }
+        db.authmig(&with_options(&["migrate", "--to", "3"], &own)).exits(0);
+        // One is called like the schema, one like the role.
+        for table in ["my-api", service] {
+            let table = format!("\"my-api\".{}", quoted(table));
+            db.sql(&format!(
+                "create table {table} (id serial); alter table {table} owner to {}",
+                quoted(&old)
+            ));
+        }
+        db.authmig(&["migrate"]).exits(0);
+        let [block, role_block, schema_block] = handing_over();
+        let superuser = db.superuser_url();
 
-    db.sql(&format!(
-        "alter role {} rename to {worker}; alter schema api rename to v1",
-        name(&own, "service")
-    ));
-    db.authmig(&["verify"]).exits(4);
-    db.sql(&blocks[1]);
-    passed(&db);
-    db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0);
-    assert_eq!(db.ask("select count(*) from pg_default_acl"), "0");
-    let granted = "select count(*) from pg_class as c, aclexplode(c.relacl) as a
-        where c.relnamespace = 'v1'::regnamespace and a.grantee <> c.relowner";
-    assert_eq!(db.ask(granted), "0");
-    db.sql("drop table v1.api");
-    db.sql(&format!("drop table v1.{}", name(&own, "service")));
-    db.authmig(&["migrate"]).exits(0);
-    db.authmig(&["rollback", "--all", "--purge", "--yes", "--discard-data"]).exits(0);
-    assert_eq!(
-        db.ask("select string_agg(nspname, ' ') from pg_namespace where nspname ~ '^(auth|api|v1)'"),
-        ""
-    );
+        // All of it, or nothing.
+        let before = db.dump(&[]);
+        assert!(!in_psql(&superuser, block, [("old", &old), ("new", "nobody")]).status.success());
+        let stopped = block.replacen("\nrevoke ", "\nselect 1 / 0;\nrevoke ", 1);
+        assert!(!in_psql(&superuser, &stopped, [("old", &old), ("new", &new)]).status.success());
+        assert_eq!(db.dump(&[]), before);
+
+        succeeds(in_psql(&superuser, block, [("old", &old), ("new", &new)]));
+        let owned = format!(
+            "select string_agg(datname, ' ' order by datname) from pg_database
+              where datname in ('{}', '{}') and datdba = quote_ident('{old}')::regrole",
+            db.name, other.name
+        );
+        assert_eq!(db.ask(&owned).split(' ').count(), 2);
+        let db = db.run_by(&new);
+        let passed = |db: &TestDb| {
+            let run = db.authmig(&["verify", "--strict"]).exits(0);
+            assert_eq!(run.stdout.matches("  passed  ").count(), 6, "{}", run.stdout);
+        };
+        db.authmig(&["secret", "generate"]).exits(0);
+        passed(&db);
+        if !from_postgres {
+            // Nothing of the installation depends on it any more.
+            drop(other);
+            let old = quoted(&old);
+            db.sql(&format!("reassign owned by {old} to postgres; drop owned by {old}; drop role {old}"));
+            passed(&db);
+        }
+
+        let [worker, authenticator] = ["We \"ird' worker", "New-authenticator"].map(crate::support::unique);
+        let schema = "v1-\"x\"";
+        for (role, renamed) in [("service", &worker), ("authenticator", &authenticator)] {
+            db.sql(&format!("alter role {} rename to {}", quoted(name(&own, role)), quoted(renamed)));
+        }
+        db.sql(&format!("alter schema \"my-api\" rename to {}", quoted(schema)));
+        db.authmig(&["verify"]).exits(4);
+        for (role, renamed) in [("service", &worker), ("authenticator", &authenticator)] {
+            succeeds(in_psql(&superuser, role_block, [("before", name(&own, role)), ("after", renamed)]));
+        }
+        succeeds(in_psql(&superuser, schema_block, [("before", "my-api"), ("after", schema)]));
+        passed(&db);
+        // Nothing in the ledger has a name that is gone.
+        for gone in [name(&own, "service"), name(&own, "authenticator"), "my-api", &old] {
+            let gone = db.ask(&format!(
+                "select string_agg(kind || ' ' || name, ', ') from authmig.created
+                  where name ~ ('(^| )' || quote_ident('{gone}') || '($|[. ])')"
+            ));
+            assert_eq!(gone, "");
+        }
+        let run = db.authmig(&["rollback", "--to", "4", "--yes"]).exits(0);
+        assert!(!run.stderr.contains("notice"), "{}", run.stderr);
+        assert_eq!(db.ask("select count(*) from pg_default_acl"), "0");
+        let granted = "select count(*) from pg_class as c, aclexplode(c.relacl) as a
+            where c.relnamespace = to_regnamespace(quote_ident('v1-\"x\"')) and a.grantee <> c.relowner";
+        assert_eq!(db.ask(granted), "0");
+        for table in ["my-api", service] {
+            db.sql(&format!("drop table {}.{}", quoted(schema), quoted(table)));
+        }
+        db.authmig(&["migrate"]).exits(0);
+        let run = db.authmig(&["rollback", "--all", "--purge", "--yes", "--discard-data"]).exits(0);
+        assert!(
+            run.stderr.contains("notice: extension pgcrypto stays: it belongs to postgres\n"),
+            "{}",
+            run.stderr
+        );
+        for renamed in [&worker, &authenticator] {
+            assert!(run.stderr.contains(&quoted(renamed)), "{}", run.stderr);
+        }
+        assert_eq!(
+            db.ask("select string_agg(nspname, ' ') from pg_namespace where nspname ~ '^(auth|my-api|v1)'"),
+            ""
+        );
+    }
 }
 
 #[test]

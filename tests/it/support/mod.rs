@@ -197,7 +197,8 @@ impl TestDb {
             .join("\n")
     }
 
-    fn superuser_url(&self) -> String {
+    /// A superuser's connection string.
+    pub(crate) fn superuser_url(&self) -> String {
         let user = self.server.get_user().unwrap();
         format!("postgres://{user}@127.0.0.1:{}/{}", self.port(), self.name)
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::TestDb;
+use super::{TestDb, setting};
 
 /// The program, if this machine has it.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
@@ -13,6 +13,14 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
         missing(name);
     }
     found
+}
+
+/// psql as a careful person starts it, on this database.
+pub(crate) fn psql(url: &str) -> Command {
+    let mut command = Command::new(PathBuf::from(setting("AUTHMIG_TEST_CLIENTS")).join("psql"));
+    command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", url]);
+    command.stdin(Stdio::null());
+    command
 }
 
 /// authmig on a terminal that `script` gives it, with pipes to it and from it.
