@@ -9,7 +9,7 @@
 use clap::ValueEnum;
 
 use crate::catalog::Catalog;
-use crate::message::{journal, parameter_settings, settings};
+use crate::message::{journal, literal, settings};
 use crate::migration::{Migration, label};
 use crate::parameters::Values;
 
@@ -117,7 +117,7 @@ fn ledger(parameters: &Values) -> Step {
             "\n",
             include_str!("sql/ledger.sql"),
             "\n",
-            &parameter_settings(parameters),
+            &names(parameters),
             "\n",
             include_str!("sql/parameters.sql"),
             CLOSE,
@@ -126,6 +126,19 @@ fn ledger(parameters: &Values) -> Step {
         down: [&open("rollback"), "\n", include_str!("sql/purge.sql"), CLOSE].concat(),
         verify: include_str!("export/verify_ledger.sql").to_owned(),
     }
+}
+
+/// The install parameters, without a dollar: SuperStack's script has envsubst rewrite a name behind one.
+fn names(parameters: &Values) -> String {
+    let settings = parameters.iter().map(|(name, value)| {
+        let mut quoted = literal(value);
+        if quoted.contains('$') {
+            let escapes = if quoted.starts_with('e') { "" } else { "e" };
+            quoted = format!("{escapes}{}", quoted.replace('$', "\\x24"));
+        }
+        format!("set local authmig.{name} = {quoted};\n")
+    });
+    settings.collect()
 }
 
 const OPEN: &str = include_str!("export/open.sql");

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use snapbox::{assert_data_eq, str};
 
 use crate::support::tools::{psql, tool};
-use crate::support::{TestDb, all_applied, own_roles, role, setting, versions, with_options};
+use crate::support::{TestDb, all_applied, own_roles, role, setting, unique, versions, with_options};
 
 /// A folder with an export.
 fn export(db: &TestDb, tool: &str, options: &[String]) -> tempfile::TempDir {
@@ -391,7 +391,9 @@ fn the_names_that_are_given_to_export_are_those_that_are_installed() {
 #[test]
 fn superstacks_script_runs_its_files_and_envsubst_leaves_them_alone() {
     let db = TestDb::new();
-    let folder = export(&db, "superstack", &[]);
+    let names =
+        ["anon-role=web$anon", "service-role=it's \\${service}"].map(|name| format!("--{}", unique(name)));
+    let folder = export(&db, "superstack", &names);
     let ups = files(folder.path(), ".sql");
     // Every word that a file holds is a variable, so that one behind a dollar would be seen.
     let words: BTreeMap<String, &str> = ups
@@ -418,6 +420,7 @@ fn superstacks_script_runs_its_files_and_envsubst_leaves_them_alone() {
         db.sql(&format!("insert into infra.schema_migrations values ('{name}')"));
     }
     is_whole(&db);
+    db.authmig(&with_options(&["verify"], &names)).exits(0);
 }
 
 #[test]
