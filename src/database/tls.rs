@@ -11,8 +11,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, InconsistentKeys,
+    RootCertStore, SignatureScheme,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 use x509_cert::Certificate;
@@ -47,9 +49,10 @@ pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, Failure> {
     let mut config = match &tls.identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(|error| {
+            let identity = identity(certificates(certificate)?, private_key(key)?).map_err(|error| {
                 unusable(&format!("certificate {} and its key: {error}", certificate.display()))
-            })?
+            })?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
         }
     };
     config.enable_sni = tls.sni;
@@ -59,6 +62,23 @@ pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, Failure> {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
     Ok(MakeRustlsConnect::new(config))
+}
+
+/// Our own certificate and its key.
+fn identity(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, TlsError> {
+    let identity = CertifiedKey::new(chain, provider().key_provider.load_private_key(key)?);
+    match (identity.keys_match(), public_key(identity.end_entity_cert()?)) {
+        (Ok(()) | Err(TlsError::InconsistentKeys(InconsistentKeys::Unknown)), _) => Ok(identity),
+        // One that rustls does not read, such as one of version 1: whether to take it is the server's to say.
+        (Err(TlsError::InvalidCertificate(_)), key @ Some(_)) if key == identity.key.public_key() => {
+            Ok(identity)
+        }
+        (Err(TlsError::InvalidCertificate(_)), Some(_)) => Err(InconsistentKeys::KeyMismatch.into()),
+        (Err(error), _) => Err(error),
+    }
 }
 
 /// ring, with P-256 in front: up to version 17, PostgreSQL takes no other curve unless

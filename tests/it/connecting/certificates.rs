@@ -55,6 +55,10 @@ impl Authority {
         Authority { params, key, certificate }
     }
 
+    pub(super) fn key(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     pub(super) fn sign(&self, common_name: &str, names: &[&str]) -> Signed {
         self.sign_params(&params(common_name, names))
     }

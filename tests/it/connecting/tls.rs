@@ -1,10 +1,12 @@
 //! TLS with the real binary: signals, system roots, direct negotiation, errors.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::certificates::{Authority, Signed, self_signed};
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
+use crate::support::tools::{missing, tool};
 use crate::support::{Run, TestDb, finish, major};
 
 const HBA: &str = "local all all trust\nhostssl all all samehost trust\n";
@@ -148,6 +150,59 @@ fn errors_say_what_is_wrong_with_the_certificate() {
     let run = world.run(&["status"], &format!("sslmode=prefer&sslrootcert={stranger}")).exits(5);
     assert!(run.stderr.contains(" with TLS: its certificate is signed by nobody in "), "{}", run.stderr);
     assert!(run.stderr.contains(" without TLS: no pg_hba.conf entry for host "), "{}", run.stderr);
+}
+
+#[test]
+fn a_certificate_of_ours_may_be_of_version_1() {
+    if tool("openssl").is_none() {
+        return;
+    }
+    let ca = Authority::new("Test authority");
+    let signed = ca.sign("localhost", &["localhost"]);
+    let server = Server::guarded(
+        "local all all trust\nhostssl all all samehost cert\n",
+        "ssl = on\nssl_ca_file = 'ca.crt'",
+        &[("server.crt", &signed.certificate), ("server.key", &signed.key), ("ca.crt", &ca.certificate)],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.crt"), &ca.certificate).unwrap();
+    std::fs::write(folder.path().join("ca.key"), ca.key()).unwrap();
+    for line in [
+        "req -new -newkey rsa:2048 -nodes -subj /CN=postgres -keyout a.key -out a.csr",
+        "x509 -req -in a.csr -CA ca.crt -CAkey ca.key -set_serial 1 -days 2 -out a.crt",
+        "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out b.key",
+        "x509 -in a.crt -noout -text -out a.txt",
+    ] {
+        let run = Command::new("openssl").args(line.split(' ')).current_dir(folder.path()).output().unwrap();
+        assert!(run.status.success(), "{line}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+    for key in ["a.key", "b.key"] {
+        std::fs::set_permissions(folder.path().join(key), PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let text = std::fs::read_to_string(folder.path().join("a.txt")).unwrap();
+    if !text.contains("Version: 1 ") {
+        return missing("an openssl that makes certificates of version 1");
+    }
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let world = World { server, folder: tempfile::tempdir().unwrap(), db: TestDb::new() };
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let with_key = |key: &str| {
+            let options = format!(
+                "sslmode=verify-full&sslrootcert={}&sslcert={}&sslkey={}&ssl_min_protocol_version={version}&ssl_max_protocol_version={version}",
+                file("ca.crt"),
+                file("a.crt"),
+                file(key)
+            );
+            world.run(&["status"], &options)
+        };
+        with_key("a.key").exits(0);
+        let run = with_key("b.key").exits(2);
+        let said = format!(
+            "error: TLS cannot be set up: certificate {} and its key: keys may not be consistent: KeyMismatch\n",
+            file("a.crt")
+        );
+        assert_eq!(run.stderr, said);
+    }
 }
 
 #[test]
