@@ -1,7 +1,9 @@
 -- Why the ledger cannot go, if it cannot: something of the installation is left after the down
 -- scripts, or something else needs the ledger. Without it, the next migrate would take what is left
 -- for an installation that was damaged.
-with recursive roots (class, object) as (
+with recursive owner (id) as (
+    select r.oid from pg_roles as r where r.rolname = current_setting('authmig.owner_role')
+), roots (class, object) as (
     select 'pg_namespace'::regclass::oid, n.oid from pg_namespace as n where n.nspname = 'authmig'
      union all
     select 'pg_class'::regclass, c.oid
@@ -9,13 +11,12 @@ with recursive roots (class, object) as (
       join pg_namespace as n on n.oid = c.relnamespace
      where (n.nspname, c.relname) in (('auth', 'refresh_token'), ('auth_private', 'config'), ('authmig', 'schema_history'),
             ('authmig', 'journal'), ('authmig', 'created'), ('authmig', 'parameter'))
+        or n.nspname = 'auth' and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relowner in (select o.id from owner as o)
      union all
     select 'pg_proc'::regclass, p.oid
       from pg_proc as p
       join pg_namespace as n on n.oid = p.pronamespace
-     where n.nspname = 'auth_private'
-        or n.nspname = 'auth' and p.proname in ('url_encode', 'sign_raw', 'generate_user_jwt', 'issue_tokens',
-            'refresh_tokens', 'logout', 'revoke_subject', 'purge_expired')
+     where n.nspname = 'auth_private' or n.nspname = 'auth' and p.proowner in (select o.id from owner as o)
 ), parts (root_class, root, class, object) as (
     select r.class, r.object, r.class, r.object from roots as r
      union

@@ -764,6 +764,42 @@ fn purge_leaves_nothing_behind_or_is_refused() {
 }
 
 #[test]
+fn purge_sees_what_a_later_migration_has_made() {
+    let up = "create function auth.extra() returns int language sql as 'select 1'; \
+        create view auth.extras as select 1 as one; \
+        do $$ begin \
+            execute format('alter function auth.extra() owner to %I', current_setting('authmig.owner_role')); \
+            execute format('alter view auth.extras owner to %I', current_setting('authmig.owner_role')); \
+        end $$;";
+    let down = |object: &str| {
+        format!(
+            "do $$ begin drop {object}; exception when dependent_objects_still_exist then \
+                raise notice '{object} stays: other objects use it'; end $$;"
+        )
+    };
+    let down = down("function auth.extra()") + &down("view auth.extras");
+    let files = Files::embedded().without_manifest().and("9999-extra", up, &down, "");
+    for (keeps, left) in [
+        (
+            "create table public.mine (extra int default auth.extra())",
+            "function auth.extra(), because of default value for public.mine.extra",
+        ),
+        (
+            "create view public.mine as select one from auth.extras",
+            "view auth.extras, because of view public.mine",
+        ),
+    ] {
+        let (db, own) = (TestDb::new(), own_roles());
+        db.authmig_with(&files, &with_options(&["migrate"], &own)).exits(0);
+        db.sql(keeps);
+        let purge = ["rollback", "--all", "--purge", "--yes", "--discard-data"];
+        let run = db.authmig_with(&files, &purge).exits(7);
+        let said = format!("--purge would have to leave {left}; drop that first");
+        assert!(run.stderr.contains(&said), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn what_comes_to_need_it_while_a_person_thinks_stops_a_purge() {
     let db = TestDb::new();
     let Some(mut command) = on_a_terminal(&db, "rollback --all --purge --discard-data") else { return };
