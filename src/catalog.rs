@@ -8,7 +8,7 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 
-use crate::manifest::{Facts, Manifest};
+use crate::manifest::{self, Facts};
 use crate::migration::{FileName, Migration, Part, Script, Version, parse_file_name, sha256};
 use crate::scanner;
 
@@ -91,14 +91,14 @@ impl Catalog {
 
     /// Whether it is written down what is there when this version is the newest one applied.
     pub fn describes(&self, version: Version) -> bool {
-        self.manifest.as_ref().is_some_and(|manifest| Manifest::has(manifest, version.number()))
+        self.manifest.as_ref().is_some_and(|manifest| manifest::has(manifest, version.number()))
     }
 
     /// What is there when this version is the newest one applied, if that is written
     /// down. The error names the line.
     pub fn facts_at(&self, version: Version) -> Result<Option<Facts>, CatalogError> {
         let Some(manifest) = &self.manifest else { return Ok(None) };
-        Manifest::facts_at(manifest, version.number()).map_err(|reason| CatalogError::new(MANIFEST, &reason))
+        manifest::facts_at(manifest, version.number()).map_err(|reason| CatalogError::new(MANIFEST, &reason))
     }
 
     /// The newest version, or `None` for an empty catalog.

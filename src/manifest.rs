@@ -17,7 +17,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Kind and name of an object, such as `function` and `auth.logout()`.
 pub type Object = (String, String);
@@ -28,107 +27,62 @@ pub type Properties = BTreeMap<String, String>;
 /// The facts of each object.
 pub type Facts = BTreeMap<Object, Properties>;
 
-/// The facts after each migration, by its version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Manifest {
-    versions: BTreeMap<i32, (String, Facts)>,
+/// Whether a manifest has a section for this version.
+pub fn has(text: &str, version: i32) -> bool {
+    text.lines().filter_map(|line| number(line.strip_prefix("# ")?)).any(|number| number == version)
 }
 
-impl Manifest {
-    /// Whether a manifest has a section for this version.
-    pub fn has(text: &str, version: i32) -> bool {
-        text.lines().filter_map(|line| number(line.strip_prefix("# ")?)).any(|number| number == version)
-    }
-
-    /// What a manifest says is there when this version is the newest one applied. The error names
-    /// the line.
-    pub fn facts_at(text: &str, version: i32) -> Result<Option<Facts>, String> {
-        let mut facts = Facts::new();
-        let mut section = None;
-        let mut object: Option<Object> = None;
-        // The property that lines with a bar belong to, and whether it has one yet.
-        let mut property: Option<(String, bool)> = None;
-        for (index, line) in text.lines().enumerate() {
-            let wrong = |what: &str| Err(format!("line {}: {what}", index + 1));
-            if let Some(label) = line.strip_prefix("# ") {
-                if section == Some(version) {
-                    return Ok(Some(facts));
-                }
-                section = number(label);
-                if section.is_none() {
-                    return wrong("a section is headed by number and name");
-                }
-                (object, property) = (None, None);
-            } else if let Some(rest) = line.strip_prefix("    |") {
-                let (Some(object), Some((property, begun))) = (&object, &mut property) else {
-                    return wrong("a value without property");
-                };
-                if let Some(value) = facts.get_mut(object).and_then(|facts| facts.get_mut(property.as_str()))
-                {
-                    if std::mem::replace(begun, true) {
-                        value.push('\n');
-                    }
-                    value.push_str(rest.strip_prefix(' ').unwrap_or(rest));
-                }
-            } else if let Some(rest) = line.strip_prefix("  ") {
-                let Some(object) = &object else { return wrong("a fact without object") };
-                let (name, value) = match rest.split_once(": ") {
-                    Some((name, value)) => (name, value),
-                    None => (rest, ""),
-                };
-                property = Some((name.to_owned(), false));
-                facts.entry(object.clone()).or_default().insert(name.to_owned(), value.to_owned());
-            } else if !line.is_empty() {
-                let (gone, line) = line.strip_prefix("- ").map_or((false, line), |rest| (true, rest));
-                let Some((kind, name)) = line.split_once(": ") else {
-                    return wrong("an object is `kind: name`");
-                };
-                let found = (kind.to_owned(), name.to_owned());
-                facts.remove(&found);
-                if !gone {
-                    facts.insert(found.clone(), BTreeMap::new());
-                }
-                object = Some(found);
+/// What a manifest says is there when this version is the newest one applied. The error names
+/// the line.
+pub fn facts_at(text: &str, version: i32) -> Result<Option<Facts>, String> {
+    let mut facts = Facts::new();
+    let mut section = None;
+    let mut object: Option<Object> = None;
+    // The property that lines with a bar belong to, and whether it has one yet.
+    let mut property: Option<(String, bool)> = None;
+    for (index, line) in text.lines().enumerate() {
+        let wrong = |what: &str| Err(format!("line {}: {what}", index + 1));
+        if let Some(label) = line.strip_prefix("# ") {
+            if section == Some(version) {
+                return Ok(Some(facts));
             }
+            section = number(label);
+            if section.is_none() {
+                return wrong("a section is headed by number and name");
+            }
+            (object, property) = (None, None);
+        } else if let Some(rest) = line.strip_prefix("    |") {
+            let (Some(object), Some((property, begun))) = (&object, &mut property) else {
+                return wrong("a value without property");
+            };
+            if let Some(value) = facts.get_mut(object).and_then(|facts| facts.get_mut(property.as_str())) {
+                if std::mem::replace(begun, true) {
+                    value.push('\n');
+                }
+                value.push_str(rest.strip_prefix(' ').unwrap_or(rest));
+            }
+        } else if let Some(rest) = line.strip_prefix("  ") {
+            let Some(object) = &object else { return wrong("a fact without object") };
+            let (name, value) = match rest.split_once(": ") {
+                Some((name, value)) => (name, value),
+                None => (rest, ""),
+            };
+            property = Some((name.to_owned(), false));
+            facts.entry(object.clone()).or_default().insert(name.to_owned(), value.to_owned());
+        } else if !line.is_empty() {
+            let (gone, line) = line.strip_prefix("- ").map_or((false, line), |rest| (true, rest));
+            let Some((kind, name)) = line.split_once(": ") else {
+                return wrong("an object is `kind: name`");
+            };
+            let found = (kind.to_owned(), name.to_owned());
+            facts.remove(&found);
+            if !gone {
+                facts.insert(found.clone(), BTreeMap::new());
+            }
+            object = Some(found);
         }
-        Ok((section == Some(version)).then_some(facts))
     }
-
-    /// Adds the facts after a migration.
-    pub fn insert(&mut self, number: i32, label: &str, facts: Facts) {
-        self.versions.insert(number, (label.to_owned(), facts));
-    }
-
-    /// The text that [`Manifest::facts_at`] reads.
-    pub fn render(&self) -> String {
-        let mut text = String::new();
-        let mut before = &Facts::new();
-        for (label, facts) in self.versions.values() {
-            let _ = writeln!(text, "# {label}");
-            for (kind, name) in before.keys().filter(|object| !facts.contains_key(object)) {
-                let _ = writeln!(text, "- {kind}: {name}");
-            }
-            for (object, properties) in facts {
-                if before.get(object) == Some(properties) {
-                    continue;
-                }
-                let _ = writeln!(text, "{}: {}", object.0, object.1);
-                for (property, value) in properties {
-                    if value.contains('\n') {
-                        let _ = writeln!(text, "  {property}");
-                        for line in value.lines() {
-                            let bar = if line.is_empty() { "    |" } else { "    | " };
-                            let _ = writeln!(text, "{bar}{line}");
-                        }
-                    } else {
-                        let _ = writeln!(text, "  {property}: {value}");
-                    }
-                }
-            }
-            before = facts;
-        }
-        text
-    }
+    Ok((section == Some(version)).then_some(facts))
 }
 
 /// The number of `02-auth_schema`.
@@ -140,53 +94,17 @@ fn number(label: &str) -> Option<i32> {
 mod tests {
     use super::*;
 
-    fn facts(rows: &[(&str, &str, &str, &str)]) -> Facts {
-        let mut facts = Facts::new();
-        for (kind, name, property, value) in rows {
-            facts
-                .entry(((*kind).to_owned(), (*name).to_owned()))
-                .or_default()
-                .insert((*property).to_owned(), (*value).to_owned());
-        }
-        facts
-    }
-
-    #[test]
-    fn a_manifest_is_read_as_it_is_written() {
-        let mut manifest = Manifest::default();
-        let first = facts(&[
-            ("function", "auth.f(text, int)", "definition", "\none\n\n  two: 2\nthree"),
-            ("function", "auth.f(text, int)", "owner", "{owner_role}"),
-            ("table", "auth.t", "row security", "enabled"),
-            ("column", "auth.t.c", "comment", "with: a colon"),
-        ]);
-        let second = facts(&[
-            ("function", "auth.f(text, int)", "owner", "somebody"),
-            ("table", "auth.t", "row security", "enabled"),
-        ]);
-        manifest.insert(1, "01-a", first.clone());
-        manifest.insert(2, "02-b", second.clone());
-        let text = manifest.render();
-        for (version, facts) in [(1, Some(first)), (2, Some(second)), (3, None)] {
-            assert_eq!(Manifest::facts_at(&text, version), Ok(facts), "{text}");
-        }
-        assert!(text.contains("\n- column: auth.t.c\n"), "{text}");
-    }
-
     #[test]
     fn what_is_no_manifest_is_refused_with_its_line() {
         for (text, line) in [("# x", 1), ("  a: b", 1), ("# 01-a\n    | b", 2), ("# 01-a\nnonsense", 2)] {
-            assert!(
-                Manifest::facts_at(text, 0).unwrap_err().starts_with(&format!("line {line}: ")),
-                "{text}"
-            );
+            assert!(facts_at(text, 0).unwrap_err().starts_with(&format!("line {line}: ")), "{text}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "(?s).{0,80}") {
-            let _ = Manifest::facts_at(&text, 0);
+            let _ = facts_at(&text, 0);
         }
     }
 }

@@ -85,20 +85,6 @@ fn listed_once(list: &str) -> String {
     all.iter().filter(once).copied().collect::<Vec<_>>().join(", ")
 }
 
-/// The live facts with placeholders in place of names, for a new manifest.
-pub fn with_placeholders(live: &Live) -> Facts {
-    let hide = |text: &str| {
-        live.names.iter().fold(text.to_owned(), |text, (placeholder, name, literal)| {
-            text.replace(literal, &format!("'{placeholder}'")).replace(name, placeholder)
-        })
-    };
-    live.facts.iter().fold(Facts::new(), |mut facts, ((kind, name), properties)| {
-        let block = facts.entry((kind.clone(), hide(name))).or_default();
-        block.extend(properties.iter().map(|(property, value)| (hide(property), hide(value))));
-        facts
-    })
-}
-
 fn expand(facts: Facts, names: &Names) -> Facts {
     let show = |text: String| {
         let mut shown = String::new();

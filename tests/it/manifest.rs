@@ -1,5 +1,7 @@
 //! The manifest is what the migrations create, on every supported PostgreSQL.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +9,70 @@ use std::time::Duration;
 use authmig::checks::facts;
 use authmig::database::{Database, Limits, Patience};
 use authmig::interrupt::Interrupt;
-use authmig::manifest::Manifest;
+use authmig::manifest::{Facts, facts_at};
 use authmig::message::Sections;
 use authmig::parameters;
 use authmig::target::{Surroundings, Target};
 
 use crate::support::{Files, TestDb, own_roles, with_options};
+
+/// The facts after each migration, by its version.
+#[derive(Default)]
+struct Manifest {
+    versions: BTreeMap<i32, (String, Facts)>,
+}
+
+impl Manifest {
+    /// Adds the facts after a migration.
+    fn insert(&mut self, number: i32, label: &str, facts: Facts) {
+        self.versions.insert(number, (label.to_owned(), facts));
+    }
+
+    /// The text that [`facts_at`] reads.
+    fn render(&self) -> String {
+        let mut text = String::new();
+        let mut before = &Facts::new();
+        for (label, facts) in self.versions.values() {
+            let _ = writeln!(text, "# {label}");
+            for (kind, name) in before.keys().filter(|object| !facts.contains_key(object)) {
+                let _ = writeln!(text, "- {kind}: {name}");
+            }
+            for (object, properties) in facts {
+                if before.get(object) == Some(properties) {
+                    continue;
+                }
+                let _ = writeln!(text, "{}: {}", object.0, object.1);
+                for (property, value) in properties {
+                    if value.contains('\n') {
+                        let _ = writeln!(text, "  {property}");
+                        for line in value.lines() {
+                            let bar = if line.is_empty() { "    |" } else { "    | " };
+                            let _ = writeln!(text, "{bar}{line}");
+                        }
+                    } else {
+                        let _ = writeln!(text, "  {property}: {value}");
+                    }
+                }
+            }
+            before = facts;
+        }
+        text
+    }
+}
+
+/// The live facts with placeholders in place of names, for a new manifest.
+fn with_placeholders(live: &facts::Live) -> Facts {
+    let hide = |text: &str| {
+        live.names.iter().fold(text.to_owned(), |text, (placeholder, name, literal)| {
+            text.replace(literal, &format!("'{placeholder}'")).replace(name, placeholder)
+        })
+    };
+    live.facts.iter().fold(Facts::new(), |mut facts, ((kind, name), properties)| {
+        let block = facts.entry((kind.clone(), hide(name))).or_default();
+        block.extend(properties.iter().map(|(property, value)| (hide(property), hide(value))));
+        facts
+    })
+}
 
 /// The manifest of a freshly migrated database. The roles have names of their own, so
 /// that each is told from every other word.
@@ -49,7 +109,7 @@ fn generate() -> Manifest {
         let label = db.ask(&format!(
             "select to_char(version, 'FM00') || '-' || name from authmig.schema_history where version = {version}"
         ));
-        manifest.insert(version, &label, facts::with_placeholders(&live));
+        manifest.insert(version, &label, with_placeholders(&live));
     }
     manifest
 }
@@ -148,4 +208,37 @@ view: auth.live_session
             "view auth.live_session",
         ]
     );
+}
+
+fn facts_of(rows: &[(&str, &str, &str, &str)]) -> Facts {
+    let mut facts = Facts::new();
+    for (kind, name, property, value) in rows {
+        facts
+            .entry(((*kind).to_owned(), (*name).to_owned()))
+            .or_default()
+            .insert((*property).to_owned(), (*value).to_owned());
+    }
+    facts
+}
+
+#[test]
+fn a_manifest_is_read_as_it_is_written() {
+    let mut manifest = Manifest::default();
+    let first = facts_of(&[
+        ("function", "auth.f(text, int)", "definition", "\none\n\n  two: 2\nthree"),
+        ("function", "auth.f(text, int)", "owner", "{owner_role}"),
+        ("table", "auth.t", "row security", "enabled"),
+        ("column", "auth.t.c", "comment", "with: a colon"),
+    ]);
+    let second = facts_of(&[
+        ("function", "auth.f(text, int)", "owner", "somebody"),
+        ("table", "auth.t", "row security", "enabled"),
+    ]);
+    manifest.insert(1, "01-a", first.clone());
+    manifest.insert(2, "02-b", second.clone());
+    let text = manifest.render();
+    for (version, facts) in [(1, Some(first)), (2, Some(second)), (3, None)] {
+        assert_eq!(facts_at(&text, version), Ok(facts), "{text}");
+    }
+    assert!(text.contains("\n- column: auth.t.c\n"), "{text}");
 }
