@@ -430,6 +430,9 @@ pub struct Finding {
     /// What else to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Whether `migrate` tells it behind the commit, which it does not stop.
+    #[serde(skip)]
+    pub told_after_commit: bool,
 }
 
 impl Finding {
@@ -444,6 +447,7 @@ impl Finding {
             why: None,
             mend: None,
             hint: None,
+            told_after_commit: false,
         }
     }
 
@@ -556,6 +560,9 @@ pub struct SecretSource {
     /// Whether PostgREST takes it before what a function gives it.
     #[serde(skip)]
     pub goes_first: bool,
+    /// The statement that takes it away, if it is a setting of a role or a database.
+    #[serde(skip)]
+    pub reset: Option<String>,
 }
 
 impl SecretSource {

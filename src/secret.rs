@@ -46,6 +46,7 @@ pub fn sources(rows: &Rows) -> Vec<SecretSource> {
             bytes: column(row, 1).parse().unwrap_or_default(),
             fingerprint: column(row, 2),
             goes_first: column(row, 3) == "t",
+            reset: row.get(4).cloned().flatten(),
         })
         .collect()
 }
@@ -141,6 +142,7 @@ impl Secret {
             bytes: bytes.len() as u64,
             fingerprint: sha256(&bytes).chars().take(8).collect(),
             goes_first: false,
+            reset: None,
         }
     }
 

@@ -90,7 +90,8 @@ const BY_WHOM: &str = "where that is refused, a superuser has to do it";
 
 /// The check, from the settings that [`SQL`] found and the sources of the secret. Before the
 /// commit, PostgREST is not to be told of a schema yet: while one is missing, it refuses every
-/// request. What is not about its role alone stops no commit either.
+/// request. What is not about its role alone stops no commit either, nor does a secret: the one that
+/// is given to this run, or to the next, can take its place.
 pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Check {
     // Its value, and how a statement begins that changes it.
     let setting = |name: &str| {
@@ -99,6 +100,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
             _ => None,
         })
     };
+    let error = if before_commit { Severity::Advice } else { Severity::Error };
     let mut findings = Vec::new();
     if let Some((schemas, alter)) = setting("pgrst.db_schemas") {
         let schemas: Vec<_> = schemas.split(',').map(str::trim).collect();
@@ -110,11 +112,8 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
                 mend: Some(format!("{alter} set pgrst.db_schemas = {};", literal(&format!("{found}, auth")))),
                 hint: Some(BY_WHOM.to_owned()),
                 found: Some(found),
-                ..Finding::new(
-                    if before_commit { Severity::Advice } else { Severity::Error },
-                    "pgrst.db_schemas",
-                    "the schema auth is not exposed",
-                )
+                told_after_commit: true,
+                ..Finding::new(error, "pgrst.db_schemas", "the schema auth is not exposed")
             });
         }
         exposed(&mut findings, "pgrst.db_schemas", &schemas);
@@ -132,7 +131,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
             // What holds for everybody may be meant for others, as where rows are replicated: it is
             // told, and stops no run.
             let of_everybody = ["alter database ", "alter role all"].iter().any(|all| alter.starts_with(all));
-            let severity = if before_commit && of_everybody { Severity::Advice } else { severity };
+            let severity = if of_everybody && severity == Severity::Error { error } else { severity };
             findings.push(Finding {
                 found: Some(if value.is_empty() { "nothing" } else { value }.to_owned()),
                 why: Some(why.to_owned()),
@@ -142,7 +141,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
             });
         }
     }
-    secret(&mut findings, secrets);
+    secret(&mut findings, secrets, error);
     super::check(NAME, findings)
 }
 
@@ -165,7 +164,8 @@ fn exposed(findings: &mut Vec<Finding>, setting: &str, schemas: &[&str]) {
     }
 }
 
-fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource]) {
+/// What is wrong with the secrets. `error` is how much it matters if tokens are refused.
+fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource], error: Severity) {
     let Some(used) = secrets.first() else {
         findings.push(Finding {
             why: Some("no token can be issued".to_owned()),
@@ -175,6 +175,7 @@ fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource]) {
         return;
     };
     if used.is_too_short() {
+        let replace = if used.source == KEPT { " --replace" } else { "" };
         findings.push(Finding {
             expected: Some(format!("base64 of {SHORTEST} bytes or more")),
             found: Some(if used.bytes == 0 {
@@ -183,24 +184,53 @@ fn secret(findings: &mut Vec<Finding>, secrets: &[SecretSource]) {
                 format!("{} bytes", used.bytes)
             }),
             why: Some("no token can be issued, and PostgREST does not start with it".to_owned()),
-            hint: Some("`authmig secret generate` makes a good one".to_owned()),
-            ..Finding::new(Severity::Error, &*used.source, "the JWT secret cannot be used")
+            mend: used.reset.clone(),
+            hint: Some(format!("`authmig secret generate{replace}` makes a good one")),
+            told_after_commit: true,
+            ..Finding::new(error, &*used.source, "the JWT secret cannot be used")
         });
     } else if used.source != KEPT {
         findings.push(Finding {
-            why: Some("every role that can run SQL can read a setting".to_owned()),
+            why: Some(READABLE.to_owned()),
             hint: Some("`authmig secret set` keeps it where only the owner reads".to_owned()),
             ..Finding::new(Severity::Advice, &*used.source, "the JWT secret comes from a setting")
         });
     }
-    for other in secrets.iter().skip(1).filter(|other| other.fingerprint != used.fingerprint) {
-        let severity = if other.goes_first { Severity::Error } else { Severity::Advice };
+    for (index, other) in secrets.iter().enumerate().skip(1) {
+        if other.fingerprint == used.fingerprint {
+            if used.source == KEPT && other.reset.is_some() {
+                findings.push(Finding {
+                    why: Some(READABLE.to_owned()),
+                    mend: other.reset.clone(),
+                    ..Finding::new(
+                        Severity::Advice,
+                        &*other.source,
+                        "the JWT secret stands in a setting, too",
+                    )
+                });
+            }
+            continue;
+        }
+        // A session has what one of the settings says.
+        if other.reset.is_none() && secrets[..index].iter().any(|told| told.fingerprint == other.fingerprint)
+        {
+            continue;
+        }
         findings.push(Finding {
             expected: Some(format!("{} as in {}", used.fingerprint, used.source)),
-            found: Some(other.fingerprint.clone()),
+            found: Some(if other.bytes == 0 { "no base64" } else { &other.fingerprint }.to_owned()),
             why: Some("if PostgREST uses this one, it refuses every token".to_owned()),
+            mend: other.reset.clone(),
             hint: Some("make them equal, or remove the one that is not used".to_owned()),
-            ..Finding::new(severity, &*other.source, "another JWT secret is set here")
+            told_after_commit: other.goes_first,
+            ..Finding::new(
+                if other.goes_first { error } else { Severity::Advice },
+                &*other.source,
+                "another JWT secret is set here",
+            )
         });
     }
 }
+
+/// Why a secret should be in no setting.
+const READABLE: &str = "every role that can run SQL can read a setting";

@@ -139,13 +139,15 @@ fn finish(
     Ok(report)
 }
 
-/// What stands in nobody's way, and is left to do: what was not tried, and what PostgREST can be told
-/// only now.
+/// What stands in nobody's way, and is left to do: what was not tried, and what can be mended only now.
 fn left(check: &Check) -> impl Iterator<Item = String> {
-    check.findings.iter().filter_map(move |finding| match &finding.mend {
-        _ if check.verdict == Verdict::Skipped => Some(format!("{}: {}", check.name, finding.message)),
-        Some(mend) if finding.subject == "pgrst.db_schemas" => Some(format!("{}: {mend}", finding.message)),
-        _ => None,
+    check.findings.iter().filter_map(move |finding| {
+        let help = finding.mend.as_deref().or(finding.hint.as_deref());
+        match help {
+            _ if check.verdict == Verdict::Skipped => Some(finding.sentence()),
+            Some(help) if finding.told_after_commit => Some(format!("{}: {help}", finding.sentence())),
+            _ => None,
+        }
     })
 }
 

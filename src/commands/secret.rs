@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::history::History;
 use crate::message::settings;
 use crate::migration::AUTH_SCHEMA;
-use crate::report::{Event, Exit, Report, SecretOutcome, SecretReport, SecretSource, VERSION};
+use crate::report::{Event, Exit, Report, SecretOutcome, SecretReport, SecretSource, VERSION, Weight};
 use crate::secret::{self, Secret};
 
 /// Runs the command. Returns what is to be written; nothing where the secret itself was to be:
@@ -62,15 +62,26 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
                 "--replace puts the new one in its place; access tokens signed with the old one end at once",
             ));
         }
-        Stored::AnotherIsUsed(source) => {
-            let message = format!("another secret is in use, {source}; nothing was changed");
-            return Err(Failure::new(Exit::Refused, message).hint(
-                "--replace stores the new one, which is used from then on; access tokens signed with the old one end at once",
-            ));
+        Stored::AnotherIsUsed(used) => {
+            let message = format!("another secret is in use, {}; nothing was changed", used.source);
+            return Err(Failure::new(Exit::Refused, message).hint(match used.reset {
+                Some(reset) if used.goes_first => format!(
+                    "--replace stores the new one, and PostgREST goes on with the old one until: {reset}"
+                ),
+                _ => "--replace stores the new one, which is used from then on; access tokens signed with the old one end at once".to_owned(),
+            }));
         }
     };
     let kept = secret.source();
     report.sources.retain(|source| source.source != kept.source);
+    let goes_first = |source: &&SecretSource| source.goes_first && source.fingerprint != kept.fingerprint;
+    // Of several, PostgREST takes the first one.
+    if let Some(SecretSource { source, reset: Some(reset), .. }) = report.sources.iter().find(goes_first) {
+        let text = format!(
+            "PostgREST goes on with {source}, and refuses what is signed with the one that is stored, until: {reset}"
+        );
+        (context.tell)(Event::Notice { weight: Weight::Warning, text, hint: None });
+    }
     report.sources.insert(0, kept);
     if report.outcome == SecretOutcome::Unchanged {
         return Ok(Some(report));
@@ -139,7 +150,7 @@ pub(super) fn outcome(context: &Context<'_>, stored: Option<Stored>) -> bool {
         Some(Stored::AnotherIsThere) => {
             "another JWT secret is kept, and the one that was given was not stored; `authmig secret set --replace` does that".to_owned()
         }
-        Some(Stored::AnotherIsUsed(source)) => {
+        Some(Stored::AnotherIsUsed(SecretSource { source, .. })) => {
             format!("another JWT secret is in use, {source}, and the one that was given was not stored; `authmig secret set --replace` does that")
         }
         None => {

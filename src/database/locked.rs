@@ -41,18 +41,20 @@ pub enum Stored {
     WasThere,
     /// Another one is, and was not to be replaced.
     AnotherIsThere,
-    /// Another one is in use, from there, and was not to be displaced.
-    AnotherIsUsed(String),
+    /// Another one is in use, and was not to be displaced.
+    AnotherIsUsed(SecretSource),
 }
 
 impl Stored {
-    /// What becomes of a new secret beside the one that is used; `None` if it can be stored.
+    /// What becomes of a new secret beside the one that is used; `None` if it can be stored. One that
+    /// cannot be used stands in nobody's way.
     pub fn beside(used: SecretSource, new: &SecretSource) -> Option<Stored> {
         match (used.source == new.source, used.fingerprint == new.fingerprint) {
             (true, true) => Some(Stored::WasThere),
             (true, false) => Some(Stored::AnotherIsThere),
             (false, true) => None,
-            (false, false) => Some(Stored::AnotherIsUsed(used.source)),
+            (false, false) if used.is_too_short() => None,
+            (false, false) => Some(Stored::AnotherIsUsed(used)),
         }
     }
 }

@@ -1,6 +1,7 @@
 -- Where a JWT secret comes from, first the one that is used; of each its length in
--- bytes, a fingerprint by which two can be compared, and whether it is a setting that PostgREST
--- takes before what a function gives it. No secret leaves the server.
+-- bytes, a fingerprint by which two can be compared, whether it is a setting that PostgREST
+-- takes before what a function gives it, and the statement that takes the setting away. No secret
+-- leaves the server.
 --
 -- Nothing that was installed runs here, since somebody could have changed it: the bytes of a
 -- secret are those that auth_private.decode_secret gives, taken out by the server's own
@@ -32,7 +33,11 @@ with config (jwt_secret, authenticator_role) as (
       from (values (3, 'pgrst.jwt_secret'), (5, 'app.settings.jwt_secret')) as g (rank, name)
 )
 select f.source, coalesce(octet_length(k.key), 0), coalesce(left(encode(sha256(k.key), 'hex'), 8), ''),
-       f.rank = 2 and f.setrole <> 0
+       f.rank = 2 and f.setrole <> 0,
+       'alter ' || case when f.setrole = 0 and f.setdatabase <> 0 then 'database ' || quote_ident(current_database())
+                else 'role ' || case when f.setrole = 0 then 'all' when f.setrole <> 0 then f.setrole::regrole::text end
+                    || case when f.setdatabase <> 0 then ' in database ' || quote_ident(current_database()) else '' end
+           end || ' reset ' || split_part(f.source, ' ', 1) || ';'
   from found as f
  cross join lateral (select translate(btrim(f.secret, e' \t\r\n'), e'-_\r\n', '+/')) as s (standard)
  cross join lateral (select rtrim(s.standard, '=')) as u (unpadded)

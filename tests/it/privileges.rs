@@ -134,7 +134,7 @@ fn a_schema_that_is_missing_need_not_be_exposed_before_it_is_there() {
     let run = db.authmig(&with_options(&["migrate"], &own)).exits(0);
     let mend =
         format!("alter role {authenticator} in database {} set pgrst.db_schemas = 'api, auth';", db.name);
-    let said = format!("notice: the schema auth is not exposed: {mend}\n");
+    let said = format!("notice: pgrst.db_schemas: the schema auth is not exposed: {mend}\n");
     assert!(run.stderr.contains(&said), "{}", run.stderr);
     let run = db.authmig(&["verify"]).exits(4);
     assert!(run.stdout.contains("the schema auth is not exposed"), "{}", run.stdout);

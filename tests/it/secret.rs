@@ -296,6 +296,68 @@ fn of_several_settings_the_one_is_used_that_the_session_of_postgrest_has() {
 }
 
 #[test]
+fn a_setting_that_postgrest_takes_first_is_told_with_what_takes_it_away() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let authenticator = own.iter().find_map(|one| one.strip_prefix("--authenticator-role=")).unwrap();
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    for whose in [format!("role {authenticator}"), format!("role {authenticator} in database {}", db.name)] {
+        db.sql(&format!("alter {whose} set pgrst.jwt_secret = '{JWT_SECRET}'"));
+        let reset = format!("alter {whose} reset pgrst.jwt_secret;");
+        let run = db.authmig(&["secret", "generate"]).exits(7);
+        let hint =
+            format!("--replace stores the new one, and PostgREST goes on with the old one until: {reset}\n");
+        assert!(run.stderr.ends_with(&hint), "{}", run.stderr);
+        // The same one is readable by every role, wherever else it is kept.
+        set(&db, &[], JWT_SECRET).exits(0);
+        let run = db.authmig(&["verify"]).exits(0);
+        assert!(run.stdout.contains("the JWT secret stands in a setting, too\n"), "{}", run.stdout);
+        assert!(run.stdout.contains(&format!("  mend:     {reset}\n")), "{}", run.stdout);
+
+        let run = db.authmig(&["secret", "generate", "--replace"]).exits(0);
+        let warning = format!("and refuses what is signed with the one that is stored, until: {reset}\n");
+        assert!(
+            run.stderr.starts_with("warning: PostgREST goes on with pgrst.jwt_secret of "),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.ends_with(&warning), "{}", run.stderr);
+        let run = db.authmig(&["verify"]).exits(4);
+        assert!(run.stdout.contains(&format!("  mend:     {reset}\n")), "{}", run.stdout);
+        // It stops no migration, which tells it as well.
+        db.authmig(&["rollback", "--yes"]).exits(0);
+        let run = db.authmig(&["migrate"]).exits(0);
+        assert!(run.stderr.contains(&format!("another JWT secret is set here: {reset}\n")), "{}", run.stderr);
+        db.sql(&reset);
+        db.authmig(&["verify", "--strict"]).exits(0);
+        db.sql("update auth_private.config set jwt_secret = null");
+    }
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_stands_in_nobodys_way() {
+    let own = own_roles();
+    for value in ["REALLYREALLYREALLYREALLYVERYSAFE", "no base64 at all!"] {
+        let db = TestDb::new();
+        db.sql(&format!("alter database {} set app.settings.jwt_secret = '{value}'", db.name));
+        let run = db.authmig(&with_options(&["migrate"], &own)).exits(0);
+        let reset = format!("alter database {} reset app.settings.jwt_secret;", db.name);
+        let told = format!(": the JWT secret cannot be used: {reset}\n");
+        assert!(run.stderr.contains(&told), "{}", run.stderr);
+        let run = db.authmig(&["verify"]).exits(4);
+        assert!(
+            run.stdout.contains("  hint:     `authmig secret generate` makes a good one\n"),
+            "{}",
+            run.stdout
+        );
+        db.authmig(&["secret", "generate"]).exits(0);
+        let run = db.authmig(&["verify"]).exits(0);
+        assert_eq!(run.stdout.matches("another JWT secret is set here").count(), 1, "{}", run.stdout);
+        db.sql("update auth_private.config set jwt_secret = null");
+        db.with("AUTHMIG_JWT_SECRET", JWT_SECRET).authmig(&["migrate"]).exits(0);
+    }
+}
+
+#[test]
 fn status_runs_nothing_that_somebody_could_have_put_there() {
     let db = TestDb::new();
     db.authmig(&["migrate"]).exits(0);
