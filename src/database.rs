@@ -165,7 +165,8 @@ impl Database {
             Ok(answers) => return Ok(Attempt::Done(Sections::new(answers))),
             Err(failure) => failure,
         };
-        if self.client.is_closed() {
+        // Of the end of a connection, the server's word says more than what a next question would.
+        if failure.exit == Exit::Unreachable || self.client.is_closed() {
             return Err(failure);
         }
         // planned.sql marks that the lock is held; an error with a place is a script's.

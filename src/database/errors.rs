@@ -57,13 +57,22 @@ pub(super) fn odd_ledger(failure: Failure) -> Failure {
     if failure.server.as_ref().is_some_and(|server| is_about_language(&server.message)) {
         return failure;
     }
-    if failure.sqlstate() == Some("42501") && !policy {
+    let refused = failure.server.as_ref().filter(|server| server.sqlstate == "42501" && !policy);
+    if let Some(server) = refused {
+        // The names are the same in every language.
+        let of_history = ["schema_history", "parameter", "authmig"].iter().any(|name| {
+            server.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == *name)
+        });
+        if !of_history {
+            let message = "this takes what the role that migrated may do".to_owned();
+            return Failure { message, ..failure }.hint("run it as that role; `authmig status` takes less");
+        }
         return Failure {
             message: "the history of this database may not be read by this role".to_owned(),
             ..failure
         }
         .hint(
-            "authmig runs as the role that migrated; a role that is only to read needs: \
+            "authmig runs as the role that migrated; for `authmig status`, a role that is only to read needs: \
              grant usage on schema authmig to ROLE; \
              grant select on authmig.schema_history, authmig.parameter to ROLE;",
         );

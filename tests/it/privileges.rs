@@ -663,6 +663,14 @@ fn a_reader_may_look_at_the_status_if_it_was_granted() {
         grant select on authmig.schema_history, authmig.parameter to {reader}"
     ));
     db.authmig_with(&files, &["status", "--check"]).exits(0);
+    // To verify takes more, which is not granted table by table.
+    let run = db.authmig_with(&files, &["verify"]).exits(1);
+    assert_eq!(
+        run.stderr,
+        "error: this takes what the role that migrated may do\n   \
+         = permission denied for table created (42501)\n\
+         hint: run it as that role; `authmig status` takes less\n"
+    );
 }
 
 #[test]
