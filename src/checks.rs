@@ -111,12 +111,17 @@ impl<'a> Scope<'a> {
         message
     }
 
-    /// The checks that follow from the answers. What can only be mended after the commit is advice
-    /// before it, and no error.
-    pub fn answered(&self, answers: &mut Sections, before_commit: bool) -> Result<Vec<Check>, Failure> {
-        let mut checks = Vec::new();
+    /// The checks that follow from the answers, and whether there is code that was not installed.
+    /// What can only be mended after the commit is advice before it, and no error.
+    pub fn answered(
+        &self,
+        answers: &mut Sections,
+        before_commit: bool,
+    ) -> Result<(Vec<Check>, ForeignCode), Failure> {
+        let (mut checks, mut foreign_code) = (Vec::new(), ForeignCode::default());
         if let Some(compared) = self.compared(answers)? {
             checks.extend(compared.checks);
+            foreign_code = compared.foreign_code;
         }
         if let ([settings], [secrets]) = (answers.get("settings"), answers.get("secrets")) {
             checks.push(postgrest::run(settings, &secret::sources(secrets), before_commit));
@@ -126,7 +131,7 @@ impl<'a> Scope<'a> {
         {
             checks.push(self_test::run(result));
         }
-        Ok(checks)
+        Ok((checks, foreign_code))
     }
 
     /// What there is beside what the manifest says, if it says something.
@@ -259,7 +264,7 @@ fn try_all(
     match database.send(&message) {
         Ok(answer) => {
             checks.push(scripts::run(applied, Vec::new()));
-            checks.extend(scope.answered(&mut Sections::new(answer), false)?);
+            checks.extend(scope.answered(&mut Sections::new(answer), false)?.0);
         }
         Err(failure) if failure.server.is_some() && !failure.is_limit() => {
             // One part has ended the message, and with it went the answers of the others.
@@ -271,7 +276,7 @@ fn try_all(
             let trial = (try_out(scope, database, parameters), self_test::raised as fn(_) -> _);
             for (message, raised) in [questions, trial] {
                 match database.send(&message) {
-                    Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer), false)?),
+                    Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer), false)?.0),
                     Err(failure) => {
                         database.rollback()?;
                         checks.push(raised(failure)?);

@@ -111,17 +111,25 @@ fn finish(
     mut report: MigrateReport,
 ) -> Result<MigrateReport, Failure> {
     report.applied = locked.done.steps(&plan.steps, Part::Up);
-    let checks = scope.answered(&mut locked.done.answers, true)?;
-    let notices: Vec<_> = checks.iter().flat_map(left).collect();
+    let (checks, foreign_code) = scope.answered(&mut locked.done.answers, true)?;
+    let mut notices: Vec<_> = checks.iter().flat_map(left).collect();
     refuse_unsound(checks)?;
     if args.adopt {
         report.adopted = locked.adopted()?;
     }
     report.total = plan.remaining.len();
-    if let Some(given) = given {
-        let is_kept = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
-        let stored = if is_kept { Some(locked.store_secret(&given, false)?) } else { None };
-        report.secret_stored = secret::outcome(context, stored);
+    match given {
+        // As `secret set` would refuse.
+        Some(_) if foreign_code.runs => notices.push(
+            "the JWT secret that was given was not stored: somebody could read it; `authmig verify` says who"
+                .to_owned(),
+        ),
+        Some(given) => {
+            let is_kept = plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA);
+            let stored = if is_kept { Some(locked.store_secret(&given, false)?) } else { None };
+            report.secret_stored = secret::outcome(context, stored);
+        }
+        None => {}
     }
     report.sql = scripts;
     let since = locked.done.since;

@@ -10,7 +10,8 @@ use postgres::{Config, NoTls};
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
 use crate::support::{
-    JWT_SECRET, OTHER_JWT_SECRET, Run, TestDb, all_applied, feed, finish, own_roles, with_options,
+    JWT_SECRET, OTHER_JWT_SECRET, Run, TestDb, all_applied, feed, finish, major, own_roles, role,
+    with_options,
 };
 
 fn set(db: &TestDb, arguments: &[&str], text: &str) -> Run {
@@ -331,6 +332,29 @@ fn a_setting_that_postgrest_takes_first_is_told_with_what_takes_it_away() {
         db.authmig(&["verify", "--strict"]).exits(0);
         db.sql("update auth_private.config set jwt_secret = null");
     }
+}
+
+#[test]
+fn no_migration_stores_a_secret_that_somebody_could_read() {
+    // Until 16, everybody with CREATEROLE may join any role, and is not told of.
+    if major() < 16 {
+        return;
+    }
+    let (db, own) = (TestDb::new(), own_roles());
+    let owner = own.iter().find_map(|one| one.strip_prefix("--owner-role=")).unwrap();
+    let other = role(&db, "createrole");
+    db.sql(&format!("set role {other}; create role {owner}"));
+    let run = db.with("AUTHMIG_JWT_SECRET", JWT_SECRET);
+    let told = run.authmig(&with_options(&["migrate", "--format", "json"], &own)).exits(0);
+    assert_eq!(told.json()["secret_stored"], false);
+    assert_eq!(
+        told.stderr,
+        "notice: the JWT secret that was given was not stored: somebody could read it; `authmig verify` says who\n"
+    );
+    assert_eq!(stored(&run), "");
+    run.sql(&format!("revoke {owner} from {other} granted by postgres"));
+    run.authmig(&["migrate"]).exits(0);
+    assert_eq!(stored(&run), JWT_SECRET);
 }
 
 #[test]
