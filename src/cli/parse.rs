@@ -192,7 +192,8 @@ fn misspelled_variable(definition: &clap::Command) -> Option<String> {
     given.retain(|name| !known.contains(name));
     known.extend(no_options.map(|name| format!("AUTHMIG_{name}")));
     given.iter().find_map(|name| {
-        let distance = |other: &&String| strsim::levenshtein(other, name);
+        // Two letters that were swapped are one mistake.
+        let distance = |other: &&String| strsim::osa_distance(other, name);
         let meant = known.iter().min_by_key(distance)?;
         // Of a short name, one letter is much.
         let far = if meant.len() > "AUTHMIG_FORMAT".len() { 3 } else { 2 };

@@ -153,6 +153,9 @@ fn a_variable_that_is_misspelled_changes_nothing_and_is_told() {
         ("AUTHMIG_LOCK_WAI", "AUTHMIG_LOCK_WAIT"),
         ("AUTHMIG_DATABASEURL", "AUTHMIG_DATABASE_URL"),
         ("AUTHMIG_T0", "AUTHMIG_TO"),
+        ("AUTHMIG_CHEKC", "AUTHMIG_CHECK"),
+        ("AUTHMIG_FROMAT", "AUTHMIG_FORMAT"),
+        ("AUTHMIG_WIAT", "AUTHMIG_WAIT"),
     ] {
         let mut command = db.command(&["migrate"]);
         let run = finish(command.env(given, "true").spawn().unwrap()).exits(2);
