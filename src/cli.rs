@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::builder::{BoolishValueParser, PossibleValuesParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, Parser, Subcommand};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 pub use parse::Complaint;
@@ -26,6 +26,7 @@ use crate::output::{Format, LogFormat};
 /// changes everything it set out to change, or nothing.
 #[derive(Debug, Parser)]
 #[command(name = "authmig", version, after_help = AFTER_HELP, max_term_width = 80)]
+#[command(mut_args(without_value), mut_subcommands(without_values))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -34,6 +35,16 @@ pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// The option, in whose help the variable is named and not quoted: a secret may stand in the
+/// wrong one.
+fn without_value(option: Arg) -> Arg {
+    option.hide_env_values(true)
+}
+
+fn without_values(command: clap::Command) -> clap::Command {
+    command.mut_args(without_value).mut_subcommands(without_values)
 }
 
 const AFTER_HELP: &str = "\
@@ -171,7 +182,7 @@ pub struct InstallArgs {
     pub adopt: bool,
     /// Read a JWT secret from this file, and keep it in the database if none is kept there
     /// yet, nor used from a setting; AUTHMIG_JWT_SECRET can hold the secret itself
-    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
     pub jwt_secret_file: Option<PathBuf>,
     /// Do not start the command if verify has advice
     #[arg(long, env = "AUTHMIG_STRICT", value_parser = BoolishValueParser::new())]
@@ -225,7 +236,7 @@ pub struct MigrateArgs {
     pub adopt: bool,
     /// Read a JWT secret from this file, and keep it in the database if none is kept there
     /// yet, nor used from a setting; AUTHMIG_JWT_SECRET can hold the secret itself
-    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
     pub jwt_secret_file: Option<PathBuf>,
 }
 
@@ -296,7 +307,7 @@ pub enum SecretCommand {
     /// not shown while it is typed.
     Set {
         /// Read it from this file
-        #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE", hide_env_values = true)]
+        #[arg(long, value_name = "FILE", env = "AUTHMIG_JWT_SECRET_FILE")]
         file: Option<PathBuf>,
         /// Also if another one is stored already: access tokens signed with that end
         #[arg(long)]

@@ -140,8 +140,27 @@ fn help_names_every_variable_whatever_it_says() {
     };
     for value in ["", "no"] {
         let said = help(value);
-        assert!(said.contains("[env: AUTHMIG_DRY_RUN=") && said.contains("[env: AUTHMIG_TO="), "{said}");
+        assert!(said.contains("[env: AUTHMIG_DRY_RUN]") && said.contains("[env: AUTHMIG_TO]"), "{said}");
     }
+}
+
+#[test]
+fn help_and_manual_show_of_no_variable_what_it_says() {
+    let db = TestDb::new();
+    let definition = authmig::cli::Cli::command();
+    let all = variables(&definition, false);
+    let commands = definition.get_subcommands().map(|command| vec![command.get_name()]);
+    let secret = ["set", "generate", "status"].map(|command| vec!["secret", command]);
+    for command in commands.chain(secret).chain([vec![]]) {
+        for arguments in [[&["help"], &*command], [&*command, &["-h"]], [&*command, &["--help"]]] {
+            let mut command = db.command(&arguments.concat());
+            let said = "postgres://u:hunter2@h/db";
+            let run = finish(command.envs(all.iter().map(|name| (name, said))).spawn().unwrap()).exits(0);
+            assert!(!run.stdout.is_empty() && !run.stdout.contains("hunter2"), "{}", run.stdout);
+        }
+    }
+    let manual = db.with("AUTHMIG_ANON_ROLE", "hunter2").authmig(&["man"]).exits(0).stdout;
+    assert!(manual.contains("AUTHMIG_ANON_ROLE") && !manual.contains("hunter2"), "{manual}");
 }
 
 #[test]
