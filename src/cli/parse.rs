@@ -261,8 +261,12 @@ fn says_nothing(argument: &Arg, value: &OsStr) -> bool {
 /// whatever is not expected may be one.
 fn without_secrets(mut error: clap::Error, about_secret: bool) -> clap::Error {
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
-        // Elsewhere this is the option, as it is defined.
-        let is_given = kind != ContextKind::InvalidArg || error.kind() == ErrorKind::UnknownArgument;
+        // Elsewhere these are the option, as it is defined, and the command that lacks another.
+        let is_given = match kind {
+            ContextKind::InvalidArg => error.kind() == ErrorKind::UnknownArgument,
+            ContextKind::InvalidSubcommand => error.kind() != ErrorKind::MissingSubcommand,
+            _ => true,
+        };
         let Some(ContextValue::String(text)) = error.get(kind).filter(|_| is_given) else { continue };
         if secret::may_be_in(text) || about_secret && !is_option(text) {
             error.insert(kind, ContextValue::String(secret::HIDDEN.to_owned()));
@@ -334,6 +338,7 @@ mod tests {
             ("status --wait 90", "'90'"),
             ("migrate --to x", "'x'"),
             ("secret status --format yaml", "'…'"),
+            ("secret --format json", "'authmig secret' requires a subcommand"),
             ("migrate --json", "tip: --format json\n"),
             ("rollback 03", "tip: --to 03\n"),
             ("secret set hunter2", "tip: a secret is read from standard input, or from --file FILE\n"),
