@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, ValueEnum a
 
 use super::{Cli, Command};
 use crate::export::Layout;
+use crate::migration::Version;
 use crate::output::{Format, LogFormat};
 use crate::secret;
 
@@ -138,7 +139,7 @@ fn meant(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     match given.as_str() {
         _ if error.kind() != ErrorKind::UnknownArgument => None,
         "--json" => Some("--format json".to_owned()),
-        version if version.parse::<i32>().is_ok() && (has("migrate") || has("rollback")) => {
+        version if version.parse::<Version>().is_ok() && (has("migrate") || has("rollback")) => {
             Some(format!("--to {version}"))
         }
         _ if has("set") => Some("a secret is read from standard input, or from --file FILE".to_owned()),
@@ -344,6 +345,14 @@ mod tests {
             ("secret set hunter2", "tip: a secret is read from standard input, or from --file FILE\n"),
         ] {
             assert!(complaint(line).contains(quoted), "{}", complaint(line));
+        }
+    }
+
+    #[test]
+    fn what_is_no_version_was_not_meant_as_one() {
+        for line in ["migrate --lock-timeout -1s", "migrate -1", "rollback 0"] {
+            let said = complaint(line);
+            assert!(said.contains("unexpected argument '") && !said.contains("--to"), "{said}");
         }
     }
 }
