@@ -30,10 +30,11 @@ pub(super) fn line(
     ask();
     let (sender, receiver) = mpsc::channel();
     // What reads a terminal cannot be interrupted, but it can be left behind.
-    thread::spawn(move || {
+    let read = move || {
         let mut text = String::new();
         let _ = sender.send(io::stdin().read_line(&mut text).map(|_| text));
-    });
+    };
+    thread::Builder::new().spawn(read).map_err(unreadable)?;
     loop {
         match receiver.try_recv() {
             Ok(Ok(line)) if line.trim_end_matches('\n').len() >= LONGEST => {

@@ -33,14 +33,15 @@ impl Live {
         state.doing = Some((doing, Instant::now()));
         state.draw();
         if !state.ticking {
-            state.ticking = true;
             let this = self.clone();
-            thread::spawn(move || {
+            // Without a thread, the line does not say for how long.
+            let ticks = thread::Builder::new().spawn(move || {
                 loop {
                     thread::sleep(TICK);
                     this.state().draw();
                 }
             });
+            state.ticking = ticks.is_ok();
         }
     }
 

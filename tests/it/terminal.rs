@@ -40,6 +40,19 @@ fn a_terminal_shows_how_long_it_has_waited() {
     assert!(shown.contains("\r\x1b[Kwaiting 1 s\r"), "{shown:?}");
 }
 
+#[test]
+fn a_terminal_shows_what_runs_also_where_no_thread_can_be_made() {
+    let db = TestDb::new();
+    // No machine has that much memory.
+    let Some(shown) = shows(&db, "migrate --connect-timeout 0s", &[("RUST_MIN_STACK", "140737488355328")])
+    else {
+        return;
+    };
+    assert!(shown.contains("\r\x1b[Krunning 02-auth_schema.up.sql\r"), "{shown:?}");
+    assert!(shown.contains(&all_applied()), "{shown:?}");
+    assert_eq!(db.history(), versions());
+}
+
 /// Runs this on a terminal and types these keys behind that question; all that is seen there,
 /// the state of the terminal afterwards included.
 fn typed(db: &TestDb, arguments: &str, question: &str, keys: &str) -> Option<String> {
@@ -59,7 +72,8 @@ fn typed_after(
         format!("trap : INT; {} {arguments}; echo exit $?; stty -a", authmig.get_program().to_str().unwrap());
     let mut command = Command::new(script);
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    command.env("DATABASE_URL", db.url()).env("TERM", "dumb").env("SHELL", "/bin/sh");
+    command.envs(authmig.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("TERM", "dumb").env("SHELL", "/bin/sh");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (mut seen, mut byte) = (Vec::new(), [0]);
@@ -94,6 +108,21 @@ fn a_secret_is_asked_for_and_not_shown() {
     let seen = typed(&db, "secret set --replace", question, &format!("{}\n", "A".repeat(5000))).unwrap();
     assert!(seen.contains("error: what was typed may be cut") && seen.contains("exit 2\r\n"), "{seen}");
     assert_eq!(db.ask("select jwt_secret from auth_private.config"), JWT_SECRET);
+}
+
+#[test]
+fn a_terminal_is_as_it_was_where_no_thread_can_read_it() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    // No machine has that much memory.
+    let db = db.with("RUST_MIN_STACK", "140737488355328");
+    let set = "secret set --connect-timeout 0s";
+    let Some(seen) = typed(&db, set, "not shown here: ", "") else { return };
+    assert!(
+        seen.contains("\r\nerror: the terminal cannot be read: ") && seen.contains("exit 1\r\n"),
+        "{seen}"
+    );
+    assert!(seen.contains(" echo ") && seen.contains("quit = ^\\;"), "{seen}");
 }
 
 #[test]
