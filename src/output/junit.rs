@@ -1,10 +1,14 @@
-//! JUnit XML, as CI servers read it: a test case a check, a failure a finding.
+//! JUnit XML, as CI servers read it: a test case a check, a failure its findings, the output of
+//! one that passed the advice.
 
 use std::fmt::Write as _;
 
 use super::diagnostics::told;
 use crate::failure::Failure;
 use crate::report::{Finding, Severity, Verdict, VerifyReport};
+
+/// Why a check was skipped that does not say so itself.
+const NOTHING_THERE: &str = "there is nothing that it could look at";
 
 pub(super) fn verify(report: &VerifyReport) -> String {
     let count = |verdict: Verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
@@ -22,10 +26,10 @@ pub(super) fn verify(report: &VerifyReport) -> String {
     for check in &report.checks {
         let _ =
             writeln!(text, "    <testcase classname=\"authmig.verify\" name=\"{}\">", escaped(check.name));
+        let message = check.findings.iter().map(Finding::sentence).collect::<Vec<_>>().join("; ");
+        let detail = check.findings.iter().map(detail).collect::<Vec<_>>().join("\n");
         match check.verdict {
             Verdict::Failed => {
-                let message = check.findings.iter().map(Finding::sentence).collect::<Vec<_>>().join("; ");
-                let detail = check.findings.iter().map(detail).collect::<Vec<_>>().join("\n");
                 let _ = writeln!(
                     text,
                     "      <failure type=\"finding\" message=\"{}\">{}</failure>",
@@ -34,10 +38,13 @@ pub(super) fn verify(report: &VerifyReport) -> String {
                 );
             }
             Verdict::Skipped => {
-                let message = check.findings.iter().map(Finding::sentence).collect::<Vec<_>>().join("; ");
-                let _ = writeln!(text, "      <skipped message=\"{}\"/>", escaped(&message));
+                let message = if message.is_empty() { NOTHING_THERE } else { &message };
+                let _ = writeln!(text, "      <skipped message=\"{}\"/>", escaped(message));
             }
-            Verdict::Passed => {}
+            Verdict::Passed if detail.is_empty() => {}
+            Verdict::Passed => {
+                let _ = writeln!(text, "      <system-out>{}</system-out>", escaped(&detail));
+            }
         }
         text.push_str("    </testcase>\n");
     }

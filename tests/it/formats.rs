@@ -35,6 +35,24 @@ fn junit_is_xml_with_a_case_a_check() {
 }
 
 #[test]
+fn junit_says_why_a_check_was_skipped() {
+    let reasons = |db: &TestDb, exit: i32| {
+        let run = db.authmig(&["verify", "--format", "junit"]).exits(exit);
+        let document = roxmltree::Document::parse(&run.stdout).unwrap();
+        let skipped = document.descendants().filter(|node| node.has_tag_name("skipped"));
+        skipped.map(|node| node.attribute("message").unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let nothing = reasons(&TestDb::new(), 4);
+    assert!(nothing.iter().all(|reason| reason == "there is nothing that it could look at"), "{nothing:?}");
+    let foreign = TestDb::new();
+    foreign.authmig(&["migrate"]).exits(0);
+    foreign.sql("create function auth.f() returns int language sql as 'select 1'");
+    let foreign = reasons(&foreign, 4);
+    assert!(foreign.iter().all(|reason| reason.contains(": not tried: it would run ")), "{foreign:?}");
+    assert!(!nothing.is_empty() && !foreign.is_empty(), "{nothing:?} {foreign:?}");
+}
+
+#[test]
 fn sarif_is_sarif() {
     let db = tampered();
     let run = db.authmig(&["verify", "--format", "sarif"]).exits(4);
@@ -120,7 +138,7 @@ fn advice_that_counts_is_an_error_in_each_format() {
             r#""subject":"JWT secret","severity":"advice""#,
             r#""subject":"JWT secret","severity":"error""#,
         ),
-        ("junit", "failures=\"0\"", ">JWT secret: "),
+        ("junit", "<system-out>advice: JWT secret: ", ">JWT secret: "),
         ("sarif", r#""level":"note""#, r#""level":"error""#),
         (
             "github",
