@@ -57,9 +57,16 @@ fn result(report: &VerifyReport, check: &Check, finding: &Finding) -> Value {
         "ruleId": check.name,
         "level": level,
         "message": {"text": finding.lines()},
-        "locations": [{"logicalLocations": [{
-            "name": finding.subject,
-            "fullyQualifiedName": format!("{}/{}", report.database, finding.subject),
-        }]}],
+        "locations": [{
+            // Code scanning of GitHub wants a file and a line. This one is nowhere.
+            "physicalLocation": {
+                "artifactLocation": {"uri": format!("authmig/{}", check.name)},
+                "region": {"startLine": 1},
+            },
+            "logicalLocations": [{
+                "name": finding.subject,
+                "fullyQualifiedName": format!("{}/{}", report.database, finding.subject),
+            }],
+        }],
     })
 }

@@ -63,6 +63,15 @@ fn sarif_is_sarif() {
     // What would run the foreign function is not tried: three notes.
     assert_eq!((errors, results.len()), (2, 5), "{}", run.stdout);
     assert!(results.iter().all(|result| result.rule_id.is_some()));
+    // GitHub takes no result without a place in a file.
+    for result in results {
+        let location = &result.locations.as_ref().unwrap()[0];
+        let place = location.physical_location.as_ref().unwrap();
+        let uri = place.artifact_location.as_ref().unwrap().uri.as_deref();
+        assert_eq!(uri, Some(&*format!("authmig/{}", result.rule_id.as_ref().unwrap())), "{}", run.stdout);
+        assert_eq!(place.region.as_ref().unwrap().start_line, Some(1));
+        assert!(location.logical_locations.as_ref().unwrap()[0].name.is_some());
+    }
 }
 
 #[test]
