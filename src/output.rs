@@ -27,6 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub use format::{Format, LogFormat};
 pub use live::Live;
 use live::Screen;
+use text::guarded;
 
 use crate::failure::Failure;
 use crate::report::{Event, Exit, Report, RollbackReport};
@@ -145,7 +146,7 @@ impl Streams {
     /// Writes an error: to standard error for people, and as the one JSON object.
     pub fn failure(&self, failure: &Failure) {
         self.nothing_goes_on();
-        let text = raw(diagnostics::failure(failure), self.format);
+        let text = guarded(&diagnostics::failure(failure));
         match self.log {
             // If it cannot be written, there is nowhere to say so.
             LogFormat::Text => drop(write(&self.err, &self.paint(&text))),
@@ -183,7 +184,7 @@ impl Streams {
             // Progress that nobody can read stops nothing.
             LogFormat::Text => {
                 let hint = hint.map(|hint| diagnostics::part("hint", &hint)).unwrap_or_default();
-                drop(write(&self.err, &self.paint(&raw(line + &hint, self.format))));
+                drop(write(&self.err, &self.paint(&guarded(&(line + &hint)))));
             }
             LogFormat::Json => tracing::info!(target: EVENTS, hint, "{}", line.trim_end()),
         }
@@ -241,8 +242,8 @@ impl Streams {
         let cap = filter_fn(|metadata| {
             *metadata.level() <= tracing::Level::INFO || !metadata.target().starts_with("refinery")
         });
-        let (sink, format) = (self.err.clone(), self.format);
-        let layer = tracing_subscriber::fmt::layer().with_writer(move || Log(sink.clone(), format));
+        let sink = self.err.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || Log(sink.clone()));
         let registry = tracing_subscriber::registry().with(filter).with(cap);
         let _ = match self.log {
             LogFormat::Text => registry.with(layer).try_init(),
@@ -302,23 +303,18 @@ impl Streams {
 }
 
 /// A sink as the log wants it.
-struct Log(Sink, Format);
+struct Log(Sink);
 
 impl Write for Log {
     /// `bytes` are a whole entry.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        write(&self.0, &raw(String::from_utf8_lossy(bytes).into_owned(), self.1))?;
+        write(&self.0, &guarded(&String::from_utf8_lossy(bytes)))?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Text for people, on a stream in which the runner of GitHub looks for commands.
-fn raw(text: String, format: Format) -> String {
-    if format == Format::Github { github::guarded(&text) } else { text }
 }
 
 /// Whether what is written there is thrown away. A Rust program has /dev/null for a stream

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::report::{Report, Severity, Step};
 
 pub(super) fn report(report: &Report) -> String {
-    let mut text = guarded(&human::report(report));
+    let mut text = human::report(report);
     match report {
         Report::Verify(report) => {
             for check in &report.checks {
@@ -62,21 +62,6 @@ pub(super) fn failure(failure: &Failure) -> String {
     text
 }
 
-/// Text that says nothing to the runner: it takes what begins with `::` for a command, after
-/// blanks too, and, as of old, `##[` anywhere.
-pub(super) fn guarded(text: &str) -> String {
-    let mut guarded = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let (blanks, rest) = line.split_at(line.len() - line.trim_start().len());
-        guarded.push_str(blanks);
-        if rest.starts_with("::") {
-            guarded.push('\u{fffd}');
-        }
-        guarded.push_str(rest);
-    }
-    guarded.replace("##[", "##\u{fffd}[")
-}
-
 fn command(text: &mut String, level: &str, title: &str, properties: &str, message: &str) {
     let _ =
         writeln!(text, "::{level} title={}{properties}::{}", property(title), data(&text::harmless(message)));
@@ -101,14 +86,6 @@ mod tests {
         let mut text = String::new();
         command(&mut text, "error", "a: b, c", "", "50%\nmore");
         assert_eq!(text, "::error title=a%3A b%2C c::50%25%0Amore\n");
-    }
-
-    #[test]
-    fn what_is_not_ours_is_no_command() {
-        assert_eq!(
-            guarded("a::b\n::error ::x\n  \u{a0}::error ::y\n1 ##[error]z\n"),
-            "a::b\n\u{fffd}::error ::x\n  \u{a0}\u{fffd}::error ::y\n1 ##\u{fffd}[error]z\n"
-        );
     }
 
     #[test]

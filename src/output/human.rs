@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::text::{below, counted, harmless, moment, one_line, padded, table};
+use super::text::{below, counted, guarded, harmless, moment, one_line, padded, table};
 use crate::report::{
     ExportReport, Finding, GrantsReport, MigrateOutcome, MigrateReport, ObjectRights, Report,
     RollbackOutcome, RollbackReport, SecretOutcome, SecretReport, Severity, StatusReport, Step, Verdict,
@@ -23,7 +23,7 @@ pub(super) fn report(report: &Report) -> String {
         Report::Export(report) => export(report),
         Report::Text(text) => return text.clone(),
     };
-    harmless(&text)
+    guarded(&harmless(&text))
 }
 
 fn migrate(report: &MigrateReport) -> String {
@@ -201,7 +201,8 @@ fn push_refused(text: &mut String, report: &RollbackReport, are: &str) {
 }
 
 pub(super) fn question(report: &RollbackReport) -> String {
-    harmless(&format!("{}\n{}go on? [y/N] ", one_line(&report.database), plan(report)))
+    let text = format!("{}\n{}go on? [y/N] ", one_line(&report.database), plan(report));
+    guarded(&harmless(&text))
 }
 
 fn verify(report: &VerifyReport) -> String {

@@ -16,6 +16,23 @@ fn is_bidirectional(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// The text without what would command the runner of a job: servers can say anything. That of
+/// GitHub takes what begins with `::` for a command, after blanks too, and, as of old, `##[`
+/// anywhere; that of Azure Pipelines `##vso[`. Sources: "Workflow commands for GitHub Actions",
+/// and "Logging commands" of Azure Pipelines.
+pub(super) fn guarded(text: &str) -> String {
+    let mut guarded = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (blanks, rest) = line.split_at(line.len() - line.trim_start().len());
+        guarded.push_str(blanks);
+        if rest.starts_with("::") {
+            guarded.push('\u{fffd}');
+        }
+        guarded.push_str(rest);
+    }
+    guarded.replace("##[", "##\u{fffd}[").replace("##vso[", "##\u{fffd}vso[")
+}
+
 /// A text of several lines, all but the first one indented: none of them begins as ours do.
 pub(super) fn below(text: &str, indent: &str) -> String {
     text.replace('\n', &format!("\n{indent}"))
@@ -65,6 +82,14 @@ pub(super) fn moment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_ours_is_no_command() {
+        assert_eq!(
+            guarded("a::b\n::error ::x\n  \u{a0}::error ::y\n1 ##[error]z\n##vso[task.x]z\n"),
+            "a::b\n\u{fffd}::error ::x\n  \u{a0}\u{fffd}::error ::y\n1 ##\u{fffd}[error]z\n##\u{fffd}vso[task.x]z\n"
+        );
+    }
 
     #[test]
     fn moments_are_cut_to_seconds() {

@@ -84,16 +84,32 @@ fn a_name_is_no_command_to_the_terminal_or_the_runner() {
         let run = db.authmig(&["verify", "--only", "grants", "--format", format]).exits(4);
         assert!(run.stdout.contains("[2J") && !run.stdout.contains('\u{1b}'), "{:?}", run.stdout);
         let commands = run.stdout.lines().filter(|line| line.trim_start().starts_with("::"));
-        assert!(format == "human" || commands.clone().count() == 1, "{}", run.stdout);
-        assert!(
-            format == "human"
-                || commands.clone().all(|line| line.starts_with("::error title=authmig verify"))
-        );
+        assert_eq!(commands.clone().count(), usize::from(format == "github"), "{}", run.stdout);
+        assert!(commands.clone().all(|line| line.starts_with("::error title=authmig verify")));
     }
     db.sql(&format!("drop owned by \"{role}\"; drop role \"{role}\""));
     let url = format!("{}?application_name=a%0A::error::forged", db.url());
     let run = db.authmig(&["status", "-v", "--format", "github", "--database-url", &url]).exits(0);
     assert!(run.stderr.contains("forged") && !run.stderr.contains("\n::"), "{}", run.stderr);
+}
+
+#[test]
+fn a_notice_is_no_command_to_a_runner_in_any_format() {
+    let told =
+        r"E'x\n::error title=x::forged\n \u00a0::error::forged\n##[error]forged\n##vso[task.complete]forged'";
+    for format in [&["--format", "human"][..], &["--format", "json"], &["--format", "github"], &["-v"]] {
+        let db = TestDb::new();
+        db.sql(&format!(
+            "create function public.speak() returns event_trigger language plpgsql as $$ begin raise notice {told}; end $$;
+             create event trigger speak on ddl_command_end execute function public.speak()"
+        ));
+        let run = db.authmig(&[&["migrate"], format].concat()).exits(0);
+        assert!(run.stderr.contains("notice: x\n") && run.stderr.contains("forged"), "{}", run.stderr);
+        let is_command = |line: &&str| {
+            line.trim_start().starts_with("::") || line.contains("##[") || line.contains("##vso[")
+        };
+        assert_eq!(run.stderr.lines().find(is_command), None, "{format:?}");
+    }
 }
 
 #[test]
