@@ -935,13 +935,14 @@ declare
     config auth_private.config;
     token text;
     session record;
+    why text;
 begin
     if current_setting('request.method', true) in ('GET', 'HEAD') then
         raise sqlstate 'PT405' using message = 'Use POST';
     end if;
     select * into strict config from auth_private.config;
     token := auth_private.presented_token(config.cookie_prefix);
-    select t.selector, t.verifier_hash, t.previous_hash, t.revoked_at
+    select t.selector, t.role, t.verifier_hash, t.previous_hash, t.revoked_at
       into session
       from auth.refresh_token as t
      where t.selector = left(token, 36)::uuid
@@ -959,7 +960,13 @@ begin
                     then 'logout'
                     else 'reuse'
                end
-         where t.selector = session.selector;
+         where t.selector = session.selector
+        returning t.revoked_why into why;
+        -- As in refresh_tokens: somebody else has had this cookie.
+        if why = 'reuse' then
+            raise log 'auth: session % of role % ended: its refresh token was used again after it had been replaced',
+                auth_private.sid(session.selector), session.role;
+        end if;
     end if;
     perform set_config('response.headers',
         auth_private.response_headers(config.cookie_prefix, config.cookie_attributes, null, 0, null, 0), true);
@@ -1008,6 +1015,8 @@ set default_transaction_isolation = 'read committed'
 as $$
 declare
     purged bigint;
+    -- One that stays the same can be looked up in the index.
+    now constant timestamptz := clock_timestamp();
 begin
     if batch is null or batch not between 1 and 100000 then
         raise exception 'batch must be 1 to 100000'
@@ -1017,7 +1026,7 @@ begin
     with expired as materialized (
         select t.selector
           from auth.refresh_token as t
-         where t.expires_at <= clock_timestamp()
+         where t.expires_at <= now
          order by t.expires_at
          limit batch
            for update skip locked

@@ -264,12 +264,17 @@ select e.kind, e.name,
                                or pg_has_role(r.oid, a.grantee, 'member') and not pg_has_role(r.oid, 10::oid, 'member')) end
  group by e.kind, e.name, e.owner, a.grantee;
 select 'default privileges',
-       format('for role %s in schema %s', quote_ident(pg_get_userbyid(d.defaclrole)), quote_ident(d.defaclnamespace::regnamespace::text)),
-       format('%s to %s', case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,
+       'for role ' || quote_ident(pg_get_userbyid(d.defaclrole))
+            || case when d.defaclnamespace <> 0 then ' in schema ' || quote_ident(d.defaclnamespace::regnamespace::text) else '' end,
+       format('%s to %s', case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
+                when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end,
             case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end),
        string_agg(lower(a.privilege_type collate "C"), ', ' order by a.privilege_type)
   from pg_catalog.pg_default_acl as d, aclexplode(d.defaclacl) as a
  where d.defaclnamespace = any (current_setting('authmig.schemas')::oid[])
+    -- What the owner role makes, in whatever schema; here its own rights and those of everybody are among them.
+    or d.defaclnamespace = 0 and d.defaclrole = to_regrole(quote_ident(current_setting('authmig.owner_role')))
+       and a.grantee not in (0, d.defaclrole)
  group by d.defaclrole, d.defaclnamespace, d.defaclobjtype, a.grantee
  union all
 -- Whoever migrates hands things over to the owner, and changes what it owns.
@@ -282,14 +287,20 @@ select 'role', quote_ident(pg_get_userbyid(n.nspowner)), 'lacks ' || quote_ident
    and (pg_has_role(n.nspowner, to_regrole(quote_ident(current_setting('authmig.owner_role'))), 'usage')
         and pg_has_role(n.nspowner, to_regrole(quote_ident(current_setting('authmig.owner_role'))),
             case when current_setting('server_version_num')::int4 >= 160000 then 'set' else 'member' end)) is not true;
--- What an administrator of a platform may have, and row level security does not keep out.
+-- What an administrator of a platform may have, and row level security does not keep out. Who replicates
+-- is sent every row.
 select 'role', quote_ident(r.rolname), 'rights over ' || quote_ident(current_setting('authmig.owner_role')),
-       'bypassrls, ' || concat_ws(', ', case when pg_has_role(r.oid, 'pg_read_all_data', 'usage') then 'pg_read_all_data' end,
-            case when pg_has_role(r.oid, 'pg_write_all_data', 'usage') then 'pg_write_all_data' end)
+       concat_ws(', ', case when p.bypasses then 'bypassrls' end,
+            case when p.bypasses and pg_has_role(r.oid, 'pg_read_all_data', 'usage') then 'pg_read_all_data' end,
+            case when p.bypasses and pg_has_role(r.oid, 'pg_write_all_data', 'usage') then 'pg_write_all_data' end,
+            case when r.rolreplication then 'replication' end)
   from pg_catalog.pg_roles as r
- where r.rolbypassrls and r.rolcanlogin and not r.rolsuper and has_database_privilege(r.oid, current_database(), 'connect')
-   and r.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
-   and (pg_has_role(r.oid, 'pg_read_all_data', 'usage') or pg_has_role(r.oid, 'pg_write_all_data', 'usage'));
+ cross join lateral (
+    select r.rolbypassrls and has_database_privilege(r.oid, current_database(), 'connect')
+           and (pg_has_role(r.oid, 'pg_read_all_data', 'usage') or pg_has_role(r.oid, 'pg_write_all_data', 'usage'))
+    ) as p (bypasses)
+ where (r.rolbypassrls or r.rolreplication) and r.rolcanlogin and not r.rolsuper and (p.bypasses or r.rolreplication)
+   and r.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig');
 select 'role', quote_ident(r.rolname),
        'superuser', case when r.rolsuper then 'yes' end,
        'bypassrls', case when r.rolbypassrls then 'yes' end,

@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::published::Sql;
 use super::request::{Request, Response};
 use super::{Stack, refresh};
+use crate::support::setting;
 
 fn logout(cookie: &str) -> Request {
     Request::post("auth", "logout").cookie(cookie)
@@ -244,6 +245,37 @@ fn logout_ends_the_session_and_clears_the_cookies() {
     stack.refresh(&third).is(204);
     stack.send(&logout(&third)).is(204);
     assert_eq!(stack.sessions(), "3 sessions, 1 live");
+}
+
+#[test]
+fn a_logout_with_a_cookie_that_two_have_had_is_in_the_log() {
+    let stack = Stack::ours();
+    let first = stack.login("u1", "authenticated").refresh_cookie();
+    let second = stack.refresh(&first).is(204).refresh_cookie();
+    stack.refresh(&second).is(204);
+    stack.send(&logout(&first)).is(204);
+    assert_eq!(stack.db.ask("select revoked_why from auth.refresh_token"), "reuse");
+    let session = stack.db.ask("select auth_private.sid(selector) from auth.refresh_token");
+    let Ok(log) = std::fs::read(setting("AUTHMIG_TEST_LOG")) else { return };
+    let said =
+        format!("auth: session {session} of role authenticated ended: its refresh token was used again");
+    assert!(String::from_utf8_lossy(&log).contains(&said), "{said}");
+}
+
+#[test]
+fn what_has_not_expired_is_not_read_to_purge_what_has() {
+    let stack = Stack::ours();
+    for subject in ["a", "b", "c", "d"] {
+        stack.login(subject, "authenticated");
+    }
+    let mut client = stack.db.client();
+    let mut transaction = client.transaction().unwrap();
+    // Of four rows, the table would be read.
+    transaction.batch_execute("set local enable_seqscan = off; set local enable_sort = off").unwrap();
+    transaction.batch_execute("select auth.purge_expired()").unwrap();
+    let read = "select idx_tup_fetch + seq_tup_read from pg_stat_xact_user_tables where relid = 'auth.refresh_token'::regclass";
+    // The planner looks at one end of the index.
+    assert!(transaction.query_one(read, &[]).unwrap().get::<_, i64>(0) <= 1);
 }
 
 #[test]

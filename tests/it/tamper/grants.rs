@@ -59,6 +59,16 @@ const GRANTS: &[Change] = &[
         "grants",
         "default privileges for role postgres in schema auth",
     ),
+    (
+        "alter default privileges for role {owner} grant execute on functions to {anon}",
+        "grants",
+        "default privileges for role {owner}",
+    ),
+    (
+        "alter default privileges for role {owner} grant usage on schemas to {anon}",
+        "grants",
+        "default privileges for role {owner}",
+    ),
     ("grant insert, select on authmig.journal to {service}", "grants", "table authmig.journal"),
     // To read it is for whoever it was granted to, and for nobody else.
     ("grant select on authmig.journal to {service} with grant option", "grants", "table authmig.journal"),
@@ -287,6 +297,11 @@ fn whom_row_level_security_does_not_keep_out_is_named() {
     db.authmig(&["verify", "--strict"]).exits(4);
     db.sql(&format!("alter role {other} nobypassrls"));
     db.authmig(&["verify", "--strict"]).exits(0);
+    // All rows go to who replicates.
+    db.sql(&format!("alter role {other} replication"));
+    let told = db.authmig(&["verify", "--strict"]).exits(4).stdout;
+    assert!(told.contains("row level security or not: replication\n"), "{told}");
+    db.authmig(&["verify"]).exits(0);
 }
 
 #[test]
