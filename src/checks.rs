@@ -158,15 +158,22 @@ pub fn facts() -> Message {
     message
 }
 
-/// Whether something that was not installed could run as whoever goes on. `answers` are those to
-/// [`facts`].
+/// What is there beside what was installed. `answers` are those to [`facts`].
+fn compare(
+    catalog: &Catalog,
+    history: &History,
+    answers: &mut Sections,
+) -> Result<Option<facts::Compared>, Failure> {
+    Scope::new(catalog, &applied(catalog, history)).compared(answers)
+}
+
+/// Whether something that was not installed could run as whoever goes on.
 pub fn foreign_code_in(
     catalog: &Catalog,
     history: &History,
     answers: &mut Sections,
 ) -> Result<ForeignCode, Failure> {
-    let compared = Scope::new(catalog, &applied(catalog, history)).compared(answers)?;
-    Ok(compared.map(|compared| compared.foreign_code).unwrap_or_default())
+    Ok(compare(catalog, history, answers)?.map(|compared| compared.foreign_code).unwrap_or_default())
 }
 
 /// Refuses to go on where it could.
@@ -176,6 +183,21 @@ pub fn refuse_foreign_code(
     answers: &mut Sections,
 ) -> Result<(), Failure> {
     if foreign_code_in(catalog, history, answers)?.runs { Err(foreign_code()) } else { Ok(()) }
+}
+
+/// Refuses to build on what is not as it was installed: what comes would fail at it, or behind it.
+pub fn refuse_drift(catalog: &Catalog, history: &History, answers: &mut Sections) -> Result<(), Failure> {
+    let Some(compared) = compare(catalog, history, answers)? else { return Ok(()) };
+    if compared.foreign_code.runs {
+        return Err(foreign_code());
+    }
+    let checks: Vec<_> =
+        compared.checks.into_iter().filter(|check| check.verdict == Verdict::Failed).collect();
+    if checks.is_empty() {
+        return Ok(());
+    }
+    let message = "what is installed is not as authmig installed it; nothing was changed";
+    Err(Failure { checks, ..Failure::new(Exit::Drift, message) })
 }
 
 /// Why it does not go on.

@@ -68,7 +68,11 @@ fn apply(
                 (history, facts) = (now, Some(found));
                 continue;
             };
-            checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
+            if plan.steps.is_empty() {
+                checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
+            } else {
+                checks::refuse_drift(context.catalog, &history, &mut facts)?;
+            }
         }
         history = if plan.steps.is_empty() {
             report.total = history.applied.len();

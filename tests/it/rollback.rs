@@ -95,6 +95,31 @@ fn what_another_run_has_done_meanwhile_is_looked_at_anew() {
 }
 
 #[test]
+fn what_is_gone_before_the_next_migrate_is_told_with_what_makes_it_again() {
+    let (db, own) = (TestDb::new(), own_roles());
+    let service = name(&own, "service");
+    db.authmig(&with_options(&["migrate"], &own)).exits(0);
+    for (gone, told) in [
+        (format!("drop owned by {service}; drop role {service}"), format!("role {service}: does not exist")),
+        (format!("alter role {service} superuser"), format!("role {service}: has superuser")),
+    ] {
+        db.authmig(&["rollback", "--yes"]).exits(0);
+        db.sql(&gone);
+        let run = db.authmig(&["migrate"]).exits(4);
+        assert!(
+            run.stderr.starts_with("error: what is installed is not as authmig installed it; "),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.contains(&told), "{}", run.stderr);
+        let mends = run.stderr.lines().filter_map(|line| line.strip_prefix("  mend:     "));
+        mends.for_each(|mend| db.sql(mend));
+        db.authmig(&["migrate"]).exits(0);
+        db.authmig(&["verify"]).exits(0);
+    }
+}
+
+#[test]
 fn that_nobody_may_log_in_afterwards_is_said() {
     let (db, own) = (TestDb::new(), crate::support::own_roles());
     db.authmig(&crate::support::with_options(&["migrate"], &own)).exits(0);
