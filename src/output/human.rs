@@ -196,7 +196,11 @@ fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str)
 /// That the sessions are left, and nobody can use them.
 fn push_refused(text: &mut String, report: &RollbackReport, are: &str) {
     if let Some(migration) = &report.refused_until {
-        let _ = writeln!(text, "logins and refreshes {are} refused until {migration} is applied again");
+        let _ = writeln!(
+            text,
+            "logins and refreshes {are} refused until {migration} is applied again, and\n\
+             every token where auth_private.postgrest_config is PostgREST's pre-config"
+        );
     }
 }
 

@@ -126,8 +126,10 @@ fn that_nobody_may_log_in_afterwards_is_said() {
     db.authmig(&["secret", "generate"]).exits(0);
     db.sql("select auth.issue_tokens('alice')");
     let grants = serde_json::json!("05-grants");
-    let would = "\nlogins and refreshes would be refused until 05-grants is applied again\n";
-    let are = "\nlogins and refreshes are refused until 05-grants is applied again\n";
+    let would = "\nlogins and refreshes would be refused until 05-grants is applied again, and\n\
+        every token where auth_private.postgrest_config is PostgREST's pre-config\n";
+    let are = "\nlogins and refreshes are refused until 05-grants is applied again, and\n\
+        every token where auth_private.postgrest_config is PostgREST's pre-config\n";
     for (arguments, code, said) in [
         (&["--to", "4", "--dry-run"][..], 0, Some(would)),
         (&["--to", "4"], 7, Some(would)),
