@@ -18,23 +18,8 @@ use crate::message::{MAKERS, Message, PINNED, Sections, mark, parameter_settings
 use crate::migration::{GRANTS, Migration, Script, Version};
 use crate::parameters::Values;
 use crate::plan::{State, entries};
-use crate::report::{Check, Exit, Finding, Severity, Verdict};
+use crate::report::{Check, CheckName, Exit, Finding, Severity, Verdict};
 use crate::secret;
-
-/// All checks, in the order in which they are shown: the name, and what it proves.
-pub const ALL: [(&str, &str); 6] = [
-    (history::NAME, "every script of this binary is applied, and no other"),
-    (scripts::NAME, "each verify script finds what it looks for"),
-    (facts::OBJECTS, "what is in the schemas is what was installed, no more"),
-    (facts::GRANTS, "nobody may do more, or less, than was granted"),
-    (self_test::NAME, "tokens are issued, refreshed, ended, refused as they should"),
-    (postgrest::NAME, "PostgREST can use it: roles, schemas, secret"),
-];
-
-/// The names of all checks.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    ALL.into_iter().map(|(name, _)| name)
-}
 
 /// What can be checked when these migrations are applied.
 pub struct Scope<'a> {
@@ -65,12 +50,12 @@ impl<'a> Scope<'a> {
 
     /// Leaves out what runs something and is not wanted. What there is, is always asked: it says
     /// whether anything may be run.
-    fn limit(&mut self, wanted: impl Fn(&str) -> bool) {
-        if !wanted(scripts::NAME) {
+    fn limit(&mut self, wanted: impl Fn(CheckName) -> bool) {
+        if !wanted(CheckName::Scripts) {
             self.scripts.clear();
         }
-        self.told &= wanted(postgrest::NAME);
-        self.tried &= wanted(self_test::NAME);
+        self.told &= wanted(CheckName::Postgrest);
+        self.tried &= wanted(CheckName::SelfTest);
     }
 
     /// What there is. It reads only.
@@ -219,13 +204,13 @@ pub fn run(
     history: &History,
     parameters: &Values,
     mut answers: Sections,
-    wanted: impl Fn(&str) -> bool,
+    wanted: impl Fn(CheckName) -> bool,
 ) -> Result<Vec<Check>, Failure> {
     let mut checks = vec![history::run(catalog, history, parameters)];
     let foreign = [State::Changed, State::Missing, State::Newer];
     if entries(catalog, history).iter().any(|entry| foreign.contains(&entry.state)) {
         let why = "not tried: what is applied is not this binary's, see history";
-        checks.extend(names().skip(1).map(|name| skipped(name, why)));
+        checks.extend(CheckName::ALL[1..].iter().map(|name| skipped(*name, why)));
         return Ok(checks);
     }
     let applied = applied(catalog, history);
@@ -250,12 +235,12 @@ pub fn run(
     checks.extend(compared.into_iter().flat_map(|compared| compared.checks));
     if foreign_code {
         let why = "not tried: it would run what was not installed, see objects and grants";
-        checks.push(skipped(scripts::NAME, why));
+        checks.push(skipped(CheckName::Scripts, why));
         if scope.told {
-            checks.push(skipped(postgrest::NAME, why));
+            checks.push(skipped(CheckName::Postgrest, why));
         }
         if scope.tried {
-            checks.push(skipped(self_test::NAME, why));
+            checks.push(skipped(CheckName::SelfTest, why));
         }
     } else {
         checks.extend(try_all(database, &scope, applied.len(), parameters)?);
@@ -265,7 +250,7 @@ pub fn run(
         // What is not there cannot be looked at.
         None => Check { verdict: Verdict::Skipped, ..check(name, Vec::new()) },
     };
-    Ok(names().map(take).collect())
+    Ok(CheckName::ALL.map(take).into())
 }
 
 /// The checks that run functions of the installation.
@@ -346,14 +331,18 @@ pub fn begin(sql: &str, database: &Database, parameters: &Values) -> Message {
 }
 
 /// A check that could not be made.
-fn skipped(name: &'static str, why: &str) -> Check {
-    let finding = Finding::new(Severity::Advice, name, why);
+fn skipped(name: CheckName, why: &str) -> Check {
+    let finding = Finding::new(Severity::Advice, name.word(), why);
     Check { verdict: Verdict::Skipped, ..check(name, vec![finding]) }
 }
 
 /// A check that was made, with what it found.
-fn check(name: &'static str, findings: Vec<Finding>) -> Check {
-    let proves = ALL.iter().find(|(known, _)| *known == name).map_or("", |(_, proves)| proves);
+fn check(name: CheckName, findings: Vec<Finding>) -> Check {
     let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
-    Check { name, proves, verdict: if failed { Verdict::Failed } else { Verdict::Passed }, findings }
+    Check {
+        name,
+        proves: name.proves(),
+        verdict: if failed { Verdict::Failed } else { Verdict::Passed },
+        findings,
+    }
 }

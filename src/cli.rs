@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::builder::{BoolishValueParser, PossibleValuesParser};
-use clap::{Arg, Args, Parser, Subcommand};
+use clap::builder::{BoolishValueParser, PossibleValue};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 pub use parse::Complaint;
@@ -18,6 +18,7 @@ use crate::database::{Limits, Patience};
 use crate::export::Layout;
 use crate::migration::Version;
 use crate::output::{Format, LogFormat};
+use crate::report::CheckName;
 
 /// Token management for PostgREST, in your database.
 ///
@@ -276,11 +277,11 @@ pub struct RollbackArgs {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Make these checks only
-    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::names()))]
-    pub only: Vec<String>,
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
+    pub only: Vec<CheckName>,
     /// Leave these checks out
-    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::checks::names()))]
-    pub skip: Vec<String>,
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
+    pub skip: Vec<CheckName>,
     /// Let advice count as failure, too
     #[arg(long, env = "AUTHMIG_STRICT", value_parser = BoolishValueParser::new())]
     pub strict: bool,
@@ -453,11 +454,20 @@ impl ExportArgs {
     }
 }
 
+impl ValueEnum for CheckName {
+    fn value_variants<'a>() -> &'a [CheckName] {
+        &CheckName::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.word()))
+    }
+}
+
 impl VerifyArgs {
     /// Whether this check is among those that are asked for.
-    pub fn takes(&self, check: &str) -> bool {
-        let named = |names: &[String]| names.iter().any(|name| name == check);
-        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    pub fn takes(&self, check: CheckName) -> bool {
+        (self.only.is_empty() || self.only.contains(&check)) && !self.skip.contains(&check)
     }
 }
 

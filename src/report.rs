@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::migration::label;
 use crate::secret::SHORTEST;
@@ -371,11 +371,70 @@ pub struct VerifyReport {
     pub exit: Exit,
 }
 
+/// What `verify` can look at, in the order in which it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckName {
+    /// Whether the history is that of this binary.
+    History,
+    /// The verify scripts.
+    Scripts,
+    /// What is there, beside the manifest.
+    Objects,
+    /// Who may do what, beside the manifest.
+    Grants,
+    /// Tokens are issued, refreshed, ended and refused.
+    SelfTest,
+    /// What PostgREST is told.
+    Postgrest,
+}
+
+impl CheckName {
+    /// All of them, in order.
+    pub const ALL: [CheckName; 6] = [
+        CheckName::History,
+        CheckName::Scripts,
+        CheckName::Objects,
+        CheckName::Grants,
+        CheckName::SelfTest,
+        CheckName::Postgrest,
+    ];
+
+    /// How it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            CheckName::History => "history",
+            CheckName::Scripts => "scripts",
+            CheckName::Objects => "objects",
+            CheckName::Grants => "grants",
+            CheckName::SelfTest => "self-test",
+            CheckName::Postgrest => "postgrest",
+        }
+    }
+
+    /// What it proves, in a line.
+    pub fn proves(self) -> &'static str {
+        match self {
+            CheckName::History => "every script of this binary is applied, and no other",
+            CheckName::Scripts => "each verify script finds what it looks for",
+            CheckName::Objects => "what is in the schemas is what was installed, no more",
+            CheckName::Grants => "nobody may do more, or less, than was granted",
+            CheckName::SelfTest => "tokens are issued, refreshed, ended, refused as they should",
+            CheckName::Postgrest => "PostgREST can use it: roles, schemas, secret",
+        }
+    }
+}
+
+impl Serialize for CheckName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
 /// One check of a `verify`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
-    /// `history`, `scripts`, `objects`, `grants`, `self-test` or `postgrest`.
-    pub name: &'static str,
+    /// Which one it is.
+    pub name: CheckName,
     /// What it proves, in a line.
     pub proves: &'static str,
     /// What it ended with.

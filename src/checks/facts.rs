@@ -7,7 +7,7 @@ use super::words;
 use crate::manifest::{Facts, Object, Properties};
 use crate::message::{Rows, bare, column};
 use crate::parameters;
-use crate::report::{Check, Severity};
+use crate::report::{Check, CheckName, Severity};
 
 /// The question: [`live`] reads its result sets.
 pub const SQL: &str =
@@ -122,9 +122,6 @@ fn expand(facts: Facts, names: &Names) -> Facts {
         .collect()
 }
 
-pub(super) const OBJECTS: &str = "objects";
-pub(super) const GRANTS: &str = "grants";
-
 /// What the comparison found.
 pub struct Compared {
     /// `objects` and `grants`.
@@ -185,7 +182,10 @@ pub fn run(expected: Facts, live: &Live) -> Compared {
             findings.push(words::property(object, property, wanted, found, live, expected));
         }
     }
-    Compared { checks: [super::check(OBJECTS, objects), super::check(GRANTS, grants)], foreign_code }
+    Compared {
+        checks: [super::check(CheckName::Objects, objects), super::check(CheckName::Grants, grants)],
+        foreign_code,
+    }
 }
 
 /// The place of an object in the order in which findings can be mended: what the others stand in

@@ -5,16 +5,14 @@ use crate::history::History;
 use crate::message::literal;
 use crate::parameters::Values;
 use crate::plan::{self, State};
-use crate::report::{Check, Finding, Severity};
-
-pub(super) const NAME: &str = "history";
+use crate::report::{Check, CheckName, Finding, Severity};
 
 /// Compares the history with the catalog, and looks for the names of the installation.
 pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
     if history.applied.is_empty() {
         let hint = "`authmig migrate` installs it";
-        let finding = Finding::new(Severity::Error, NAME, "nothing is applied");
-        return super::check(NAME, vec![Finding { hint: Some(hint.to_owned()), ..finding }]);
+        let finding = Finding::new(Severity::Error, CheckName::History.word(), "nothing is applied");
+        return super::check(CheckName::History, vec![Finding { hint: Some(hint.to_owned()), ..finding }]);
     }
     let mut findings: Vec<_> = plan::entries(catalog, history)
         .iter()
@@ -42,5 +40,5 @@ pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
         )),
         ..Finding::new(Severity::Error, "authmig.parameter", format!("has no {name}"))
     }));
-    super::check(NAME, findings)
+    super::check(CheckName::History, findings)
 }

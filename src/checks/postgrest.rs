@@ -3,13 +3,11 @@
 
 use crate::failure::Failure;
 use crate::message::{Rows, bare, literal};
-use crate::report::{Check, Finding, SecretSource, Severity};
+use crate::report::{Check, CheckName, Finding, SecretSource, Severity};
 use crate::secret::{KEPT, SHORTEST};
 
 /// The question; one result set.
 pub const SQL: &str = bare!(include_str!("../sql/postgrest.sql"));
-
-pub(super) const NAME: &str = "postgrest";
 
 /// Settings that [`SQL`] finds only if they are not what the installation needs.
 const TOLD: [(&str, Severity, &str, &str); 11] = [
@@ -142,7 +140,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
         }
     }
     secret(&mut findings, secrets, error);
-    super::check(NAME, findings)
+    super::check(CheckName::Postgrest, findings)
 }
 
 /// The check, if the questions could not be asked; what is not the server's word is given back.
@@ -151,7 +149,7 @@ pub fn raised(failure: Failure) -> Result<Check, Failure> {
         return Err(failure);
     };
     let message = format!("cannot be looked at: {} ({})", server.message, server.sqlstate);
-    Ok(super::check(NAME, vec![Finding::new(Severity::Error, "JWT secret", message)]))
+    Ok(super::check(CheckName::Postgrest, vec![Finding::new(Severity::Error, "JWT secret", message)]))
 }
 
 fn exposed(findings: &mut Vec<Finding>, setting: &str, schemas: &[&str]) {

@@ -5,9 +5,7 @@ use crate::failure::Failure;
 use crate::message::{mark, settings};
 use crate::migration::Script;
 use crate::parameters::Values;
-use crate::report::{Check, Exit, Finding, Severity, Verdict};
-
-pub(super) const NAME: &str = "scripts";
+use crate::report::{Check, CheckName, Exit, Finding, Severity, Verdict};
 
 /// The check, from the scripts that raised; `count` is how many were run.
 pub fn run(count: usize, raised: Vec<(String, Failure)>) -> Check {
@@ -23,7 +21,7 @@ pub fn run(count: usize, raised: Vec<(String, Failure)>) -> Check {
             None => Finding::new(Severity::Error, file, failure.message),
         })
         .collect();
-    let mut check = super::check(NAME, findings);
+    let mut check = super::check(CheckName::Scripts, findings);
     if count == 0 {
         check.verdict = Verdict::Skipped;
     }

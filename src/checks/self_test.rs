@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
-use crate::report::{Check, Finding, Severity};
+use crate::report::{Check, CheckName, Finding, Severity};
 
 /// The test; its last result set is one text. It changes rows: roll it back.
 pub const SQL: &str = include_str!("../sql/self_test.sql");
@@ -19,16 +19,16 @@ pub const SQL: &str = include_str!("../sql/self_test.sql");
 /// The script's name in errors.
 pub const FILE: &str = "self_test.sql";
 
-pub(super) const NAME: &str = "self-test";
-
 /// The check, from what [`SQL`] left.
 pub fn run(result: &str) -> Check {
     let result: Value = serde_json::from_str(result).unwrap_or_default();
     if let Some(reason) = result["skipped"].as_str() {
-        return super::skipped(NAME, reason);
+        return super::skipped(CheckName::SelfTest, reason);
     }
-    let error = check(&result).err().map(|message| Finding::new(Severity::Error, NAME, message));
-    super::check(NAME, error.into_iter().collect())
+    let error = check(&result)
+        .err()
+        .map(|message| Finding::new(Severity::Error, CheckName::SelfTest.word(), message));
+    super::check(CheckName::SelfTest, error.into_iter().collect())
 }
 
 /// The check, if [`SQL`] raised; a failure that is not its own is given back.
@@ -44,7 +44,10 @@ pub fn raised(failure: Failure) -> Result<Check, Failure> {
     // Its own hints are statements.
     let mend = server.hint.clone().filter(|_| server.sqlstate == "AMK02");
     let why = mend.is_some().then(|| "tokens name only roles that this one may become".to_owned());
-    Ok(super::check(NAME, vec![Finding { why, mend, ..Finding::new(Severity::Error, NAME, message) }]))
+    Ok(super::check(
+        CheckName::SelfTest,
+        vec![Finding { why, mend, ..Finding::new(Severity::Error, CheckName::SelfTest.word(), message) }],
+    ))
 }
 
 fn check(result: &Value) -> Result<(), String> {

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::history::History;
 use crate::message::Sections;
 use crate::plan::{self, State};
-use crate::report::{Check, Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
+use crate::report::{Check, CheckName, Exit, Finding, Severity, VERSION, Verdict, VerifyReport};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<VerifyReport, Failure> {
@@ -28,17 +28,17 @@ pub(super) fn verify(
     history.refuse_stranger("verify")?;
     let is_newer = plan::entries(context.catalog, history).iter().any(|entry| entry.state == State::Newer);
     let parameters = context.parameters(history)?;
-    let takes = |name: &str| args.takes(name);
-    let mut checks = checks::run(database, context.catalog, history, &parameters, facts, takes)?;
+    let mut checks =
+        checks::run(database, context.catalog, history, &parameters, facts, |name| args.takes(name))?;
     checks.retain(|check| args.takes(check.name));
     for check in checks.iter_mut().filter(|check| {
         // Whoever names a check wants it made.
-        check.verdict == Verdict::Skipped && args.only.iter().any(|name| name == check.name)
+        check.verdict == Verdict::Skipped && args.only.contains(&check.name)
     }) {
         if check.findings.is_empty() {
             check.findings.push(Finding::new(
                 Severity::Error,
-                check.name,
+                check.name.word(),
                 "there is nothing that it could look at",
             ));
         }
@@ -58,7 +58,7 @@ pub(super) fn verify(
     Ok(VerifyReport {
         database: database.name().to_owned(),
         authmig: VERSION,
-        complete: checks.len() == checks::names().count(),
+        complete: checks.len() == CheckName::ALL.len(),
         checks,
         exit: match failed {
             false => Exit::Success,

@@ -98,7 +98,7 @@ fn behind(word: &str, failure: &Failure) -> String {
         let _ = writeln!(text, "  - {}", lines.collect::<Vec<_>>().join("\n      "));
     }
     for check in &failure.checks {
-        text.push_str(&findings(check.name, &check.findings));
+        text.push_str(&findings(check.name.word(), &check.findings));
     }
     if let Some(server) = &failure.server {
         for (word, said) in [("detail", &server.detail), ("hint", &server.hint), ("context", &server.context)]

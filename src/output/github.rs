@@ -18,7 +18,7 @@ pub(super) fn report(report: &Report) -> String {
                         Severity::Error => "error",
                         Severity::Advice => "notice",
                     };
-                    let title = format!("authmig verify: {}", check.name);
+                    let title = format!("authmig verify: {}", check.name.word());
                     command(&mut text, level, &title, "", &finding.lines());
                 }
             }

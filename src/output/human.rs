@@ -220,7 +220,7 @@ fn verify(report: &VerifyReport) -> String {
                 Verdict::Failed => "FAILED",
                 Verdict::Skipped => "skipped",
             };
-            [check.name.to_owned(), verdict.to_owned(), check.proves.to_owned()]
+            [check.name.word().to_owned(), verdict.to_owned(), check.proves.to_owned()]
         })
         .collect();
     table(&mut text, &rows);
@@ -232,7 +232,7 @@ fn verify(report: &VerifyReport) -> String {
 fn found(report: &VerifyReport) -> String {
     let mut text = String::new();
     for check in &report.checks {
-        text.push_str(&findings(check.name, &check.findings));
+        text.push_str(&findings(check.name.word(), &check.findings));
     }
     let any = |verdict| report.checks.iter().any(|check| check.verdict == verdict);
     let failed = report.checks.iter().filter(|check| check.verdict == Verdict::Failed).count();

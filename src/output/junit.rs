@@ -24,8 +24,11 @@ pub(super) fn verify(report: &VerifyReport) -> String {
         escaped(&format!("authmig verify {}", report.database))
     );
     for check in &report.checks {
-        let _ =
-            writeln!(text, "    <testcase classname=\"authmig.verify\" name=\"{}\">", escaped(check.name));
+        let _ = writeln!(
+            text,
+            "    <testcase classname=\"authmig.verify\" name=\"{}\">",
+            escaped(check.name.word())
+        );
         let message = check.findings.iter().map(Finding::sentence).collect::<Vec<_>>().join("; ");
         let detail = check.findings.iter().map(detail).collect::<Vec<_>>().join("\n");
         match check.verdict {

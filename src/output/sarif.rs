@@ -60,7 +60,7 @@ fn result(report: &VerifyReport, check: &Check, finding: &Finding) -> Value {
         "locations": [{
             // Code scanning of GitHub wants a file and a line. This one is nowhere.
             "physicalLocation": {
-                "artifactLocation": {"uri": format!("authmig/{}", check.name)},
+                "artifactLocation": {"uri": format!("authmig/{}", check.name.word())},
                 "region": {"startLine": 1},
             },
             "logicalLocations": [{
