@@ -47,7 +47,7 @@ use crate::report::{Event, Exit, Report};
 use crate::target::{Surroundings, Target};
 
 /// Takes the command line, does what it says, writes the result, and returns the
-/// status to exit with. `catalog` is asked for the migrations only if they are needed.
+/// status to exit with. `catalog` gives the migrations.
 pub fn run<E: Into<anyhow::Error>>(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
     catalog: impl FnOnce() -> Result<Catalog, E>,

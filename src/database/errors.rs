@@ -85,7 +85,7 @@ pub(super) fn odd_ledger(failure: Failure) -> Failure {
     .hint("look at what stands there; what is lost comes from a backup of the schema authmig")
 }
 
-/// The errors of `lock.sql` in words.
+/// The errors of `lock.sql` and `planned.sql` in words.
 pub(super) fn words(failure: Failure) -> Failure {
     let said = failure.server.as_ref().map_or_else(String::new, |server| server.message.clone());
     match failure.sqlstate() {
