@@ -113,7 +113,10 @@ pub(super) fn property(
         ..Finding::new(
             severity(object, property, found, live),
             format!("{} {}", object.0, object.1),
-            property_message(property, wanted, found, live),
+            match &*object.0 {
+                "default privileges" => format!("open {property}"),
+                _ => property_message(property, wanted, found, live),
+            },
         )
     }
 }
@@ -142,6 +145,8 @@ fn severity(object: &Object, property: &str, found: Option<&str>, live: &Live) -
         ("role", ("uses ", used)) => !opens(used),
         // On some platforms, who created a role cannot be kept from joining it.
         ("role", ("may join " | "owner through " | "rights over ", _)) => others,
+        // A migration closes what it makes, whatever the default is.
+        ("default privileges", _) => object.1 == format!("for role {}", live.name("{owner_role}")),
         // An application may log in as another role and issue tokens.
         ("role", ("member of ", group)) => {
             others

@@ -59,16 +59,6 @@ const GRANTS: &[Change] = &[
         "grants",
         "default privileges for role postgres in schema auth",
     ),
-    (
-        "alter default privileges for role {owner} grant execute on functions to {anon}",
-        "grants",
-        "default privileges for role {owner}",
-    ),
-    (
-        "alter default privileges for role {owner} grant usage on schemas to {anon}",
-        "grants",
-        "default privileges for role {owner}",
-    ),
     ("grant insert, select on authmig.journal to {service}", "grants", "table authmig.journal"),
     // To read it is for whoever it was granted to, and for nobody else.
     ("grant select on authmig.journal to {service} with grant option", "grants", "table authmig.journal"),
@@ -212,10 +202,21 @@ fn what_is_printed_can_be_pasted_from_top_to_bottom() {
 }
 
 #[test]
-fn others_that_may_be_service_or_join_a_role_of_ours_are_advice() {
+fn what_is_no_right_of_requests_yet_is_advice() {
     let installed = Installed::new();
     let modern = major() >= 16;
-    let mut changes = vec![("grant {service} to {other}", "is a member of {service}")];
+    let mut changes = vec![
+        ("grant {service} to {other}", "is a member of {service}"),
+        // What a migration makes is closed all the same.
+        (
+            "alter default privileges for role {owner} grant execute on functions to {other}",
+            "open functions to {other}",
+        ),
+        (
+            "alter default privileges for role {owner} grant usage on schemas to {other}",
+            "open schemas to {other}",
+        ),
+    ];
     if modern {
         changes.extend([(
             "grant {authenticator} to {other} with admin true, inherit false, set false",
