@@ -44,6 +44,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
     };
 
     let rehearsed = loop {
+        let parameters = context.parameters(&history)?;
         let plan = context.down(&database, &history, until)?;
         report.total = history.applied.len();
         if plan.steps.is_empty() && !(args.purge && history.ledger) {
@@ -54,7 +55,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         if foreign.runs && plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA) {
             return Err(checks::foreign_code());
         }
-        match rehearse(context, args, plan, !foreign.runs_on_read, &mut database, history)? {
+        match rehearse(args, (plan, parameters), !foreign.runs_on_read, &mut database, history)? {
             Lock::Taken(rehearsed) => break rehearsed,
             Lock::Changed(_) => (history, facts) = database.history_and(&checks::facts())?,
         }
@@ -115,14 +116,12 @@ impl Rehearsed<'_> {
 
 /// Tries it and takes it back.
 fn rehearse<'a>(
-    context: &Context<'_>,
     args: &RollbackArgs,
-    plan: Plan<'a>,
+    (plan, parameters): (Plan<'a>, Values),
     is_countable: bool,
     database: &mut Database,
     history: History,
 ) -> Result<Lock<Rehearsed<'a>>, Failure> {
-    let parameters = context.parameters(&history)?;
     let rehearsal = Work::rehearse(&plan, &parameters, args.purge, include_str!("../sql/inventory.sql"));
     let done = match database.rehearse(&history, rehearsal)? {
         Lock::Taken(done) => done,

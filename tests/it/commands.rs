@@ -262,6 +262,8 @@ fn parameters_are_kept_and_cannot_change() {
     let as_variable = db.with("AUTHMIG_ANON_ROLE", "somebody_else");
     as_variable.authmig(&["migrate"]).exits(2);
     as_variable.authmig(&["rollback", "--yes"]).exits(2);
+    // Where there is nothing to do, too.
+    as_variable.authmig(&["rollback", "--to", "5"]).exits(2);
 }
 
 #[test]
