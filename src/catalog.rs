@@ -150,10 +150,10 @@ fn text(file: &str, bytes: Cow<'static, [u8]>) -> Result<Cow<'static, str>, Cata
 
 fn script(file: String, bytes: Cow<'static, [u8]>) -> Result<Script, CatalogError> {
     let sql = text(&file, bytes)?;
-    // What is compiled in need not be looked at in each run; a test and debug builds do.
+    // What is compiled in need not be looked at in each run: a test does.
     let finding = match sql {
-        Cow::Borrowed(_) if cfg!(not(debug_assertions)) => None,
-        _ => scanner::first_objection(&sql),
+        Cow::Borrowed(_) => None,
+        Cow::Owned(_) => scanner::first_objection(&sql),
     };
     if let Some(finding) = finding {
         let before = &sql[..finding.offset];
