@@ -17,7 +17,7 @@ use postgres::error::{DbError, Severity};
 use postgres::{Client, Config};
 use tracing::debug;
 
-use crate::failure::{Failure, Place};
+use crate::failure::{Failure, Found, Place};
 use crate::history::History;
 use crate::interrupt::{Cancel, Interrupt};
 use crate::message::{LOCK, MAKERS, Message, PINNED, Rows, Sections, rows, settings};
@@ -147,7 +147,7 @@ impl Database {
                     told = true;
                 }
                 self.interrupt.sleep(pauses.pause())?;
-                holder = self.holder()?;
+                holder = self.holders(None)?.into_iter().next();
             }
             let fresh = self.history()?;
             if fresh != *history {
@@ -177,10 +177,10 @@ impl Database {
             self.there()?;
         }
         match failure.sqlstate() {
-            Some("AML01") if !locked => Ok(match self.holder()? {
-                Some(holder) => Attempt::Taken(holder),
-                None => Attempt::Taken("one that has just ended".to_owned()),
-            }),
+            Some("AML01") if !locked => {
+                let holder = self.holders(None)?.into_iter().next();
+                Ok(Attempt::Taken(holder.unwrap_or_else(|| "one that has just ended".to_owned())))
+            }
             Some("AMH01") if !locked => Ok(Attempt::Stale),
             _ if !locked && no_ledger(&failure) => Ok(Attempt::Stale),
             Some("AMP01") if failure.place.is_none() => Err(obstacles(failure, &self.name)),
@@ -191,14 +191,27 @@ impl Database {
         }
     }
 
-    /// Who holds the lock, if anybody does.
-    fn holder(&mut self) -> Result<Option<String>, Failure> {
-        let answer = self.ask(include_str!("sql/holder.sql"))?;
-        Ok(answer.first().and_then(|rows| rows.first()).map(|row| holder(row)))
+    /// Who holds authmig's lock, or the locks that can have been in the way for so long.
+    fn holders(&mut self, waited: Option<Duration>) -> Result<Vec<String>, Failure> {
+        let waited = waited.map_or_else(|| "null".to_owned(), milliseconds);
+        let message = self.question(&include_str!("sql/holders.sql").replace("{waited}", &waited));
+        let answer = self.exchange(&message)?;
+        Ok(answer.first().into_iter().flatten().map(|row| holder(row)).collect())
     }
 
     /// Sends one message, and returns the rows of each statement that returns rows, even if none.
     pub fn send(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
+        self.exchange(message).map_err(|mut failure| {
+            if failure.sqlstate() == Some("55P03") && self.rollback().is_ok() {
+                // It failed already: what cannot be said is left out.
+                let holders = self.holders(Some(self.limits.lock_timeout)).unwrap_or_default();
+                failure.findings.extend(holders.into_iter().map(Found::from));
+            }
+            failure
+        })
+    }
+
+    fn exchange(&mut self, message: &Message) -> Result<Vec<Rows>, Failure> {
         self.interrupt.check()?;
         self.marks().clear();
         debug!(bytes = message.text().len(), "message to the server");
@@ -210,8 +223,13 @@ impl Database {
 
     /// Asks this in a transaction that only reads.
     pub fn ask(&mut self, sql: &str) -> Result<Vec<Rows>, Failure> {
+        let question = self.question(sql);
+        self.send(&question)
+    }
+
+    fn question(&self, sql: &str) -> Message {
         let read_only = settings(&[("transaction_read_only", "on")]);
-        self.send(&Message::new(&[PINNED, &self.limits(), &read_only, sql].concat()))
+        Message::new(&[PINNED, &self.limits(), &read_only, sql].concat())
     }
 
     /// Ends a transaction that has failed.

@@ -205,7 +205,7 @@ pub(super) fn longer(option: &str, given: Duration, usual: Duration) -> String {
     format!("{option} {} waits longer", longer.replace(' ', ""))
 }
 
-/// Who holds the lock, from a row of `holder.sql`.
+/// Who holds a lock, and what kind on what, from a row of `holders.sql`.
 pub(super) fn holder(row: &[Option<String>]) -> String {
     let text = |index: usize| row.get(index).and_then(Option::as_deref).filter(|text| !text.is_empty());
     let role = text(1).unwrap_or("?");
@@ -218,6 +218,9 @@ pub(super) fn holder(row: &[Option<String>]) -> String {
     }
     if let Some(since) = text(4) {
         let _ = write!(holder, ", since {since}");
+    }
+    if let Some(locks) = text(6) {
+        let _ = write!(holder, ", which has {locks}");
     }
     holder
 }

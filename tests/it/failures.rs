@@ -1,7 +1,9 @@
 //! Whatever fails, wherever: nothing is changed, and the error shows the place.
 
+use postgres::Client;
 use snapbox::{assert_data_eq, str};
 
+use crate::support::server::Server;
 use crate::support::{Files, TestDb, major, own_roles, with_options};
 
 #[test]
@@ -111,6 +113,7 @@ fn a_lock_on_a_table_that_is_not_to_be_had_is_exit_6() {
     let run = db.authmig_with(&files, &["rollback", "--yes", "--lock-timeout", "100ms"]).exits(6);
     assert!(run.stderr.contains("--> 01-t1.down.sql"), "{}", run.stderr);
     assert!(run.stderr.contains("(55P03)"), "{}", run.stderr);
+    assert!(run.stderr.contains(&in_the_way(&mut other, "public.t1")), "{}", run.stderr);
     assert_eq!(db.history(), [1]);
 }
 
@@ -122,12 +125,49 @@ fn what_fails_behind_the_scripts_is_blamed_on_none() {
     other.batch_execute("begin; lock table pg_catalog.pg_publication").unwrap();
     let options = ["migrate", "--lock-timeout", "100ms"];
     let run = db.authmig(&with_options(&options, &own_roles())).exits(6);
-    assert_eq!(
-        run.stderr,
-        "error: a lock was not to be had in time; nothing was changed\n   \
-         = canceling statement due to lock timeout (55P03)\n\
-         hint: --lock-timeout 30s waits longer for each lock\n"
+    assert_eq!(run.stderr, not_in_time(&in_the_way(&mut other, "pg_publication")));
+}
+
+#[test]
+fn what_holds_a_lock_that_is_not_to_be_had_is_named() {
+    let server = Server::new("max_prepared_transactions = 1");
+    let db = TestDb::on(server.config(), "template0");
+    db.authmig(&["migrate"]).exits(0);
+    let verify = || db.authmig(&["verify", "--lock-timeout", "300ms"]).exits(6).stderr;
+    let mut other = db.client();
+    // A lock that stands in nobody's way.
+    let mut harmless = db.client();
+    harmless.batch_execute("create table public.t (); begin; select from public.t").unwrap();
+    other.batch_execute("begin; lock table auth.refresh_token").unwrap();
+    assert_eq!(verify(), not_in_time(&in_the_way(&mut other, "auth.refresh_token")));
+    other.batch_execute("prepare transaction 'a b'").unwrap();
+    let since =
+        db.ask("select to_char(prepared at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') from pg_prepared_xacts");
+    let prepared = format!(
+        "the prepared transaction 'a b' of postgres until `rollback prepared 'a b'`, since {since} UTC, \
+         which has AccessExclusiveLock on auth.refresh_token"
     );
+    assert_eq!(verify(), not_in_time(&prepared));
+    db.sql("rollback prepared 'a b'");
+}
+
+/// How this session is named, where its lock on this table was in the way.
+fn in_the_way(other: &mut Client, table: &str) -> String {
+    let pid: i32 = other.query_one("select pg_backend_pid()", &[]).unwrap().get(0);
+    let since = "select to_char(now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"')";
+    let since: String = other.query_one(since, &[]).unwrap().get(0);
+    format!(
+        "process {pid} of postgres from 127.0.0.1, since {since}, which has AccessExclusiveLock on {table}"
+    )
+}
+
+fn not_in_time(in_the_way: &str) -> String {
+    format!(
+        "error: a lock was not to be had in time; nothing was changed\n   \
+         = canceling statement due to lock timeout (55P03)\n  \
+         - {in_the_way}\n\
+         hint: --lock-timeout 30s waits longer for each lock\n"
+    )
 }
 
 #[test]
@@ -198,13 +238,7 @@ fn what_only_looks_keeps_the_limits_too() {
         other.batch_execute(&format!("begin; lock table {table}")).unwrap();
         for command in commands {
             let run = db.authmig(&[command, &["--lock-timeout", "100ms"][..]].concat()).exits(6);
-            assert_eq!(
-                run.stderr,
-                "error: a lock was not to be had in time; nothing was changed\n   \
-                 = canceling statement due to lock timeout (55P03)\n\
-                 hint: --lock-timeout 30s waits longer for each lock\n",
-                "{table} {command:?}"
-            );
+            assert_eq!(run.stderr, not_in_time(&in_the_way(&mut other, table)), "{table} {command:?}");
             let limits = ["--lock-timeout", "0s", "--statement-timeout", "1s"];
             let run = db.authmig(&[command, &limits[..]].concat()).exits(1);
             assert!(
