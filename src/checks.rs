@@ -285,8 +285,8 @@ fn try_all(
                 match database.send(&message) {
                     Ok(answer) => checks.extend(scope.answered(&mut Sections::new(answer), false)?.0),
                     Err(failure) => {
-                        database.rollback()?;
                         checks.push(raised(failure)?);
+                        database.rollback()?;
                     }
                 }
             }

@@ -63,7 +63,7 @@ Exit codes:
   4  drift, or a failed check
   5  the database cannot be reached, or refuses the login
   6  another run held the lock past the limit, or lock_timeout struck
-  7  refused: it would lose data, or the answer was no
+  7  refused: it would lose or replace something, or the answer was no
   8  a script failed, or the check of what it did; everything was rolled back
   9  the database is newer than this binary
   126, 127  the command of install is not executable, or not there
@@ -349,7 +349,7 @@ pub struct Common {
     /// With --wait, or in install, also for a database that does not exist yet
     #[arg(long, global = true, env = "AUTHMIG_WAIT_FOR_DATABASE", value_parser = BoolishValueParser::new())]
     pub wait_for_database: bool,
-    /// How long to wait while another authmig is at work
+    /// How long to wait while another authmig is at work; 0s: not at all
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "60s", env = "AUTHMIG_LOCK_WAIT")]
     pub lock_wait: Duration,
     /// How long a statement may wait for a lock on a table; 0s: for ever

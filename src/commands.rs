@@ -108,7 +108,7 @@ fn refused(name: &str, obstacle: Obstacle) -> Failure {
             Exit::Drift,
             format!("{name} does not fit this binary; nothing was changed"),
             findings,
-            "use the authmig that applied these, or restore what was edited; `authmig status` shows all",
+            "use the authmig that applied these, or restore what was edited or lost; `authmig status` shows all",
         ),
         Obstacle::Newer(findings) => (
             Exit::Newer,

@@ -28,7 +28,7 @@ pub enum Exit {
     Unreachable,
     /// Another run held the lock past the limit, or `lock_timeout` struck.
     Locked,
-    /// Refused: it would lose data, or the answer was no.
+    /// Refused: it would lose or replace something, or the answer was no.
     Refused,
     /// A script failed; everything was rolled back.
     ScriptFailed,

@@ -25,6 +25,9 @@ pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
             let hint = match entry.state {
                 State::Pending => "run `authmig migrate`",
                 State::Newer => "use an authmig at least as new as the one that migrated",
+                State::OutOfOrder => {
+                    "put its row back into authmig.schema_history: nothing is applied behind a newer migration"
+                }
                 _ => "use the authmig that applied it, or restore what was edited",
             };
             Finding { hint: Some(hint.to_owned()), ..Finding::new(Severity::Error, label, message) }

@@ -91,16 +91,18 @@ const BY_WHOM: &str = "where that is refused, a superuser has to do it";
 /// request. What is not about its role alone stops no commit either, nor does a secret: the one that
 /// is given to this run, or to the next, can take its place.
 pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Check {
-    // Its value, and how a statement begins that changes it.
+    // Its value, how a statement begins that changes it, and whether it holds for everybody.
     let setting = |name: &str| {
         settings.iter().find_map(|row| match &row[..] {
-            [Some(found), Some(value), Some(alter)] if found == name => Some((&**value, &**alter)),
+            [Some(found), Some(value), Some(alter), of_everybody] if found == name => {
+                Some((&**value, &**alter, of_everybody.as_deref() == Some("t")))
+            }
             _ => None,
         })
     };
     let error = if before_commit { Severity::Advice } else { Severity::Error };
     let mut findings = Vec::new();
-    if let Some((schemas, alter)) = setting("pgrst.db_schemas") {
+    if let Some((schemas, alter, _)) = setting("pgrst.db_schemas") {
         let schemas: Vec<_> = schemas.split(',').map(str::trim).collect();
         if !schemas.contains(&"auth") {
             let found = schemas.join(", ");
@@ -116,7 +118,7 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
         }
         exposed(&mut findings, "pgrst.db_schemas", &schemas);
     }
-    if let Some((path, _)) = setting("pgrst.db_extra_search_path") {
+    if let Some((path, ..)) = setting("pgrst.db_extra_search_path") {
         exposed(
             &mut findings,
             "pgrst.db_extra_search_path",
@@ -124,17 +126,18 @@ pub fn run(settings: &Rows, secrets: &[SecretSource], before_commit: bool) -> Ch
         );
     }
     for (name, severity, message, why) in TOLD {
-        if let Some((value, alter)) = setting(name) {
+        if let Some((value, alter, of_everybody)) = setting(name) {
             let name = name.trim_start_matches("another ");
             // What holds for everybody may be meant for others, as where rows are replicated: it is
             // told, and stops no run.
-            let of_everybody = ["alter database ", "alter role all"].iter().any(|all| alter.starts_with(all));
-            let severity = if of_everybody && severity == Severity::Error { error } else { severity };
+            let told_after_commit = of_everybody && severity == Severity::Error;
+            let severity = if told_after_commit { error } else { severity };
             findings.push(Finding {
                 found: Some(if value.is_empty() { "nothing" } else { value }.to_owned()),
                 why: Some(why.to_owned()),
                 mend: Some(format!("{alter} reset {name};")),
                 hint: Some(BY_WHOM.to_owned()),
+                told_after_commit,
                 ..Finding::new(severity, name, message)
             });
         }

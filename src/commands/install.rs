@@ -10,9 +10,9 @@ use std::process;
 use super::{Context, migrate, verify};
 use crate::checks;
 use crate::cli::{InstallArgs, MigrateArgs, VerifyArgs};
-use crate::failure::Failure;
+use crate::failure::{Failure, Found};
 use crate::interrupt::Interrupt;
-use crate::report::{Exit, InstallReport, VERSION};
+use crate::report::{Exit, InstallReport, MigrateReport, VERSION};
 
 /// Runs the command, up to where the other one takes over.
 pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, Failure> {
@@ -40,8 +40,10 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
     let verifying = VerifyArgs { only: Vec::new(), skip: Vec::new(), strict: args.strict };
     let secret = migrate::given(&migrating)?;
     let (mut database, migrated) = migrate::migrate(context, &migrating, secret)?;
-    let (history, facts) = database.history_and(&checks::facts())?;
-    let verified = verify::verify(context, &verifying, &mut database, &history, facts)?;
+    let verified = database
+        .history_and(&checks::facts())
+        .and_then(|(history, facts)| verify::verify(context, &verifying, &mut database, &history, facts))
+        .map_err(|failure| with_applied(failure, &migrated))?;
     Ok(InstallReport {
         database: database.name().to_owned(),
         authmig: VERSION,
@@ -49,6 +51,13 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
         migrate: migrated,
         verify: verified,
     })
+}
+
+/// A failure behind the commit, with what was committed.
+fn with_applied(mut failure: Failure, migrated: &MigrateReport) -> Failure {
+    let applied = migrated.applied.iter().map(|step| format!("{} was applied, and stays", step.label()));
+    failure.findings.extend(applied.map(Found::from));
+    failure
 }
 
 /// Becomes the command. Returns only if that cannot be.

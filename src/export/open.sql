@@ -23,6 +23,11 @@ begin
         perform set_config('check_function_bodies', 'on', true);
         perform set_config('row_security', 'on', true);
         perform set_config('quote_all_identifiers', 'off', true);
+        -- A secret would be stored, and the key that is made of it would not.
+        if current_setting('session_replication_role') = 'replica' then
+            raise exception 'session_replication_role is replica here, so no trigger would run'
+                using hint = 'A superuser may set it to origin for this session.';
+        end if;
         -- "auth" and "mig" in ASCII: the lock that authmig itself takes.
         perform pg_advisory_xact_lock(1635087464, 7170407);
         if step = 0 and current_setting('authmig.action') = 'migrate' then
@@ -36,16 +41,31 @@ begin
             raise exception '00-authmig_ledger was not applied';
         end if;
         -- The owner of a table can have a trigger run as whoever writes to it.
-        select r.rolname into stranger
+        select pg_get_userbyid(o.owner) into stranger
           from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
                 union all
-                select c.relowner from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-                 where n.nspname = 'authmig' and c.relkind in ('r', 'p', 'v')) as o (owner)
-          join pg_roles as r on r.oid = o.owner
-         where r.rolname <> current_user and not r.rolsuper
+                select c.relowner from pg_class as c where c.relnamespace = to_regnamespace('authmig')::oid) as o (owner)
+         where pg_get_userbyid(o.owner) <> current_user and not pg_has_role(o.owner, 10::oid, 'member')
          limit 1;
         if stranger is not null then
             raise exception 'the schema authmig belongs to %, and not to %', quote_ident(stranger), quote_ident(current_user);
+        end if;
+        -- So can who was granted TRIGGER.
+        select o.what || ' on ' || c.oid::regclass into stranger
+          from pg_class as c
+         cross join lateral (
+                select format('trigger %I', t.tgname) from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+                union all
+                select format('rule %I', w.rulename) from pg_rewrite as w where w.ev_class = c.oid
+                union all
+                select format('policy %I', p.polname) from pg_policy as p where p.polrelid = c.oid
+               ) as o (what)
+         where c.relnamespace = to_regnamespace('authmig')::oid
+         order by 1
+         limit 1;
+        if stranger is not null then
+            raise exception 'there is a %, which would run with what is written here', stranger
+                using hint = format('Look at what it does, then: drop %s;', stranger);
         end if;
         perform set_config('authmig.' || name, value, true) from authmig.parameter;
         if (select coalesce(max(version), 0) from authmig.schema_history)

@@ -1,5 +1,6 @@
 -- What PostgREST is told in the database, if it is: it goes before its environment. An
--- empty value is none, but for an empty list. With each, how a statement begins that changes it.
+-- empty value is none, but for an empty list. With each, how a statement begins that changes it, and
+-- whether it holds for everybody.
 select case when s.name = 'pgrst.db_pre_config' and not exists (
                 -- It chooses the key: whoever could replace it could issue tokens.
                 select from pg_catalog.pg_proc as p
@@ -10,7 +11,8 @@ select case when s.name = 'pgrst.db_pre_config' and not exists (
             then 'another pgrst.db_pre_config' else s.name end, s.value,
        case when s.setrole = 0 and s.setdatabase <> 0 then 'alter database ' || quote_ident(current_database())
             else 'alter role ' || case s.setrole when 0 then 'all' else quote_ident(current_setting('authmig.authenticator_role')) end
-                || case when s.setdatabase <> 0 then ' in database ' || quote_ident(current_database()) else '' end end
+                || case when s.setdatabase <> 0 then ' in database ' || quote_ident(current_database()) else '' end end,
+       s.setrole = 0
   from (select distinct on (1) split_part(e.entry, '=', 1), substr(e.entry, strpos(e.entry, '=') + 1), d.setdatabase, d.setrole
           from pg_catalog.pg_db_role_setting as d, unnest(d.setconfig) as e (entry)
          where d.setdatabase in (0, (select b.oid from pg_catalog.pg_database as b where b.datname = current_database()))

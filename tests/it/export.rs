@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use snapbox::{assert_data_eq, str};
 
+use crate::support::server::Server;
 use crate::support::tools::{psql, tool};
 use crate::support::{TestDb, all_applied, own_roles, role, setting, unique, versions, with_options};
 
@@ -347,6 +348,35 @@ fn each_file_waits_for_the_lock_of_authmig() {
     other.batch_execute("rollback").unwrap();
     succeeds(psql_files(&db, &["--single-transaction"], &files(folder.path(), ".up.sql")));
     is_whole(&db);
+}
+
+#[test]
+fn no_file_runs_what_others_put_on_the_ledger() {
+    let server = Server::new("");
+    let db = TestDb::on(server.config(), "template0");
+    let folder = export(&db, "plain", &[]);
+    let all = files(folder.path(), ".up.sql");
+    succeeds(psql_files(&db, &["--single-transaction"], &all[..2]));
+    let next = || psql_files(&db, &["--single-transaction"], &all[2..3]);
+    db.sql("create function public.mine() returns trigger language plpgsql as $$ begin raise warning 'ran'; return new; end $$");
+    for (made, what) in [
+        (
+            "create trigger mine before insert on authmig.schema_history for each row execute function public.mine()",
+            "trigger mine on authmig.schema_history",
+        ),
+        ("create rule mine as on insert to authmig.journal do also select 1", "rule mine on authmig.journal"),
+        ("create policy mine on authmig.parameter", "policy mine on authmig.parameter"),
+    ] {
+        db.sql(made);
+        let said = fails(next());
+        assert!(said.contains(&format!("there is a {what}, which would run")), "{said}");
+        assert!(said.contains(&format!("drop {what};")), "{said}");
+        db.sql(&format!("drop {what}"));
+    }
+    db.sql(&format!("alter database {} set session_replication_role = replica", db.name));
+    assert!(fails(next()).contains("session_replication_role is replica here"));
+    db.sql(&format!("alter database {} reset all", db.name));
+    succeeds(next());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use snapbox::{assert_data_eq, str};
 
 use crate::signals::kill;
+use crate::support::proxy::Proxy;
 use crate::support::server::{Server, free_port};
 use crate::support::tools::tool;
 use crate::support::{Run, TestDb, all_applied, finish, first_line, unique, versions};
@@ -56,6 +57,30 @@ fn install_without_a_command_says_what_it_did() {
     assert_eq!(json.stdout, "mine\n");
     let report: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
     assert_eq!(report["migrate"]["outcome"], "up_to_date");
+}
+
+#[test]
+fn what_fails_behind_the_commit_says_what_stays() {
+    let db = TestDb::new();
+    let proxy = Proxy::to(db.port());
+    let url = format!("{}?sslmode=disable", db.url_at(proxy.port));
+    let (held, holding) = std::sync::mpsc::channel();
+    let mut other = db.client();
+    // Login, history, migrations, commit; and then the history for what verifies.
+    proxy.before(5, move || {
+        other.batch_execute("begin; lock table authmig.schema_history").unwrap();
+        held.send(other).unwrap();
+    });
+    let run = db.authmig(&["install", "--lock-timeout", "100ms", "--database-url", &url]).exits(6);
+    assert!(
+        run.stderr.contains("error: a lock was not to be had in time; what was committed stays\n"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("\n  - 01-extensions was applied, and stays\n"), "{}", run.stderr);
+    assert!(run.stderr.contains("\n  - 05-grants was applied, and stays\n"), "{}", run.stderr);
+    drop(holding.recv());
+    assert_eq!(db.history(), versions());
 }
 
 #[test]

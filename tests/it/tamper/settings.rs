@@ -227,3 +227,25 @@ fn what_everybody_is_told_wrongly_is_found() {
     );
     db.authmig(&["verify", "--only", "postgrest", "--strict"]).exits(0);
 }
+
+/// It may be meant for others, so it stops no commit.
+#[test]
+fn what_everybody_is_told_wrongly_is_told_when_it_is_installed() {
+    let server = Server::new("");
+    let db = TestDb::on(server.config(), "template0");
+    // A role that is called like everybody is one role.
+    let migrate = ["migrate", "--authenticator-role", "allison"];
+    db.sql("create role allison noinherit login; alter role allison set pgrst.db_anon_role = 'postgres'");
+    let run = db.authmig(&migrate).exits(8);
+    assert!(run.stderr.contains("pgrst.db_anon_role: requests without a token"), "{}", run.stderr);
+    db.sql("alter role allison reset all");
+    db.sql(&format!("alter database {} set pgrst.jwt_secret_is_base64 = 'false'", db.name));
+    let run = db.authmig(&migrate).exits(0);
+    let told = format!(
+        "notice: pgrst.jwt_secret_is_base64: the secret is taken for the key itself: \
+         alter database {} reset pgrst.jwt_secret_is_base64;\n",
+        db.name
+    );
+    assert!(run.stderr.contains(&told), "{}", run.stderr);
+    db.authmig(&["verify"]).exits(4);
+}
