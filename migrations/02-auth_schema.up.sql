@@ -818,6 +818,8 @@ declare
     now constant timestamptz := clock_timestamp();
     selector constant uuid := gen_random_uuid();
     verifier constant text := encode(auth_private.random_bytes(), 'hex');
+    -- Assigned, not in the statement: the plan of a statement can be logged, with what it is given.
+    hash constant bytea := auth_private.verifier_hash(verifier);
     headers text;
 begin
     if current_setting('request.method', true) in ('GET', 'HEAD') then
@@ -828,7 +830,7 @@ begin
     headers := set_config('response.headers',
         auth_private.token_headers(config, selector, verifier, subject, role, config.refresh_seconds), true);
     insert into auth.refresh_token (selector, subject, role, verifier_hash, created_at, rotated_at, expires_at)
-    values (selector, subject, role, auth_private.verifier_hash(verifier), now, now,
+    values (selector, subject, role, hash, now, now,
         now + make_interval(secs => config.refresh_seconds));
 end $$;
 comment on function auth.issue_tokens(text, text) is
@@ -864,6 +866,7 @@ declare
     token text;
     verifier text;
     presented_hash bytea;
+    hash bytea;
     session record;
     now timestamptz;
     seconds_left int;
@@ -911,8 +914,9 @@ begin
     -- gets the successor that the first one got, so there is never more than one.
     verifier := encode(auth_private.hmac('sha256', session.salt, convert_to(verifier, 'UTF8')), 'hex');
     if presented_hash = session.verifier_hash then
+        hash := auth_private.verifier_hash(verifier);
         update auth.refresh_token as t
-           set verifier_hash = auth_private.verifier_hash(verifier),
+           set verifier_hash = hash,
                previous_hash = presented_hash,
                salt = session.salt,
                rotated_at = now
@@ -934,6 +938,7 @@ as $$
 declare
     config auth_private.config;
     token text;
+    presented_hash bytea;
     session record;
     why text;
 begin
@@ -953,11 +958,11 @@ begin
         raise sqlstate 'PT401' using message = 'Invalid or expired refresh token';
     end if;
     if session.revoked_at is null then
+        presented_hash := auth_private.verifier_hash(substr(token, 38));
         update auth.refresh_token as t
            set revoked_at = clock_timestamp(),
                revoked_why = case
-                    when auth_private.verifier_hash(substr(token, 38)) in (session.verifier_hash, session.previous_hash)
-                    then 'logout'
+                    when presented_hash in (session.verifier_hash, session.previous_hash) then 'logout'
                     else 'reuse'
                end
          where t.selector = session.selector

@@ -85,12 +85,10 @@ fn create(object: &Object, expected: &Facts) -> Option<String> {
     let fact = |property: &str| facts.get(property).map(String::as_str);
     Some(match kind {
         "function" => {
-            let mut text = format!("{};\n", fact("definition")?);
-            let _ = writeln!(text, "alter function {name} owner to {};", fact("owner")?);
-            let _ = write!(text, "revoke all on function {name} from public;");
+            let mut text = format!("{};\nrevoke all on function {name} from public;", fact("definition")?);
             push_grants(&mut text, kind, name, facts);
             push_comment(&mut text, kind, name, fact("comment"));
-            text
+            made_by(fact("owner"), &text)
         }
         "schema" => {
             let mut text = format!("create schema {name} authorization {};", fact("owner")?);
@@ -137,11 +135,9 @@ fn table(name: &str, facts: &Properties, expected: &Facts) -> Option<String> {
         .collect::<Option<_>>()?;
     let options = facts.get("options").map_or_else(String::new, |options| format!(" with ({options})"));
     let mut text = format!("create table {name} (\n{}\n){options};", columns.join(",\n"));
-    for property in ["owner", "row security"] {
-        // A table of the ledger belongs to whoever creates it.
-        let Some(wanted) = facts.get(property) else { continue };
+    if let Some(wanted) = facts.get("row security") {
         let object = ("table".to_owned(), name.to_owned());
-        let _ = write!(text, "\n{}", mend(&object, property, Some(wanted), None, expected)?);
+        let _ = write!(text, "\n{}", mend(&object, "row security", Some(wanted), None, expected)?);
     }
     push_comment(&mut text, "table", name, facts.get("comment").map(String::as_str));
     push_grants(&mut text, "table", name, facts);
@@ -155,7 +151,15 @@ fn table(name: &str, facts: &Properties, expected: &Facts) -> Option<String> {
             let _ = write!(text, "\n{}", create(object, expected)?);
         }
     }
-    Some(text)
+    // A table of the ledger belongs to whoever creates it.
+    Some(made_by(facts.get("owner").map(String::as_str), &text))
+}
+
+/// These statements in one transaction, as the owner: what is granted by default to what others make is
+/// not granted then, and nobody sees it half closed.
+fn made_by(owner: Option<&str>, statements: &str) -> String {
+    let role = owner.map_or_else(String::new, |owner| format!("set local role {owner};\n"));
+    format!("begin;\n{role}{statements}\ncommit;")
 }
 
 /// A column's type and what follows it.
@@ -198,9 +202,8 @@ fn drop(kind: &str, name: &str) -> Option<String> {
             let (table, column) = table_and_column(name)?;
             format!("alter table {table} drop column {column};")
         }
-        "schema" => return None,
-        // What is in it may be somebody's, so it is not dropped.
-        "table" | "foreign table" => format!("alter {kind} {name} set schema public;"),
+        // What is in it may be somebody's, so it is not dropped; and in another schema it may be open.
+        "schema" | "table" | "foreign table" => return None,
         "publication namespace" => {
             let (schema, publication) = name.split_once(" in publication ")?;
             format!("alter publication {publication} drop tables in schema {schema};")

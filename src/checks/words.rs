@@ -44,6 +44,8 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, expected: &Fact
         ),
         // Nothing that others made, and may need, is dropped.
         mend: mend::whole(object, missing, expected).filter(|_| !foreign),
+        hint: (!missing && matches!(&*object.0, "table" | "foreign table"))
+            .then(|| "look at what is in it, then drop it, or move it where no request looks".to_owned()),
         ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
     }
 }
@@ -105,11 +107,25 @@ pub(super) fn property(
         let value = value.map_or_else(|| "nothing".to_owned(), |value| shown(property, value));
         (!all_said).then_some(value)
     };
+    let mend = mend::mend(object, property, wanted, found, expected);
+    // Whoever made a role may join it, and what that one has granted goes with it.
+    let (mend, hint) = if about(property).0 == "may join " {
+        let too_much = |mend: String| {
+            format!(
+                "if that is too much: have a superuser grant what {} granted of it, then {mend}",
+                object.1
+            )
+        };
+        (None, mend.map(too_much))
+    } else {
+        (mend, None)
+    };
     Finding {
         expected: told(wanted),
         found: told(found),
         why: Some(why(object, property, wanted, found, live).to_owned()),
-        mend: mend::mend(object, property, wanted, found, expected),
+        mend,
+        hint,
         ..Finding::new(
             severity(object, property, found, live),
             format!("{} {}", object.0, object.1),

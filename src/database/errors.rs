@@ -146,15 +146,19 @@ pub(super) fn makers(failure: Failure) -> Failure {
         return failure;
     }
     let found = failure.server.and_then(|server| server.detail).unwrap_or_default();
-    let in_words = |line: &str| match line.split_once('\u{1f}') {
-        Some(("", who)) => {
+    let in_words = |line: &str| match line.split('\u{1f}').collect::<Vec<_>>()[..] {
+        ["", who] => {
             let mend = format!("revoke create on schema pg_catalog from {who};");
             Found::new(format!("{who} may create in pg_catalog"), mend)
         }
-        Some((kind, name)) => {
-            Found::new(format!("{kind} {name} is not the server's"), format!("drop {kind} {name};"))
+        [kind, name, ref extension @ ..] => {
+            let let_go = extension
+                .first()
+                .map(|extension| format!("alter extension {extension} drop {kind} {name}; "));
+            let mend = format!("{}drop {kind} {name};", let_go.unwrap_or_default());
+            Found::new(format!("{kind} {name} is not the server's"), mend)
         }
-        None => line.to_owned().into(),
+        _ => line.to_owned().into(),
     };
     let message = "what runs here could be somebody's and not the server's; nothing was changed";
     Failure { findings: found.lines().map(in_words).collect(), ..Failure::new(Exit::Drift, message) }

@@ -296,10 +296,18 @@ select 'role', quote_ident(r.rolname), 'rights over ' || quote_ident(current_set
             case when r.rolreplication then 'replication' end)
   from pg_catalog.pg_roles as r
  cross join lateral (
-    select r.rolbypassrls and has_database_privilege(r.oid, current_database(), 'connect')
+    select r.rolbypassrls and (not r.rolcanlogin or has_database_privilege(r.oid, current_database(), 'connect'))
            and (pg_has_role(r.oid, 'pg_read_all_data', 'usage') or pg_has_role(r.oid, 'pg_write_all_data', 'usage'))
     ) as p (bypasses)
- where (r.rolbypassrls or r.rolreplication) and r.rolcanlogin and not r.rolsuper and (p.bypasses or r.rolreplication)
+ where (r.rolbypassrls or r.rolreplication) and not r.rolsuper and (p.bypasses or r.rolreplication)
+   -- Who can log in, or become it.
+   and (r.rolcanlogin or exists (
+        with recursive member (oid) as (
+            select a.member from pg_catalog.pg_auth_members as a where a.roleid = r.oid
+             union
+            select a.member from pg_catalog.pg_auth_members as a join member as m on m.oid = a.roleid
+        )
+        select from member as m join pg_catalog.pg_roles as l on l.oid = m.oid where l.rolcanlogin and not l.rolsuper))
    and r.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig');
 select 'role', quote_ident(r.rolname),
        'superuser', case when r.rolsuper then 'yes' end,
@@ -335,10 +343,7 @@ with role (anon, authenticated, service, authenticator, owner) as (
     -- Since 16 there is a row for each grantor, and to revoke one takes its name.
     select a.member, g.rolname, bool_or(o.inherits or o.sets),
            string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor) filter (where o.inherits),
-           -- That who creates a role may grant it, the server itself has granted, and only a
-           -- superuser can take it: nobody else is told of it.
-           bool_or(a.admin_option and (o.inherits or o.sets or a.grantor <> 10::oid or not m.rolcreaterole
-                or current_setting('is_superuser') = 'on')),
+           bool_or(a.admin_option),
            string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor)
       from pg_catalog.pg_auth_members as a
       join pg_catalog.pg_roles as g on g.oid = a.roleid

@@ -1,6 +1,6 @@
 -- Fails with AMC01 where somebody who is no superuser may create in pg_catalog, or has: what fits a
 -- call better than the server's own runs in its place, as whoever calls. The detail has a line for each:
--- kind and name with chr(31) between them, or chr(31) and the roles that may create.
+-- kind, name and the extension that it is one of with chr(31) between them, or chr(31) and the roles that may create.
 --
 -- So what is called here has the very types that it is given; an operator takes a literal for what
 -- stands on its other side. 10 is the first superuser, 11 pg_catalog; 1255, 2615, 2617 are pg_proc,
@@ -23,7 +23,7 @@ begin
              where n.oid = '11' and a.privilege_type = 'CREATE'
                and (a.grantee = '0' or not pg_has_role(a.grantee, '10'::oid, 'member'::text))
              union all
-            select e.kind || s || 'pg_catalog.' || e.name
+            select e.kind || s || 'pg_catalog.' || e.name || coalesce(s || quote_ident(x.extname::text), '')
               from (select case p.prokind when 'p' then 'procedure'::text when 'a' then 'aggregate' else 'function' end,
                            p.oid::regprocedure::text, p.proowner, '1255'::oid, p.oid
                       from pg_catalog.pg_proc as p
@@ -32,9 +32,10 @@ begin
                     select 'operator', o.oid::regoperator::text, o.oprowner, '2617', o.oid
                       from pg_catalog.pg_operator as o
                      where o.oid >= '16384' and o.oprnamespace = '11') as e (kind, name, owner, class, oid)
+              -- Who owns an extension can make his own function one of it.
+              left join pg_catalog.pg_depend as d on d.classid = e.class and d.objid = e.oid and d.deptype = 'e'
+              left join pg_catalog.pg_extension as x on x.oid = d.refobjid
              where not pg_has_role(e.owner, '10'::oid, 'member'::text)
-               and not exists (select from pg_catalog.pg_depend as d
-                                where d.classid = e.class and d.objid = e.oid and d.deptype = 'e')
            ) as f (fact);
         if found is not null then
             raise exception using errcode = 'AMC01', message = 'pg_catalog is not the server''s alone', detail = found;

@@ -6,8 +6,15 @@ select case when s.name = 'pgrst.db_pre_config' and not exists (
                 select from pg_catalog.pg_proc as p
                  where p.proname = substr(s.value, strpos(s.value, '.') + 1) and p.pronargs = 0
                    and p.pronamespace = to_regnamespace(quote_ident(split_part(s.value, '.', 1)))
-                   and (pg_get_userbyid(p.proowner) in (current_user, current_setting('authmig.owner_role'))
-                        or pg_has_role(p.proowner, 10::oid, 'member')))
+                   and not exists (
+                        select from pg_catalog.pg_namespace as n 
+                         -- pg_database_owner is whoever owns the database.
+                         cross join unnest(array[p.proowner, case n.nspowner when 6171 then (
+                                select d.datdba from pg_catalog.pg_database as d where d.datname = current_database())
+                              else n.nspowner end]) as o (owner)
+                         where n.oid = p.pronamespace
+                           and pg_get_userbyid(o.owner) not in (current_user, current_setting('authmig.owner_role'))
+                           and not pg_has_role(o.owner, 10::oid, 'member')))
             then 'another pgrst.db_pre_config' else s.name end, s.value,
        case when s.setrole = 0 and s.setdatabase <> 0 then 'alter database ' || quote_ident(current_database())
             else 'alter role ' || case s.setrole when 0 then 'all' else quote_ident(current_setting('authmig.authenticator_role')) end

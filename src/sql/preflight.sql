@@ -139,7 +139,9 @@ begin
              where s.refclassid = 'pg_authid'::regclass and d.datname <> current_database()
                and (s.refobjid = there.oid or s.refobjid in (select a.roleid from pg_auth_members as a where a.member = there.oid));
             if elsewhere is not null then
-                another := format('%s: this one is in use, database %s', another, elsewhere);
+                -- Who may make himself a member of the other roles reads the secret, too.
+                another := format('%s%s: this one is in use, database %s', another,
+                    case when parameter = 'owner_role' then ' (for another tenant, all five roles)' else '' end, elsewhere);
             end if;
             found := found || (
                 select coalesce(jsonb_agg(jsonb_build_array(3, c.what,
@@ -197,7 +199,8 @@ begin
                 found := found || jsonb_build_array(jsonb_build_array(4,
                     format('%I must be a member of %s, and may not make itself one', me, names),
                     case when elsewhere is not null
-                         then format('name another role with --owner-role: this one is in use, database %s', elsewhere)
+                         then format('name another role with --owner-role (for another tenant, all five roles): '
+                            || 'this one is in use, database %s', elsewhere)
                          else format('grant %s to %I%s;%s', names, me,
                             case when modern then ' with inherit true, set true' else '' end, another) end));
             end if;

@@ -160,7 +160,7 @@ fn an_owner_role_of_others_is_refused() {
     elsewhere.sql(&format!("create schema taken authorization {owner}"));
     let run = db.authmig(&with_options(&["migrate"], &own)).exits(1);
     let said = format!(
-        "\n      name another role with --owner-role: this one is in use, database {}\n",
+        "\n      name another role with --owner-role (for another tenant, all five roles): this one is in use, database {}\n",
         elsewhere.name
     );
     assert!(run.stderr.contains(&said) && !run.stderr.contains("revoke "), "{}", run.stderr);
@@ -196,17 +196,17 @@ fn nothing_is_taken_from_a_role_that_another_database_uses_nor_given() {
     let expected = [
         (
             format!("others may act as {authenticator}, which is to read the secret: {storage}"),
-            "authenticator",
+            "authenticator-role",
         ),
         (
             format!("others may act as {owner}, which is to own the sessions and the secret: {storage}"),
-            "owner",
+            "owner-role (for another tenant, all five roles)",
         ),
-        (format!("role {service} may do more than it should: bypassrls"), "service"),
+        (format!("role {service} may do more than it should: bypassrls"), "service-role"),
     ];
     let expected: String = expected
         .iter()
-        .map(|(what, option)| format!("  - {what}\n      name another role with --{option}-role: {used}\n"))
+        .map(|(what, option)| format!("  - {what}\n      name another role with --{option}: {used}\n"))
         .collect();
     assert_eq!(run.stderr.split_once('\n').unwrap().1, expected);
     // Nor where its own service role is another one, and that of the other stack a stranger.
@@ -231,7 +231,7 @@ fn nobody_is_told_to_join_an_owner_role_that_another_database_uses() {
     let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
     let said = format!(
         "  - {migrator} must be a member of {owner}, and may not make itself one\n      \
-         name another role with --owner-role: this one is in use, database {}\n",
+         name another role with --owner-role (for another tenant, all five roles): this one is in use, database {}\n",
         elsewhere.name
     );
     assert!(run.stderr.ends_with(&said), "{}", run.stderr);

@@ -159,6 +159,17 @@ fn what_others_have_made_in_pg_catalog_is_found_and_not_run() {
         "{}",
         run.stderr
     );
+    // Nor is it one because an extension has it: its owner can have made it one.
+    db.sql("alter extension pgcrypto add function pg_catalog.mine(text, name)");
+    let run = db.authmig(&["verify"]).exits(4);
+    assert!(
+        run.stderr.ends_with(
+            "      alter extension pgcrypto drop function pg_catalog.mine(text,name); drop function pg_catalog.mine(text,name);\n"
+        ),
+        "{}",
+        run.stderr
+    );
+    db.sql("alter extension pgcrypto drop function pg_catalog.mine(text, name)");
     db.sql("alter function pg_catalog.mine(text, name) owner to postgres");
     db.sql(&format!(
         "create operator pg_catalog.|| (function = pg_catalog.mine, leftarg = text, rightarg = name); \

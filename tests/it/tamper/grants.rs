@@ -2,7 +2,7 @@
 
 use super::{Change, Installed, findings, first_mend};
 use crate::support::server::Server;
-use crate::support::{TestDb, major, of_a_migrator, own_roles, role, with_options};
+use crate::support::{TestDb, major, of_a_migrator, own_roles, role, unique, with_options};
 
 const GRANTS: &[Change] = &[
     (
@@ -181,7 +181,9 @@ const GIVEN: &[(&str, &str, i32)] = &[
 
 #[test]
 fn every_change_of_a_right_is_found_named_and_mended() {
-    let installed = Installed::new();
+    // Roles that may do too much are seen in each database of the server.
+    let server = Server::new("");
+    let installed = Installed::on(TestDb::on(server.config(), "template0"));
     for change in GRANTS {
         installed.try_out(*change);
     }
@@ -298,11 +300,17 @@ fn whom_row_level_security_does_not_keep_out_is_named() {
     db.authmig(&["verify", "--strict"]).exits(4);
     db.sql(&format!("alter role {other} nobypassrls"));
     db.authmig(&["verify", "--strict"]).exits(0);
-    // All rows go to who replicates.
+    // All rows go to who replicates, and to who may become it.
     db.sql(&format!("alter role {other} replication"));
     let told = db.authmig(&["verify", "--strict"]).exits(4).stdout;
     assert!(told.contains("row level security or not: replication\n"), "{told}");
     db.authmig(&["verify"]).exits(0);
+    db.sql(&format!("alter role {other} nologin"));
+    db.authmig(&["verify", "--strict"]).exits(0);
+    let (between, member) = (role(db, ""), role(db, "login"));
+    db.sql(&format!("grant {other} to {between}; grant {between} to {member}"));
+    db.authmig(&["verify", "--strict"]).exits(4);
+    db.sql(&format!("revoke {other} from {between}; alter role {other} login"));
 }
 
 #[test]
@@ -522,4 +530,37 @@ fn what_keeps_postgrest_from_logging_in_is_found_and_mended() {
     fresh.sql(&format!("revoke connect on database {} from public", fresh.name));
     let run = fresh.authmig(&with_options(&["migrate"], &own)).exits(0);
     assert!(run.stdout.contains("applied"), "{}", run.stdout);
+}
+
+/// Since 16 who created a role may join it, and what that one granted goes with it.
+#[test]
+fn who_may_join_a_shared_role_is_named_to_every_tenant() {
+    if major() < 16 {
+        return;
+    }
+    let (theirs, other) = of_a_migrator();
+    let own = own_roles();
+    theirs.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let (mine, me) = of_a_migrator();
+    let owner = unique("owner");
+    let options: Vec<_> = own.iter().filter(|option| !option.starts_with("--owner-role")).cloned().collect();
+    let options = with_options(&[], &options);
+    let owner_option = format!("--owner-role={owner}");
+    let named =
+        |name: &str| own.iter().find_map(|option| option.strip_prefix(&format!("--{name}="))).unwrap();
+    mine.authmig(&[&["migrate", &owner_option][..], &options].concat()).exits(0);
+    let verified = mine.authmig(&["verify"]).exits(0).stdout;
+    let as_superuser = mine.run_by("postgres").authmig(&["verify"]).exits(0).stdout;
+    for role in ["authenticator-role", "service-role"].map(named) {
+        for told in [&verified, &as_superuser] {
+            let said = format!("advice: role {other}: may make itself a member of {role}\n");
+            assert!(told.contains(&said), "{told}");
+            let hint = format!(
+                "have a superuser grant what {other} granted of it, then revoke {role} from {other} granted by postgres cascade;\n"
+            );
+            assert!(told.contains(&hint), "{told}");
+        }
+    }
+    assert!(!verified.contains(&me), "{verified}");
+    assert!(!theirs.authmig(&["verify"]).exits(0).stdout.contains("may make itself"));
 }

@@ -67,6 +67,10 @@ impl Installed {
             assert!(finding["why"].is_string() || finding["mend"].is_null(), "{finding:#}");
             if let Some(mend) = finding["mend"].as_str() {
                 self.db.sql(mend);
+            } else if finding["hint"]
+                == "look at what is in it, then drop it, or move it where no request looks"
+            {
+                self.db.sql(&format!("drop {}", finding["subject"].as_str().unwrap()));
             }
         }
     }

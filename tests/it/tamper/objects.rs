@@ -397,3 +397,42 @@ fn an_extension_that_was_moved_is_advice() {
     db.sql("drop extension pgcrypto");
     db.authmig(&["verify", "--strict"]).exits(0);
 }
+
+/// What somebody grants by default to what he makes is not granted to what a finding has him make.
+#[test]
+fn what_is_made_anew_is_as_closed_as_it_was() {
+    let installed = Installed::new();
+    let db = &installed.db;
+    installed.sql(
+        "alter default privileges grant execute on functions to {anon}; \
+         alter default privileges grant all on tables to {anon}",
+    );
+    for lost in
+        ["function auth.issue_tokens(text, text)", "table auth.refresh_token", "table authmig.journal"]
+    {
+        db.sql(&format!("drop {lost} cascade"));
+        // What belongs to a table is told when there is a table.
+        for _ in 0..3 {
+            let report = db.authmig(&["verify", "--format", "json"]).json();
+            for check in report["checks"].as_array().unwrap() {
+                for finding in check["findings"].as_array().unwrap() {
+                    if let Some(mend) = finding["mend"].as_str() {
+                        db.sql(mend);
+                    }
+                }
+            }
+        }
+        db.authmig(&["verify"]).exits(0);
+        let anon = installed.named("{anon}");
+        let open = db.ask(&format!(
+            "select has_function_privilege('{anon}', 'auth.issue_tokens(text, text)', 'execute')::text || \
+                    has_table_privilege('{anon}', 'auth.refresh_token', 'truncate')"
+        ));
+        assert_eq!(open, "falsefalse", "{lost}");
+    }
+    // In another schema it would be open.
+    db.sql("create table auth_private.config_old as table auth_private.config");
+    let told = db.authmig(&["verify"]).exits(4).stdout;
+    assert!(!told.contains("mend: "), "{told}");
+    assert!(told.contains("hint:     look at what is in it, then drop it"), "{told}");
+}

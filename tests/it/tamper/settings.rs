@@ -142,6 +142,10 @@ fn what_postgrest_is_told_wrongly_is_found() {
     assert!(
         run("pgrst.db_pre_config = 'public.mine'", 0).contains("advice: pgrst.db_pre_config: the secret")
     );
+    // Who owns the schema can put another one there.
+    db.sql(&format!("alter schema public owner to {other}"));
+    assert!(run("pgrst.db_pre_config = 'public.mine'", 4).contains("that somebody else could replace"));
+    db.sql("alter schema public owner to postgres");
     run("pgrst.jwt_aud = 'shop'", 0);
     db.sql("update auth_private.config set audience = 'shop'");
     run("pgrst.jwt_aud = 'shop'", 0);
