@@ -357,6 +357,17 @@ with role (anon, authenticated, service, authenticator, owner) as (
     select d.oid
       from pg_catalog.pg_roles as d
      where d.rolsuper or d.rolbypassrls or d.rolcreaterole or d.rolreplication or starts_with(d.rolname, 'pg_')
+        -- Who was given of the server's own what it keeps from everybody.
+        or d.oid in (
+            select s.refobjid
+              from pg_catalog.pg_shdepend as s
+             where s.refclassid = 'pg_catalog.pg_authid'::regclass and s.deptype = 'a'
+               and (s.classid = to_regclass('pg_catalog.pg_parameter_acl')
+                    or s.dbid = (select b.oid from pg_catalog.pg_database as b where b.datname = current_database())
+                       and (s.classid = 'pg_catalog.pg_proc'::regclass and s.objid < 16384
+                                and s.objid in (select i.objoid from pg_catalog.pg_init_privs as i where i.classoid = 'pg_catalog.pg_proc'::regclass)
+                            or s.classid = 'pg_catalog.pg_class'::regclass
+                                and s.objid in ('pg_catalog.pg_authid'::regclass, 'pg_catalog.pg_shadow'::regclass))))
 )
 select 'role', quote_ident(m.rolname),
        case when m.rolname not in (role.anon, role.authenticated, role.service, role.authenticator, role.owner)

@@ -130,6 +130,16 @@ const GRANTS: &[Change] = &[
         "grants",
         "role {service}",
     ),
+    (
+        "create role {anon}_files; grant execute on function pg_read_file(text) to {anon}_files; grant {anon}_files to {anon}",
+        "grants",
+        "role {anon}",
+    ),
+    (
+        "create role {anon}_hashes; grant select on pg_catalog.pg_authid to {anon}_hashes; grant {anon}_hashes to {service}",
+        "grants",
+        "role {service}",
+    ),
     ("create role {anon}_5 bypassrls; grant {anon}_5 to {service}", "grants", "role {service}"),
     ("create role {anon}_6 createrole; grant {anon}_6 to {authenticated}", "grants", "role {authenticated}"),
     ("create role {anon}_7 replication; grant {anon}_7 to {anon}", "grants", "role {anon}"),
