@@ -15,7 +15,7 @@ begin
         when insufficient_privilege then
             raise notice 'extension pgcrypto stays: it belongs to %', (
                 select quote_ident(pg_get_userbyid(e.extowner)) from pg_extension as e where e.extname = 'pgcrypto')
-                using hint = 'If nothing needs it, as that role: drop extension pgcrypto;';
+                using hint = 'if nothing needs it, as that role: drop extension pgcrypto;';
     end;
     -- What stays belongs to those who use it: a later rollback must not take it.
     delete from authmig.created where kind = 'extension' and name = 'pgcrypto';

@@ -21,6 +21,6 @@ begin
         then
             get stacked diagnostics reason = message_text;
             raise notice 'extension pgcrypto was not installed: %', reason
-                using hint = 'Nothing of authmig needs it. If you do: create extension pgcrypto;';
+                using hint = 'nothing of authmig needs it; if you do: create extension pgcrypto;';
     end;
 end $$;

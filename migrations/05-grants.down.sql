@@ -139,7 +139,7 @@ begin
 
     if cardinality(left_over) > 0 then
         raise exception '% may not take back all that was granted', quote_ident(current_user)
-            using hint = 'As who has granted it, or as a superuser: ' || array_to_string(left_over, ' ');
+            using hint = 'as who has granted it, or as a superuser: ' || array_to_string(left_over, ' ');
     end if;
 
     delete from authmig.created where version = 5;

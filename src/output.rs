@@ -199,6 +199,9 @@ impl Streams {
         write(&self.err, &human::question(report)).ok()?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).ok()?;
+        if !answer.ends_with('\n') {
+            let _ = write(&self.err, "\n");
+        }
         Some(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
     }
 

@@ -44,8 +44,15 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, expected: &Fact
         ),
         // Nothing that others made, and may need, is dropped.
         mend: mend::whole(object, missing, expected).filter(|_| !foreign),
-        hint: (!missing && matches!(&*object.0, "table" | "foreign table"))
-            .then(|| "look at what is in it, then drop it, or move it where no request looks".to_owned()),
+        hint: match (missing, &*object.0) {
+            (false, "table" | "foreign table") => {
+                Some("look at what is in it, then drop it, or move it where no request looks".to_owned())
+            }
+            (true, "schema") => {
+                Some(format!("if it was renamed: alter schema NEW_NAME rename to {};", object.1))
+            }
+            _ => None,
+        },
         ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
     }
 }
@@ -109,16 +116,16 @@ pub(super) fn property(
     };
     let mend = mend::mend(object, property, wanted, found, expected);
     // Whoever made a role may join it, and what that one has granted goes with it.
-    let (mend, hint) = if about(property).0 == "may join " {
-        let too_much = |mend: String| {
-            format!(
-                "if that is too much: have a superuser grant what {} granted of it, then {mend}",
-                object.1
-            )
-        };
-        (None, mend.map(too_much))
-    } else {
-        (mend, None)
+    let (mend, hint) = match about(property).0 {
+        "may join " => {
+            let of = &object.1;
+            let too_much = |mend| {
+                format!("if that is too much: have a superuser grant what {of} granted of it, then {mend}")
+            };
+            (None, mend.map(too_much))
+        }
+        "exists" => (mend, Some(format!("if it was renamed: alter role NEW_NAME rename to {};", object.1))),
+        _ => (mend, None),
     };
     Finding {
         expected: told(wanted),

@@ -99,7 +99,7 @@ pub(super) fn words(failure: Failure) -> Failure {
             Exit::Failure,
             "this server is in recovery, a read replica or a restore; nothing was changed",
         )
-        .hint("migrate on the primary; the change reaches the replica by itself"),
+        .hint("run it on the primary; the change reaches the replica by itself"),
         Some("AMO01") => Failure::new(
             Exit::Failure,
             format!("the schema authmig belongs to {said}, who could run code as whoever writes there; nothing was changed"),

@@ -173,8 +173,14 @@ impl Refusal {
                     "create the database first, or wait for it with --wait 60s --wait-for-database".to_owned()
                 }
             },
-            (_, Some("53300")) => {
-                format!("{wait} waits for a free connection; max_connections allows more")
+            (Refusal::Server(error), Some("53300")) => {
+                // Where the server says so, which is the same in every language.
+                let limit = match error.as_db_error().and_then(DbError::routine) {
+                    Some("InitializeSessionUserId") => "`alter role … connection limit`",
+                    Some("CheckMyDatabase") => "`alter database … connection limit`",
+                    _ => "max_connections",
+                };
+                format!("{wait} waits for a free connection; {limit} allows more")
             }
             (Refusal::Server(error), Some("08P01")) if said(error).contains("startup parameter") => {
                 "a pooler takes no options: connect to the server itself, or set for the role what they set"

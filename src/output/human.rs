@@ -345,7 +345,7 @@ fn secret(report: &SecretReport) -> String {
         .enumerate()
         .map(|(index, source)| {
             let bytes = match source.bytes {
-                0 => "not base64".to_owned(),
+                0 => "no base64".to_owned(),
                 bytes if source.is_too_short() => format!("{bytes} bytes, too short"),
                 bytes => format!("{bytes} bytes"),
             };

@@ -17,7 +17,8 @@ select a.pid, coalesce(a.usename, p.owner, a.backend_type), a.application_name, 
    and case
            when {waited} is null then
                l.locktype = 'advisory' and l.classid = '1635087464' and l.objid = '7170407' and l.objsubid = 2
-           else (l.locktype = 'object' or c.relkind <> 'i')
+           -- Every new database takes a lock on another one.
+           else (l.locktype = 'object' and l.classid <> 'pg_database'::regclass or c.relkind <> 'i')
                 and (l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
                      or coalesce(c.relnamespace, case when l.classid = 'pg_namespace'::regclass then l.objid end)
                         ::regnamespace::text in ('auth', 'auth_private', 'authmig'))

@@ -46,6 +46,9 @@ begin
     if current_setting('is_superuser') = 'on' then
         perform set_config('log_min_error_statement', 'panic', true);
     end if;
+    if current_setting('default_transaction_read_only') = 'on' then
+        raise warning 'default_transaction_read_only is on here, and this run writes all the same';
+    end if;
     if current_setting('server_version_num')::int4 < 140000 then
         raise exception using errcode = 'AMV01', message = current_setting('server_version');
     end if;

@@ -116,7 +116,7 @@ fn a_list_of_permitted_extensions_is_a_notice() {
     );
     let run = db.authmig(&with_options(&["migrate"], &own)).exits(0);
     let said = "notice: extension pgcrypto was not installed: this extension is not permitted\n\
-                hint: Nothing of authmig needs it. If you do: create extension pgcrypto;\n";
+                hint: nothing of authmig needs it; if you do: create extension pgcrypto;\n";
     assert!(run.stderr.contains(said), "{}", run.stderr);
     db.authmig(&["verify"]).exits(0);
 }

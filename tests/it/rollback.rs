@@ -435,7 +435,7 @@ fn default_privileges_of_who_migrated_are_taken_back() {
     let said = format!("   = {new} may not take back all that was granted (P0001)\n");
     assert!(run.stderr.contains(&said), "{}", run.stderr);
     let hint = run.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
-    let help = hint.strip_prefix("As who has granted it, or as a superuser: ").unwrap();
+    let help = hint.strip_prefix("as who has granted it, or as a superuser: ").unwrap();
     assert_eq!(
         help,
         format!(
