@@ -7,7 +7,7 @@ use std::time::Duration;
 use postgres::{Client, NoTls};
 
 use crate::adopt;
-use crate::support::{TestDb, own_roles, role, with_options};
+use crate::support::{Run, TestDb, finish, own_roles, role, with_options};
 
 /// A schema `hidden` of whoever may create schemas, in which everything that may be looked at
 /// runs code; and a connection of theirs.
@@ -56,17 +56,25 @@ fn a_ledger_that_comes_while_authmig_looks_is_not_read() {
     });
 }
 
-/// Has `client` commit what it has begun so long after authmig has its lock.
-fn commit_behind_the_lock(mut client: Client, begun: &str, pause: Duration) {
-    client.batch_execute(&format!("begin; {begun}")).unwrap();
-    let held = "select exists (select from pg_locks where locktype = 'advisory' and classid = 1635087464 and granted)";
-    for _ in 0..20_000 {
-        if client.query_one(held, &[]).unwrap().get(0) {
-            std::thread::sleep(pause);
-            client.batch_execute("commit").unwrap();
-            return;
+/// The run of authmig during which `bob` commits what he has begun, so long after it has its lock.
+fn overtaken(db: &TestDb, arguments: &[&str], bob: &mut Client, begun: &str, pause: Duration) -> Run {
+    let held =
+        "select exists (select from pg_locks where locktype = 'advisory' and classid = 1635087464 and granted
+            and database = (select oid from pg_database where datname = current_database()))";
+    for _ in 0..100 {
+        bob.batch_execute(&format!("begin; {begun}")).unwrap();
+        let mut child = db.command(arguments).spawn().unwrap();
+        // A run that is refused may have had it between two looks.
+        while child.try_wait().unwrap().is_none() {
+            if bob.query_one(held, &[]).unwrap().get(0) {
+                std::thread::sleep(pause);
+                bob.batch_execute("commit").unwrap();
+                return finish(child);
+            }
         }
+        bob.batch_execute("rollback").unwrap();
     }
+    panic!("in none of 100 runs was the lock seen");
 }
 
 #[test]
@@ -82,12 +90,8 @@ fn a_ledger_that_comes_behind_the_lock_is_not_read() {
             )
             .unwrap();
         }
-        let run = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                commit_behind_the_lock(bob, "alter schema hidden rename to authmig", Duration::ZERO);
-            });
-            db.authmig(&with_options(&["migrate"], &own))
-        });
+        let begun = "alter schema hidden rename to authmig";
+        let run = overtaken(&db, &with_options(&["migrate"], &own), &mut bob, begun, Duration::ZERO);
         assert!(!format!("{run:?}").contains("ran as") && run.code != 0, "{run:?}");
     }
 }
@@ -104,10 +108,8 @@ fn what_comes_behind_the_lock_is_not_adopted() {
             adopt::repaired()
         ))
         .unwrap();
-        let run = std::thread::scope(|scope| {
-            scope.spawn(|| commit_behind_the_lock(bob, "alter schema hidden rename to auth", pause));
-            db.authmig(&with_options(&["migrate", "--adopt"], &own))
-        });
-        assert!(!format!("{run:?}").contains("ran as"), "{run:?}");
+        let arguments = with_options(&["migrate", "--adopt"], &own);
+        let run = overtaken(&db, &arguments, &mut bob, "alter schema hidden rename to auth", pause);
+        assert!(!format!("{run:?}").contains("ran as") && run.code != 0, "{run:?}");
     }
 }
