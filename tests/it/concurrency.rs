@@ -1,7 +1,5 @@
 //! Many runs at once: one applies, the others find nothing to do.
 
-use std::time::Duration;
-
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
 use crate::support::{TestDb, all_applied, finish, first_line, unique, versions};
@@ -52,11 +50,8 @@ fn a_second_run_says_who_holds_the_lock_waits_and_finds_nothing_to_do() {
     let first = db.command(&arguments).spawn().unwrap();
     let waits = "select string_agg(pid::text, ',') from pg_stat_activity where datname = current_database() \
          and application_name = 'authmig' and wait_event_type = 'Lock'";
-    let mut holder = String::new();
-    while holder.is_empty() {
-        std::thread::sleep(Duration::from_millis(5));
-        holder = db.ask(waits);
-    }
+    db.until_blocked();
+    let holder = db.ask(waits);
     let mut second = db.command(&arguments).spawn().unwrap();
     let line = first_line(&mut second);
     let says = format!(

@@ -2,11 +2,10 @@
 //! database.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use postgres::{Client, Config, NoTls};
 
-use crate::support::{Files, TestDb, of_a_migrator, own_roles, role, setting, with_options};
+use crate::support::{Files, TestDb, finish, of_a_migrator, own_roles, role, setting, with_options};
 
 const SQL_API: &str = include_str!("../../docs/sql-api.md");
 
@@ -195,21 +194,12 @@ fn the_loop_that_purges_ends_when_nothing_is_left_and_when_psql_fails() {
         let mut command = Command::new("sh");
         command.args(["-c", script]).env("PATH", path).env("PGUSER", user).stderr(Stdio::null());
         command.env("PGHOST", "127.0.0.1").env("PGPORT", port.to_string()).env("PGDATABASE", &db.name);
-        let mut child = command.spawn().unwrap();
-        for _ in 0..200 {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        panic!("it has not ended");
+        finish(command.spawn().unwrap()).code
     };
-    assert_eq!(run("authenticator", db.port()), Some(1));
-    assert_eq!(run("postgres", 1), Some(2));
+    assert_eq!(run("authenticator", db.port()), 1);
+    assert_eq!(run("postgres", 1), 2);
     assert_eq!(db.ask("select count(*) from auth.refresh_token"), "25000");
-    assert_eq!(run("postgres", db.port()), Some(0));
+    assert_eq!(run("postgres", db.port()), 0);
     assert_eq!(db.ask("select count(*) from auth.refresh_token"), "0");
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::server::{Server, free_port};
 use crate::support::tools::tool;
-use crate::support::{Run, TestDb, finish, first_line, role, setting, versions};
+use crate::support::{Run, TestDb, finish, first_line, role, setting, until, versions};
 
 const SQL_API: &str = include_str!("../../docs/sql-api.md");
 
@@ -282,16 +282,12 @@ impl Proxy {
 
     /// The answer to a request with these header lines, and what the server was asked.
     fn ask(&mut self, path: &str, lines: &str) -> (String, Option<String>) {
-        let connect = || TcpStream::connect(("127.0.0.1", self.port)).ok();
-        let mut stream = connect();
-        for _ in 0..500 {
-            if stream.is_some() {
-                break;
-            }
+        let mut stream = None;
+        until(|| {
             assert!(self.child.try_wait().unwrap().is_none(), "the proxy has ended");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            stream = connect();
-        }
+            stream = TcpStream::connect(("127.0.0.1", self.port)).ok();
+            stream.is_some()
+        });
         let mut stream = stream.unwrap();
         let host = format!("127.0.0.1:{}", self.port);
         let request = format!(

@@ -11,7 +11,7 @@ use crate::signals::kill;
 use crate::support::proxy::Proxy;
 use crate::support::server::{Server, free_port};
 use crate::support::tools::tool;
-use crate::support::{Run, TestDb, all_applied, finish, first_line, unique, versions};
+use crate::support::{Run, TestDb, all_applied, finish, first_line, unique, until, versions};
 
 /// A database with everything applied, so that a run has little to do.
 fn ready() -> TestDb {
@@ -332,9 +332,7 @@ fn as_process_one_it_reaps_orphans_hears_signals_and_hands_its_place_over() {
         text.split_whitespace().map(|pid| pid.parse::<u32>().unwrap()).collect::<Vec<_>>()
     };
     let one = children(child.id())[0];
-    while !children(one).is_empty() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(|| children(one).is_empty());
     kill("-TERM", one);
     assert_eq!(finish(child).exits(143).stdout, "");
 }

@@ -1,6 +1,6 @@
 //! `verify` raises no false alarm, and is in nobody's way.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use authmig::checks::self_test;
 
@@ -76,17 +76,18 @@ fn a_dump_restored_in_another_format_and_by_its_parts_is_no_alarm() {
 fn refreshes_go_on_while_it_runs() {
     let stack = stack();
     let authenticated = &stack.roles.authenticated;
-    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // A panic drops it, too.
+        let going_on = Arc::new(());
         let threads: Vec<_> = (0..4)
             .map(|number| {
-                let (stack, over) = (&stack, &over);
+                let (stack, here) = (&stack, Arc::downgrade(&going_on));
                 scope.spawn(move || {
                     let mut rest = stack.postgrest();
                     let mut cookie =
                         stack.login(&format!("u{number}"), authenticated).is(204).refresh_cookie();
                     let mut count = 0;
-                    while !over.load(Ordering::Relaxed) || count < 10 {
+                    while here.strong_count() > 0 || count < 10 {
                         cookie = rest.send(&refresh(&cookie)).is(204).refresh_cookie();
                         count += 1;
                     }
@@ -96,7 +97,7 @@ fn refreshes_go_on_while_it_runs() {
         for _ in 0..5 {
             sound(&stack, "beside refreshes");
         }
-        over.store(true, Ordering::Relaxed);
+        drop(going_on);
         for thread in threads {
             thread.join().unwrap();
         }

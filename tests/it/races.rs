@@ -1,7 +1,7 @@
 //! Who may create schemas renames one while a superuser's authmig looks: what was not there when it
 //! looked is looked up by name a moment later, and must not be run then.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::{Client, NoTls};
@@ -41,17 +41,18 @@ const VIEWS: &str = "create view hidden.schema_history as select bobs.evil() as 
 fn a_ledger_that_comes_while_authmig_looks_is_not_read() {
     let db = TestDb::new();
     let mut bob = planted(&db, LEDGER);
-    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
+        // Dropped at the end, and by a panic.
+        let going_on = Arc::new(());
+        let here = Arc::downgrade(&going_on);
+        scope.spawn(move || {
+            while here.strong_count() > 0 {
                 bob.batch_execute("alter schema hidden rename to authmig").unwrap();
                 bob.batch_execute("alter schema authmig rename to hidden").unwrap();
             }
         });
         let runs = (0..60).map(|_| format!("{:?}", db.authmig(&["status"])));
         let ran = runs.into_iter().find(|run| run.contains("ran as"));
-        done.store(true, Ordering::Relaxed);
         assert_eq!(ran, None);
     });
 }

@@ -3,7 +3,11 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{TestDb, finish, first_line, unique, versions};
+use crate::support::{TestDb, finish, first_line, unique, until, versions};
+
+/// Counts the runs of authmig that the server still knows.
+const RUNS: &str = "select count(*) from pg_stat_activity \
+     where datname = current_database() and application_name like 'authmig%'";
 
 /// Sends a signal, as `kill` writes it: `-TERM`.
 pub(crate) fn kill(signal: &str, pid: u32) {
@@ -28,7 +32,7 @@ fn a_signal_cancels_the_running_script_and_rolls_back() {
             Some(&*format!("error: interrupted by {name}; nothing was changed"))
         );
         assert_eq!(db.history(), [0; 0]);
-        assert_eq!(db.ask("select count(*) from pg_stat_activity where datname = current_database() and application_name like 'authmig%'"), "0");
+        assert_eq!(db.ask(RUNS), "0");
         drop(other);
         db.authmig(&["migrate"]).exits(0);
     }
@@ -45,9 +49,7 @@ fn a_run_that_was_killed_does_not_hold_its_locks_until_its_statement_ends() {
     kill("-KILL", child.id());
     finish(child);
     // What it waits for is still held.
-    while db.ask("select count(*) from pg_stat_activity where datname = current_database() and application_name like 'authmig%'") != "0" {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until(|| db.ask(RUNS) == "0");
     db.authmig(&["migrate", "--lock-wait", "0s"]).exits(0);
     drop(other);
 }
@@ -172,12 +174,13 @@ fn a_signal_ends_the_wait_for_standard_input() {
         let status = format!("/proc/{}/status", child.id());
         let number = if code == 130 { 2 } else { 15 };
         // Until it catches that signal.
-        while !std::fs::read_to_string(&status).unwrap().lines().any(|line| {
-            line.strip_prefix("SigCgt:")
-                .is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() >> (number - 1) & 1 == 1)
-        }) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        until(|| {
+            std::fs::read_to_string(&status).unwrap().lines().any(|line| {
+                line.strip_prefix("SigCgt:").is_some_and(|mask| {
+                    u64::from_str_radix(mask.trim(), 16).unwrap() >> (number - 1) & 1 == 1
+                })
+            })
+        });
         kill(signal, child.id());
         finish(child).exits(code);
     }

@@ -39,9 +39,7 @@ fn overtaken(stack: &Stack, request: &Request, by: &str) -> Response {
         let answer = scope.spawn(move || rest.send(request));
         let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted
             and database = (select oid from pg_database where datname = current_database())";
-        while stack.db.ask(waiting) == "0" {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        stack.db.until(waiting);
         holder.batch_execute(by).unwrap();
         holder.batch_execute("commit").unwrap();
         answer.join().unwrap()

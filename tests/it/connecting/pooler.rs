@@ -8,7 +8,7 @@ use postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::support::server::{Server, as_server, free_port};
 use crate::support::tools::missing;
-use crate::support::{LEFT_IN_SESSION, TestDb, finish, setting};
+use crate::support::{LEFT_IN_SESSION, TestDb, finish, setting, until};
 
 /// A PgBouncer that is gone when the test is over.
 struct Pooler {
@@ -47,9 +47,7 @@ impl Pooler {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         Some(Pooler { process, folder, port })
     }
 }
@@ -186,16 +184,12 @@ fn a_signal_behind_pgbouncer_leaves_nothing_behind() {
     let child = db.command(&arguments).spawn().unwrap();
     let waits = "select count(*) from pg_stat_activity where datname = current_database() \
          and application_name = 'authmig' and wait_event_type = 'Lock'";
-    while db.ask(waits) == "0" {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    db.until(waits);
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let run = finish(child).exits(143);
     assert_eq!(run.stderr.lines().last(), Some("error: interrupted by SIGTERM; nothing was changed"));
     // A cancel request may get lost in the pooler. The server looks after its client, too.
-    while db.ask(waits) != "0" {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    until(|| db.ask(waits) == "0");
     assert_eq!(db.history(), [0; 0]);
     drop(other);
     db.authmig(&["migrate"]).exits(0);

@@ -7,7 +7,7 @@ use super::certificates::{Authority, Signed, self_signed};
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
 use crate::support::tools::{missing, tool};
-use crate::support::{Run, TestDb, finish, major};
+use crate::support::{Run, TestDb, finish, major, until};
 
 const HBA: &str = "local all all trust\nhostssl all all samehost trust\n";
 
@@ -215,9 +215,7 @@ fn a_signal_cancels_through_tls() {
     let arguments = ["migrate", "--lock-timeout", "0s", "--owner-role", "waited_for"];
     let child = world.command(&arguments, &options).spawn().unwrap();
     let waits = "select count(*) from pg_stat_activity where application_name = 'authmig' and wait_event_type = 'Lock'";
-    while looking.query_one(waits, &[]).unwrap().get::<_, i64>(0) == 0 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    until(|| looking.query_one(waits, &[]).unwrap().get::<_, i64>(0) > 0);
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let run = finish(child).exits(143);
     assert_eq!(run.stderr.lines().last(), Some("error: interrupted by SIGTERM; nothing was changed"));

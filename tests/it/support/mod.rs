@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use authmig::catalog::{Catalog, CatalogError};
 use authmig::interrupt::Interrupt;
@@ -120,13 +120,13 @@ impl TestDb {
     }
 
     /// Waits until this question counts something.
+    #[track_caller]
     pub(crate) fn until(&self, question: &str) {
-        while self.ask(question) == "0" {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until(|| self.ask(question) != "0");
     }
 
     /// Waits until somebody waits for a lock in this database.
+    #[track_caller]
     pub(crate) fn until_blocked(&self) {
         self.until(
             "select count(*) from pg_stat_activity \
@@ -281,20 +281,31 @@ impl Run {
     }
 }
 
-/// Waits for the process. One that hangs is ended, and fails its test; the limit is far beyond
-/// what any takes.
+/// Far beyond what anything takes that is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until this is so. Where it never is, the test fails.
+#[track_caller]
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "it was not so after {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for the process. One that hangs is ended, and fails its test.
 #[track_caller]
 pub(crate) fn finish(child: Child) -> Run {
-    const LIMIT: Duration = Duration::from_secs(120);
     let id = child.id();
     let (sender, output) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
-    let output = output.recv_timeout(LIMIT).unwrap_or_else(|_| {
+    let output = output.recv_timeout(PATIENCE).unwrap_or_else(|_| {
         let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
         let output = output.recv_timeout(Duration::from_secs(5));
-        panic!("process {id}, {line}, had not ended after {LIMIT:?}; killed, it had said {output:?}")
+        panic!("process {id}, {line}, had not ended after {PATIENCE:?}; killed, it had said {output:?}")
     });
     let output = output.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();

@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 
 use postgres::SimpleQueryMessage;
 
-use crate::support::{Run, TestDb, own_roles};
+use crate::support::{Run, TestDb, own_roles, until};
 
 /// This many in the short form, that many in the long one, and a tenth in the brief one.
 fn often(short: usize, long: usize) -> usize {
@@ -152,9 +152,7 @@ impl Site {
         // The server must have noticed that authmig is gone.
         let busy = "select count(*) from pg_stat_activity where datname = current_database() \
                     and application_name like 'authmig%'";
-        while client.query_one(busy, &[]).unwrap().get::<_, i64>(0) > 0 {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        until(|| client.query_one(busy, &[]).unwrap().get::<_, i64>(0) == 0);
         let roles = format!("set weather.roles = '{{{}}}';", self.roles.join(","));
         let rows = client.simple_query(&(roles + include_str!("state.sql"))).unwrap();
         let lines = rows.iter().filter_map(|row| match row {

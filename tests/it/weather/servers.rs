@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Dice, ROLLBACK, Site, Tally, judge, often, same, say};
 use crate::adopt::{AUTH_SCHEMA, installed};
 use crate::support::server::Server;
-use crate::support::{Files, TestDb, finish, versions};
+use crate::support::{Files, TestDb, finish, until, versions};
 
 /// Where a script waits to be interrupted.
 const WAIT: &str = "\nselect pg_sleep(60);";
@@ -20,9 +20,7 @@ fn the_server_may_die_in_any_script() {
         let slow = files.clone().append(file, WAIT);
         let run = std::thread::scope(|scope| {
             let run = scope.spawn(|| site.db.authmig_with(&slow, &site.with_roles(command)));
-            while site.db.ask("select count(*) from pg_stat_activity where wait_event = 'PgSleep'") == "0" {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            site.db.until("select count(*) from pg_stat_activity where wait_event = 'PgSleep'");
             server.stop("immediate");
             run.join().unwrap()
         });
@@ -88,12 +86,13 @@ fn a_full_disk_changes_nothing() {
                 client.batch_execute("checkpoint").is_ok()
             })
         };
-        while !stays_up() {
-            std::thread::sleep(Duration::from_millis(20));
-            if !server.is_running() {
+        until(|| {
+            let up = stays_up();
+            if !up && !server.is_running() {
                 server.start();
             }
-        }
+            up
+        });
         let context = format!("{} kB left", left / 1024);
         assert!([0, 1, 5, 8].contains(&run.code), "{context}: exit {}\n{}", run.code, run.stderr);
         tally.count(judge(&run, &site.state(), &empty, &whole, &context));
@@ -113,9 +112,7 @@ fn a_server_without_free_connections_is_exit_5() {
     let run = site.db.authmig(&["migrate"]).exits(5);
     assert!(run.stderr.contains("(53300)\nhint: --wait 60s waits for a free connection"), "{}", run.stderr);
     drop(held);
-    while !server.is_up() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until(|| server.is_up());
     same(&site.state(), &before, "refused");
 
     // Forty at once where six have room.
@@ -126,9 +123,7 @@ fn a_server_without_free_connections_is_exit_5() {
         assert!([0, 5].contains(&run.code), "exit {}\n{}", run.code, run.stderr);
         tally.count(if run.code == 0 { "succeeded" } else { "found no connection" });
     }
-    while !server.is_up() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until(|| server.is_up());
     site.db.authmig(&["migrate"]).exits(0);
     site.db.authmig(&["verify"]).exits(0);
     assert_eq!(site.db.ask("select count(*) from authmig.journal"), "1");
