@@ -4,7 +4,7 @@
 //! everything is taken back. What that found is shown, and what would be lost is
 //! refused or confirmed. Only then does it happen, under a lock taken anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use crate::checks;
@@ -127,10 +127,7 @@ fn rehearse<'a>(
         Lock::Taken(done) => done,
         Lock::Changed(history) => return Ok(Lock::Changed(history)),
     };
-    let found = |section: &str| {
-        let rows = done.answers.get(section).first().cloned().unwrap_or_default();
-        pairs(rows).collect::<BTreeSet<_>>()
-    };
+    let found = |section: &str| done.answers.get(section).iter().flat_map(pairs).collect::<BTreeSet<_>>();
     // What others drop meanwhile is gone as well, and does not come back.
     let (before, after, again) = (found("before"), found("after"), found("again"));
     let gone = before.difference(&after).filter(|object| again.contains(*object)).cloned().collect();
@@ -159,11 +156,10 @@ fn revert(
         return Ok(refused(report, left));
     }
     // And others logged in.
-    if let [rows, live] = locked.done.answers.get("counted") {
-        report.live_sessions = number(live);
-        let rows: Vec<_> = pairs(rows.clone()).collect();
+    if let Some((rows, live)) = counted(locked.done.answers.get("counted")) {
+        report.live_sessions = live;
         for dropped in &mut report.drops {
-            dropped.rows = rows_of(&rows, &dropped.name).or(dropped.rows);
+            dropped.rows = rows.get(&dropped.name).copied().or(dropped.rows);
         }
     }
     report.reverted = locked.done.steps(&plan.steps, Part::Down);
@@ -189,11 +185,20 @@ fn left_behind(answers: &Sections) -> Option<String> {
 /// Kind and name.
 type Object = (String, String);
 
-fn pairs(rows: Rows) -> impl Iterator<Item = (String, String)> {
-    rows.into_iter().filter_map(|row| {
-        let mut columns = row.into_iter().flatten();
+fn pairs(rows: &Rows) -> impl Iterator<Item = (String, String)> {
+    rows.iter().filter_map(|row| {
+        let mut columns = row.iter().flatten().cloned();
         Some((columns.next()?, columns.next()?))
     })
+}
+
+/// How many rows each table holds, and how many sessions live, if that was asked; see
+/// `count_rows.sql`.
+fn counted(results: &[Rows]) -> Option<(BTreeMap<String, u64>, u64)> {
+    let [rows, live] = results else { return None };
+    let rows = pairs(rows).filter_map(|(table, rows)| Some((table, rows.parse().ok()?))).collect();
+    let live = live.first().and_then(|row| row.first()?.as_ref()?.parse().ok());
+    Some((rows, live.unwrap_or_default()))
 }
 
 /// Counts the rows that would be lost, and says what `--discard-data` is needed for.
@@ -211,13 +216,14 @@ fn judge(
                 .to_owned(),
         );
     }
-    let counts = if question.is_empty() { Rows::new() } else { count(database, &question, report)? };
-    let counts: Vec<_> = pairs(counts).collect();
+    let results = if question.is_empty() { Vec::new() } else { database.ask(&question)? };
+    let (counts, live) = counted(&results).unwrap_or_default();
+    report.live_sessions = live;
     for (kind, name) in gone {
         if kind == "column" && tables.iter().any(|table| name.starts_with(&format!("{table}."))) {
             continue;
         }
-        let rows = rows_of(&counts, name).filter(|_| kind == "table");
+        let rows = counts.get(name).copied().filter(|_| kind == "table");
         match (&**kind, rows) {
             ("table", Some(rows)) if rows > 0 => {
                 let s = if rows == 1 { "" } else { "s" };
@@ -237,21 +243,6 @@ fn judge(
 
 fn of_kind(objects: &[Object], kind: &str) -> Vec<String> {
     objects.iter().filter(|object| object.0 == kind).map(|object| object.1.clone()).collect()
-}
-
-fn count(database: &mut Database, question: &str, report: &mut RollbackReport) -> Result<Rows, Failure> {
-    let mut results = database.ask(question)?.into_iter();
-    let counts = results.next().unwrap_or_default();
-    report.live_sessions = number(&results.next().unwrap_or_default());
-    Ok(counts)
-}
-
-fn number(rows: &Rows) -> u64 {
-    rows.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default()
-}
-
-fn rows_of(counts: &[Object], name: &str) -> Option<u64> {
-    counts.iter().find(|(table, _)| table == name).and_then(|(_, rows)| rows.parse().ok())
 }
 
 /// Why it does not go on: data would be lost, nobody can be asked, or the answer was no.
