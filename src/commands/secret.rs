@@ -22,11 +22,17 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     // Standard input may let one wait.
     context.interrupt.listen();
     // Read before connecting: what is no secret needs no database to be refused.
-    let (secret, replace, print) = match &args.command {
-        SecretCommand::Status => (None, false, false),
-        SecretCommand::Set { file, replace } => (Some(given(context, file.as_deref())?), *replace, false),
-        SecretCommand::Generate { replace, print } => (Some(Secret::generate()?), *replace, *print),
-    };
+    match &args.command {
+        SecretCommand::Status => Ok(Some(open_installed(context)?.2)),
+        SecretCommand::Set { file, replace } => {
+            store(context, &given(context, file.as_deref())?, *replace, false)
+        }
+        SecretCommand::Generate { replace, print } => store(context, &Secret::generate()?, *replace, *print),
+    }
+}
+
+/// Connects to what is installed, and looks what there is.
+fn open_installed(context: &Context<'_>) -> Result<(Database, History, SecretReport), Failure> {
     // Nothing else says whose the schema auth_private is.
     let (mut database, history, mut facts) = context.open(&checks::facts())?;
     database.check_without_history(&history)?;
@@ -38,7 +44,7 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     // What is there can only be compared if this binary knows all of it.
     context.up(&database, &history, None)?;
     checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
-    let mut report = SecretReport {
+    let report = SecretReport {
         database: database.name().to_owned(),
         authmig: VERSION,
         outcome: SecretOutcome::Shown,
@@ -46,32 +52,21 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
         secret: None,
         exit: Exit::Success,
     };
-    let Some(secret) = secret else {
-        return Ok(Some(report));
-    };
+    Ok((database, history, report))
+}
 
+/// Stores this one, and writes it if `print`.
+fn store(
+    context: &Context<'_>,
+    secret: &Secret,
+    replace: bool,
+    print: bool,
+) -> Result<Option<SecretReport>, Failure> {
+    let (mut database, history, mut report) = open_installed(context)?;
     let Lock::Taken(mut locked) = database.lock(&history, Work::default())? else {
         return Err(changed());
     };
-    report.outcome = match locked.store_secret(&secret, replace)? {
-        Stored::Yes => SecretOutcome::Stored,
-        Stored::WasThere => SecretOutcome::Unchanged,
-        Stored::AnotherIsThere => {
-            let message = "another secret is stored already; nothing was changed";
-            return Err(Failure::new(Exit::Refused, message).hint(
-                "--replace puts the new one in its place; access tokens signed with the old one end at once",
-            ));
-        }
-        Stored::AnotherIsUsed(used) => {
-            let message = format!("another secret is in use, {}; nothing was changed", used.source);
-            return Err(Failure::new(Exit::Refused, message).hint(match used.reset {
-                Some(reset) if used.goes_first => format!(
-                    "--replace stores the new one, and PostgREST goes on with the old one until: {reset}"
-                ),
-                _ => "--replace stores the new one, which is used from then on; access tokens signed with the old one end at once".to_owned(),
-            }));
-        }
-    };
+    report.outcome = stored_or_refused(locked.store_secret(secret, replace)?)?;
     let kept = secret.source();
     report.sources.retain(|source| source.source != kept.source);
     let goes_first = |source: &&SecretSource| source.goes_first && source.fingerprint != kept.fingerprint;
@@ -97,6 +92,28 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
     }
     locked.commit()?;
     Ok(Some(report))
+}
+
+/// What became of a secret that was to be stored, or why it was not.
+fn stored_or_refused(stored: Stored) -> Result<SecretOutcome, Failure> {
+    let (message, hint) = match stored {
+        Stored::Yes => return Ok(SecretOutcome::Stored),
+        Stored::WasThere => return Ok(SecretOutcome::Unchanged),
+        Stored::AnotherIsThere => (
+            "another secret is stored already; nothing was changed".to_owned(),
+            "--replace puts the new one in its place; access tokens signed with the old one end at once".to_owned(),
+        ),
+        Stored::AnotherIsUsed(used) => (
+            format!("another secret is in use, {}; nothing was changed", used.source),
+            match used.reset {
+                Some(reset) if used.goes_first => format!(
+                    "--replace stores the new one, and PostgREST goes on with the old one until: {reset}"
+                ),
+                _ => "--replace stores the new one, which is used from then on; access tokens signed with the old one end at once".to_owned(),
+            },
+        ),
+    };
+    Err(Failure::new(Exit::Refused, message).hint(hint))
 }
 
 /// The secret of the file, of the variable, or of standard input.
@@ -144,17 +161,20 @@ pub(super) fn keep(
 /// Whether a secret that was given is stored now; if not, says why. `None`: there was
 /// nowhere to keep it.
 pub(super) fn outcome(context: &Context<'_>, stored: Option<Stored>) -> bool {
+    let another = |how: &str| {
+        format!(
+            "another JWT secret is {how}, and the one that was given was not stored; `authmig secret set --replace` does that"
+        )
+    };
     let why = match stored {
         Some(Stored::Yes) => return true,
         Some(Stored::WasThere) => return false,
-        Some(Stored::AnotherIsThere) => {
-            "another JWT secret is kept, and the one that was given was not stored; `authmig secret set --replace` does that".to_owned()
-        }
-        Some(Stored::AnotherIsUsed(SecretSource { source, .. })) => {
-            format!("another JWT secret is in use, {source}, and the one that was given was not stored; `authmig secret set --replace` does that")
-        }
+        Some(Stored::AnotherIsThere) => another("kept"),
+        Some(Stored::AnotherIsUsed(SecretSource { source, .. })) => another(&format!("in use, {source}")),
         None => {
-            format!("the JWT secret that was given was not stored: {AUTH_SCHEMA}, which keeps it, is not applied")
+            format!(
+                "the JWT secret that was given was not stored: {AUTH_SCHEMA}, which keeps it, is not applied"
+            )
         }
     };
     (context.tell)(Event::notice(why));
