@@ -133,7 +133,7 @@ impl<'a> Scope<'a> {
 
 /// Asks what there is, under the names that the ledger has. It goes with the question for
 /// the history ([`Database::history_and`]), and runs nothing but the server's own functions.
-pub fn facts() -> Message {
+pub fn questions_of_fact() -> Message {
     let mut message = Message::new(PINNED);
     message.push(&settings(&SETTINGS));
     message.push(MAKERS);
@@ -143,7 +143,7 @@ pub fn facts() -> Message {
     message
 }
 
-/// What is there beside what was installed. `answers` are those to [`facts`].
+/// What is there beside what was installed. `answers` are those to [`questions_of_fact`].
 fn compare(
     catalog: &Catalog,
     history: &History,
@@ -195,9 +195,10 @@ fn applied<'a>(catalog: &'a Catalog, history: &History) -> Vec<&'a Migration> {
     history.applied.iter().filter_map(|row| catalog.get(Version::new(row.version)?)).collect()
 }
 
-/// Makes the checks that are wanted, and some more, with the answers to [`facts`] and the rest in
-/// one message, unless something in it fails. Where there is code that was not installed, nothing
-/// of it is run; where the history is not that of this binary, nothing is compared with it.
+/// Makes the checks that are wanted, and some more, with the answers to [`questions_of_fact`] and
+/// the rest in one message, unless something in it fails. Where there is code that was not
+/// installed, nothing of it is run; where the history is not that of this binary, nothing is
+/// compared with it.
 pub fn run(
     database: &mut Database,
     catalog: &Catalog,

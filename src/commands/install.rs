@@ -41,8 +41,8 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
     let secret = migrate::given(&migrating)?;
     let (mut database, migrated) = migrate::migrate(context, &migrating, secret)?;
     let verified = database
-        .history_and(&checks::facts())
-        .and_then(|(history, facts)| verify::verify(context, &verifying, &mut database, &history, facts))
+        .history_and(&checks::questions_of_fact())
+        .and_then(|(history, answers)| verify::verify(context, &verifying, &mut database, &history, answers))
         .map_err(|failure| with_applied(failure, &migrated))?;
     Ok(InstallReport {
         database: database.name().to_owned(),

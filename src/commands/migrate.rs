@@ -30,9 +30,9 @@ pub(super) fn migrate(
     args: &MigrateArgs,
     given: Option<Secret>,
 ) -> Result<(Database, MigrateReport), Failure> {
-    let questions = if given.is_some() { checks::facts() } else { Message::default() };
-    let (mut database, history, facts) = context.open(&questions)?;
-    let report = apply(context, args, given, &mut database, history, facts)?;
+    let questions = if given.is_some() { checks::questions_of_fact() } else { Message::default() };
+    let (mut database, history, answers) = context.open(&questions)?;
+    let report = apply(context, args, given, &mut database, history, answers)?;
     Ok((database, report))
 }
 
@@ -43,7 +43,7 @@ fn apply(
     given: Option<Secret>,
     database: &mut Database,
     mut history: History,
-    facts: Sections,
+    answers: Sections,
 ) -> Result<MigrateReport, Failure> {
     let mut report = MigrateReport {
         database: database.name().to_owned(),
@@ -57,21 +57,21 @@ fn apply(
         sql: args.show_sql.then(Vec::new),
         exit: Exit::Success,
     };
-    let mut facts = given.is_some().then_some(facts);
+    let mut answers = given.is_some().then_some(answers);
     loop {
         let parameters = context.parameters(&history)?;
         let plan = context.up(database, &history, args.to)?;
         if history.has(AUTH_SCHEMA) && (given.is_some() || !plan.steps.is_empty()) {
             // What comes runs functions that are there already.
-            let Some(mut facts) = facts.take() else {
-                let (now, found) = database.history_and(&checks::facts())?;
-                (history, facts) = (now, Some(found));
+            let Some(mut answers) = answers.take() else {
+                let (now, found) = database.history_and(&checks::questions_of_fact())?;
+                (history, answers) = (now, Some(found));
                 continue;
             };
             if plan.steps.is_empty() {
-                checks::refuse_foreign_code(context.catalog, &history, &mut facts)?;
+                checks::refuse_foreign_code(context.catalog, &history, &mut answers)?;
             } else {
-                checks::refuse_drift(context.catalog, &history, &mut facts)?;
+                checks::refuse_drift(context.catalog, &history, &mut answers)?;
             }
         }
         history = if plan.steps.is_empty() {
@@ -98,7 +98,7 @@ fn apply(
                 Lock::Changed(changed) => changed,
             }
         };
-        facts = None;
+        answers = None;
     }
 }
 
@@ -116,7 +116,7 @@ fn finish(
 ) -> Result<MigrateReport, Failure> {
     report.applied = locked.done.steps(&plan.steps, Part::Up);
     let (checks, foreign_code) = scope.answered(&mut locked.done.answers, true)?;
-    let mut notices: Vec<_> = checks.iter().flat_map(left).collect();
+    let mut notices: Vec<_> = checks.iter().flat_map(left_to_do).collect();
     refuse_unsound(checks)?;
     if args.adopt {
         report.adopted = locked.adopted()?;
@@ -152,7 +152,7 @@ fn finish(
 }
 
 /// What stands in nobody's way, and is left to do: what was not tried, and what can be mended only now.
-fn left(check: &Check) -> impl Iterator<Item = String> {
+fn left_to_do(check: &Check) -> impl Iterator<Item = String> {
     check.findings.iter().filter_map(move |finding| {
         let help = finding.mend.as_deref().or(finding.hint.as_deref());
         match help {

@@ -25,7 +25,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         (false, Some(version)) => Until::Version(version),
         (false, None) => Until::OneBack,
     };
-    let (mut database, mut history, mut facts) = context.open(&checks::facts())?;
+    let (mut database, mut history, mut answers) = context.open(&checks::questions_of_fact())?;
     database.check_without_history(&history)?;
     let mut report = RollbackReport {
         database: database.name().to_owned(),
@@ -50,14 +50,14 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         if plan.steps.is_empty() && !(args.purge && history.ledger) {
             return Ok(report);
         }
-        let foreign = checks::foreign_code_in(context.catalog, &history, &mut facts)?;
+        let foreign = checks::foreign_code_in(context.catalog, &history, &mut answers)?;
         // The verify scripts of what stays run its functions.
         if foreign.runs && plan.remaining.iter().any(|migration| migration.name == AUTH_SCHEMA) {
             return Err(checks::foreign_code());
         }
         match rehearse(args, (plan, parameters), !foreign.runs_on_read, &mut database, history)? {
             Lock::Taken(rehearsed) => break rehearsed,
-            Lock::Changed(_) => (history, facts) = database.history_and(&checks::facts())?,
+            Lock::Changed(_) => (history, answers) = database.history_and(&checks::questions_of_fact())?,
         }
     };
     report.reverted.clone_from(&rehearsed.steps);

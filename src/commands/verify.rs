@@ -12,8 +12,8 @@ use crate::report::{Check, CheckName, Exit, Finding, Severity, VERSION, Verdict,
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &VerifyArgs) -> Result<VerifyReport, Failure> {
-    let (mut database, history, facts) = context.open(&checks::facts())?;
-    verify(context, args, &mut database, &history, facts)
+    let (mut database, history, answers) = context.open(&checks::questions_of_fact())?;
+    verify(context, args, &mut database, &history, answers)
 }
 
 /// Does it on this connection, with what is there.
@@ -22,14 +22,14 @@ pub(super) fn verify(
     args: &VerifyArgs,
     database: &mut Database,
     history: &History,
-    facts: Sections,
+    answers: Sections,
 ) -> Result<VerifyReport, Failure> {
     database.check_without_history(history)?;
     history.refuse_stranger("verify")?;
     let is_newer = plan::entries(context.catalog, history).iter().any(|entry| entry.state == State::Newer);
     let parameters = context.parameters(history)?;
     let mut checks =
-        checks::run(database, context.catalog, history, &parameters, facts, |name| args.takes(name))?;
+        checks::run(database, context.catalog, history, &parameters, answers, |name| args.takes(name))?;
     checks.retain(|check| args.takes(check.name));
     for check in checks.iter_mut().filter(|check| {
         // Whoever names a check wants it made.
