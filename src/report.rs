@@ -307,8 +307,8 @@ pub struct RollbackReport {
     pub reverted: Vec<Step>,
     /// What that drops.
     pub drops: Vec<Dropped>,
-    /// Logged-in sessions that end with it.
-    pub live_sessions: u64,
+    /// Logged-in sessions that end with it; `None` if they were not counted.
+    pub live_sessions: Option<u64>,
     /// What has to be applied again before anybody may call `auth.*`, which is there all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_until: Option<String>,

@@ -33,7 +33,7 @@ pub fn run(context: &Context<'_>, args: &RollbackArgs) -> Result<RollbackReport,
         outcome: RollbackOutcome::NothingToDo,
         reverted: Vec::new(),
         drops: Vec::new(),
-        live_sessions: 0,
+        live_sessions: Some(0),
         refused_until: None,
         losses: Vec::new(),
         purge: args.purge,
@@ -157,7 +157,7 @@ fn revert(
     }
     // And others logged in.
     if let Some((rows, live)) = counted(locked.done.answers.get("counted")) {
-        report.live_sessions = live;
+        report.live_sessions = Some(live);
         for dropped in &mut report.drops {
             dropped.rows = rows.get(&dropped.name).copied().or(dropped.rows);
         }
@@ -218,7 +218,7 @@ fn judge(
     }
     let results = if question.is_empty() { Vec::new() } else { database.ask(&question)? };
     let (counts, live) = counted(&results).unwrap_or_default();
-    report.live_sessions = live;
+    report.live_sessions = rehearsed.is_countable.then_some(live);
     for (kind, name) in gone {
         if kind == "column" && tables.iter().any(|table| name.starts_with(&format!("{table}."))) {
             continue;

@@ -190,7 +190,10 @@ fn push_drops(text: &mut String, report: &RollbackReport, drop: &str, end: &str)
         }
         table(text, &rows);
     }
-    let _ = writeln!(text, "{end} {}", counted(report.live_sessions, "live session"));
+    let _ = match report.live_sessions {
+        Some(sessions) => writeln!(text, "{end} {}", counted(sessions, "live session")),
+        None => writeln!(text, "{end} live sessions: they were not counted"),
+    };
 }
 
 /// That the sessions are left, and nobody can use them.

@@ -289,8 +289,11 @@ fn rows_are_not_counted_where_that_would_run_what_was_not_installed() {
         "{}",
         run.stdout
     );
-    db.authmig(&[&all[..], &["--yes"]].concat()).exits(7);
+    assert!(run.stdout.contains("\nwould end live sessions: they were not counted\n"), "{}", run.stdout);
+    let run = db.authmig(&[&all[..], &["--yes", "--format", "json"]].concat()).exits(7);
+    assert_eq!(run.json()["live_sessions"], serde_json::Value::Null);
     let run = db.authmig(&[&all[..], &["--yes", "--discard-data"]].concat()).exits(0);
+    assert!(run.stdout.contains("\nended live sessions: they were not counted\n"), "{}", run.stdout);
     assert!(!run.stderr.contains("evil"), "{}", run.stderr);
     assert_eq!(db.ask("select to_regnamespace('auth')::text"), "");
 }
