@@ -48,11 +48,15 @@ pub(super) fn whole(object: &Object, missing: bool, live: &Live, expected: &Fact
             (false, "table" | "foreign table") => {
                 Some("look at what is in it, then drop it, or move it where no request looks".to_owned())
             }
+            (false, "function" | "procedure") if foreign => {
+                Some("look whether requests may call it: they may use the schema".to_owned())
+            }
             (true, "schema") => {
                 Some(format!("if it was renamed: alter schema NEW_NAME rename to {};", object.1))
             }
             _ => None,
         },
+        told_after_commit: foreign && matches!(&*object.0, "function" | "procedure"),
         ..Finding::new(severity, format!("{} {}", object.0, object.1), message)
     }
 }

@@ -942,3 +942,15 @@ fn a_role_of_postgrest_is_told_to_leave_it_to_another() {
     assert!(run.stderr.contains(&said), "{}", run.stderr);
     assert!(!run.stderr.contains("grant "), "{}", run.stderr);
 }
+
+/// Whoever calls it now could not before: requests may use the schema from here on.
+#[test]
+fn what_requests_may_call_in_a_schema_that_is_shared_is_told() {
+    let (db, migrator) = of_a_migrator();
+    db.sql(&format!(
+        "set role {migrator}; create schema auth; create function auth.wipe() returns int language sql as 'select 1'"
+    ));
+    let run = db.authmig(&with_options(&["migrate"], &own_roles())).exits(0);
+    let said = "notice: function auth.wipe(): is not authmig's: look whether requests may call it: they may use the schema\n";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+}
