@@ -44,8 +44,6 @@ const OWN: usize = LOCK.len()
 #[derive(Debug, Default)]
 pub struct Work {
     pub(super) message: Message,
-    /// How many scripts, from the first one, apply something.
-    applying: usize,
 }
 
 /// The same, and they take back everything, so that nobody can commit it.
@@ -70,16 +68,8 @@ impl Work {
             plan.remaining.iter().map(|migration| refinery(migration)).collect::<Result<Vec<_>, _>>()?;
         let mut runner = Runner::new(&all).set_grouped(true);
         runner.set_migration_table_name(TABLE);
-        let mut apply = Apply {
-            history,
-            plan,
-            parameters,
-            adopt,
-            questions,
-            message: Message::default(),
-            applying: 0,
-            failure: None,
-        };
+        let mut apply =
+            Apply { history, plan, parameters, adopt, questions, message: Message::default(), failure: None };
         let result = runner.run(&mut apply);
         if let Some(failure) = apply.failure {
             return Err(failure);
@@ -88,12 +78,12 @@ impl Work {
             Failure::new(Exit::Drift, format!("{error}; nothing was changed"))
                 .hint("authmig.schema_history was edited: refinery's checksum in it is another one")
         })?;
-        Ok(Work { message: apply.message, applying: apply.applying })
+        Ok(Work { message: apply.message })
     }
 
     /// The scripts in it that apply something, in order: neither verification nor journal.
     pub fn applying(&self) -> Vec<ShownScript> {
-        let scripts = self.message.scripts().take(self.applying);
+        let scripts = self.message.scripts().take_while(|(file, _)| !file.ends_with(".verify.sql"));
         scripts.map(|(file, sql)| ShownScript { file: file.to_owned(), sql: sql.to_owned() }).collect()
     }
 
@@ -105,7 +95,7 @@ impl Work {
         message.push_section("counted", count);
         message.push_section("revert", "");
         push_revert(&mut message, plan, purge);
-        Work { message, applying: 0 }
+        Work { message }
     }
 
     /// The same with `look` before and after it, and everything taken back at the end. The ledger
@@ -201,8 +191,6 @@ struct Apply<'a> {
     adopt: bool,
     questions: &'a Message,
     message: Message,
-    /// As in [`Work`].
-    applying: usize,
     /// What went wrong, since refinery gives errors back by reference only.
     failure: Option<Failure>,
 }
@@ -259,7 +247,6 @@ impl Transaction for Apply<'_> {
             }
             count += 1;
         }
-        self.applying = message.scripts().count();
         push_verify(&mut message, self.plan);
         message.push(NO_SCRIPT);
         message.push_message(self.questions);
