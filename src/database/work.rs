@@ -2,6 +2,8 @@
 //! lock by [`super::Database::lock`] or [`super::Database::rehearse`], and by nothing else, so forgetting the lock does not
 //! compile.
 
+use std::error::Error as _;
+
 use refinery::{Migration as RefineryMigration, Runner};
 use refinery_core::traits::sync::{Migrate, Query, Transaction};
 use serde_json::json;
@@ -68,15 +70,13 @@ impl Work {
             plan.remaining.iter().map(|migration| refinery(migration)).collect::<Result<Vec<_>, _>>()?;
         let mut runner = Runner::new(&all).set_grouped(true);
         runner.set_migration_table_name(TABLE);
-        let mut apply =
-            Apply { history, plan, parameters, adopt, questions, message: Message::default(), failure: None };
-        let result = runner.run(&mut apply);
-        if let Some(failure) = apply.failure {
-            return Err(failure);
-        }
-        result.map_err(|error| {
-            Failure::new(Exit::Drift, format!("{error}; nothing was changed"))
-                .hint("authmig.schema_history was edited: refinery's checksum in it is another one")
+        let mut apply = Apply { history, plan, parameters, adopt, questions, message: Message::default() };
+        runner.run(&mut apply).map_err(|error| {
+            // What went wrong here comes back inside of refinery's error.
+            error.source().and_then(|cause| cause.downcast_ref::<Failure>()).cloned().unwrap_or_else(|| {
+                Failure::new(Exit::Drift, format!("{error}; nothing was changed"))
+                    .hint("authmig.schema_history was edited: refinery's checksum in it is another one")
+            })
         })?;
         Ok(Work { message: apply.message })
     }
@@ -191,8 +191,6 @@ struct Apply<'a> {
     adopt: bool,
     questions: &'a Message,
     message: Message,
-    /// What went wrong, since refinery gives errors back by reference only.
-    failure: Option<Failure>,
 }
 
 impl Transaction for Apply<'_> {
@@ -230,12 +228,8 @@ impl Transaction for Apply<'_> {
         for migration in &self.plan.steps {
             let (script, row) = (queries.next(), queries.next());
             let Some(row) = row.filter(|_| script == Some(&*migration.up.file)) else {
-                let failure = Failure::new(
-                    Exit::Failure,
-                    format!("refinery passed over {migration}; nothing was changed"),
-                );
-                self.failure = Some(failure.clone());
-                return Err(failure);
+                let message = format!("refinery passed over {migration}; nothing was changed");
+                return Err(Failure::new(Exit::Failure, message));
             };
             message.push(&mark(&migration.up.file, Some(&migration.sha256())));
             message.push_script(&migration.up.file, &migration.up.sql);
@@ -271,7 +265,7 @@ impl Query<Vec<RefineryMigration>> for Apply<'_> {
                 if let (Some(applied_on), Some(checksum)) = (applied_on, checksum) {
                     return Ok(RefineryMigration::applied(row.version, row.name.clone(), applied_on, checksum));
                 }
-                let failure = Failure::new(
+                Err(Failure::new(
                     Exit::Drift,
                     format!(
                         "the row of version {} in {TABLE} was edited: no run writes {} and {}; nothing was changed",
@@ -279,9 +273,7 @@ impl Query<Vec<RefineryMigration>> for Apply<'_> {
                         literal(&row.applied_on),
                         literal(&row.checksum)
                     ),
-                );
-                self.failure = Some(failure.clone());
-                Err(failure)
+                ))
             })
             .collect()
     }
