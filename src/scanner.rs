@@ -306,7 +306,7 @@ impl<'a> Lexer<'a> {
         }
         if word.eq_ignore_ascii_case("u") {
             for quote in ['\'', '"'] {
-                if self.rest().starts_with(&['&', quote][..].iter().collect::<String>()) {
+                if self.rest().strip_prefix('&').is_some_and(|rest| rest.starts_with(quote)) {
                     self.at += 1;
                     return self.quoted(quote, false, "string");
                 }

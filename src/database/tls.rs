@@ -215,7 +215,7 @@ impl ServerCertVerifier for Verifier {
         {
             // rustls refuses an authority's certificate from a server, and one that may
             // sign nobody as an authority; here it is both, and trusted to the letter.
-            in_time(end_entity, now)?;
+            check_validity(end_entity, now)?;
         } else if !named_wrong(&error) {
             return Err(error);
         }
@@ -283,7 +283,7 @@ fn may_sign(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
         Ok(None) => true,
         Err(_) => false,
     };
-    authority && key_usage && in_time(certificate, now).is_ok()
+    authority && key_usage && check_validity(certificate, now).is_ok()
 }
 
 /// Whether it names itself as its issuer, and is one that a server may show.
@@ -304,7 +304,7 @@ const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 /// RFC 5280 appendix A.1.
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-fn in_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
+fn check_validity(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
     let validity = parsed(certificate).ok_or(CertificateError::BadEncoding)?.tbs_certificate.validity;
     let now = Duration::from_secs(now.as_secs());
     if now < validity.not_before.to_unix_duration() {
