@@ -28,7 +28,8 @@ use connect::Connected;
 pub use connect::{Patience, announce};
 pub use errors::changed;
 use errors::{
-    hint, holder, longer, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason, words,
+    hint, holder, longer, lost_ledger, makers, no_ledger, not_utf8, obstacles, odd_ledger, reason,
+    server_error, words,
 };
 pub use locked::{Done, Locked, Stored};
 pub use work::{Rehearsal, Work};
@@ -284,7 +285,8 @@ impl Database {
         };
         let hint = self.hint(error, place.as_ref());
         let changed = self.interrupt.changed().words();
-        Failure { place, hint, ..Failure::new(exit, format!("{what}; {changed}")) }.server(error)
+        let server = Some(server_error(error));
+        Failure { place, server, hint, ..Failure::new(exit, format!("{what}; {changed}")) }
     }
 
     fn hint(&self, error: &DbError, place: Option<&Place>) -> Option<String> {

@@ -1,9 +1,8 @@
-//! What went wrong, to what, and what to do; and how an error of PostgreSQL becomes
-//! that: message, SQLSTATE, file, line and column with a caret, hint.
+//! What went wrong, to what, and what to do: message, file, line and column, what the server
+//! said, hint.
 
 use std::fmt;
 
-use postgres::error::DbError;
 use serde::Serialize;
 
 use crate::report::{Check, Exit};
@@ -113,13 +112,6 @@ impl Failure {
         self
     }
 
-    /// The same with what the server said.
-    #[must_use]
-    pub fn server(mut self, error: &DbError) -> Failure {
-        self.server = Some(ServerError::new(error));
-        self
-    }
-
     /// What happened, on one line: without what it has changed, and with what was found.
     pub fn in_short(&self) -> String {
         let message = self.message.trim_end_matches("; nothing was changed");
@@ -148,20 +140,6 @@ impl Found {
 impl From<String> for Found {
     fn from(message: String) -> Found {
         Found { message, help: None }
-    }
-}
-
-impl ServerError {
-    /// The parts of this error.
-    pub fn new(error: &DbError) -> ServerError {
-        ServerError {
-            message: error.message().to_owned(),
-            sqlstate: error.code().code().to_owned(),
-            detail: error.detail().map(str::to_owned),
-            hint: error.hint().map(str::to_owned),
-            context: error.where_().map(str::to_owned),
-            routine: error.routine().map(str::to_owned),
-        }
     }
 }
 

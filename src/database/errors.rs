@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postgres::error::DbError;
 
-use crate::failure::{Failure, Found};
+use crate::failure::{Failure, Found, ServerError};
 use crate::message::Rows;
 use crate::report::Exit;
 
@@ -227,6 +227,18 @@ pub(super) fn holder(row: &[Option<String>]) -> String {
         let _ = write!(holder, ", which has {locks}");
     }
     holder
+}
+
+/// The parts of this error.
+pub(super) fn server_error(error: &DbError) -> ServerError {
+    ServerError {
+        message: error.message().to_owned(),
+        sqlstate: error.code().code().to_owned(),
+        detail: error.detail().map(str::to_owned),
+        hint: error.hint().map(str::to_owned),
+        context: error.where_().map(str::to_owned),
+        routine: error.routine().map(str::to_owned),
+    }
 }
 
 /// What the server said, or else the innermost cause.

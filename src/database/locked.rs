@@ -7,6 +7,7 @@ use std::time::Instant;
 use postgres::error::DbError;
 
 use super::Database;
+use super::errors::server_error;
 use crate::failure::{Failure, ServerError};
 use crate::interrupt::{COMMIT_HINT, Changed};
 use crate::message::{Message, Rows, Sections, journal, settings};
@@ -209,9 +210,6 @@ impl Drop for Locked<'_> {
 }
 
 fn refused_commit(name: &str, error: &DbError) -> Failure {
-    Failure::new(
-        Exit::ScriptFailed,
-        format!("{name} refused the commit: {}; nothing was changed", error.message()),
-    )
-    .server(error)
+    let message = format!("{name} refused the commit: {}; nothing was changed", error.message());
+    Failure { server: Some(server_error(error)), ..Failure::new(Exit::ScriptFailed, message) }
 }
