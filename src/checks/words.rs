@@ -121,7 +121,7 @@ pub(super) fn property(
     let mend = mend::mend(object, property, wanted, found, expected);
     // Whoever made a role may join it, and what that one has granted goes with it.
     let (mend, hint) = match about(property).0 {
-        "may join " => {
+        "may join " if !live.is_role_of_ours(&object.1) => {
             let of = &object.1;
             let too_much = |mend| {
                 format!("if that is too much: have a superuser grant what {of} granted of it, then {mend}")

@@ -255,7 +255,9 @@ select e.kind, e.name,
           from pg_catalog.pg_proc as p
          where p.oid = any (current_setting('authmig.routines')::oid[])) as e (kind, name, owner, acl, own),
        aclexplode(case when e.acl @> e.own then e.acl else e.acl || e.own end) as a
- where case a.grantee when e.owner then not e.acl @> e.own
+ where case a.grantee when e.owner then not e.acl @> e.own and not exists (
+                -- It may have a right with more than that.
+                select from aclexplode(e.acl) as o where o.grantee = e.owner and o.privilege_type = a.privilege_type)
             -- Somebody may wait for a migration; no role of requests needs to.
             else not (split_part(e.name, '.', 1) = 'authmig' and a.privilege_type in ('USAGE', 'SELECT') and not a.is_grantable)
                 or a.grantee = 0
@@ -339,11 +341,14 @@ with role (anon, authenticated, service, authenticator, owner) as (
     select current_setting('authmig.anon_role'), current_setting('authmig.authenticated_role'),
            current_setting('authmig.service_role'), current_setting('authmig.authenticator_role'),
            current_setting('authmig.owner_role')
-), membership (member, role_name, joins, inherits, administers, grantors) as (
+), membership (member, role_name, joins, inherits, administers, was_given, grantors) as (
     -- Since 16 there is a row for each grantor, and to revoke one takes its name.
     select a.member, g.rolname, bool_or(o.inherits or o.sets),
            string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor) filter (where o.inherits),
            bool_or(a.admin_option),
+           -- Not by the server itself, which gives it to whoever creates a role; only a superuser can take that.
+           bool_or(a.admin_option and (o.inherits or o.sets or a.grantor <> 10::oid or not m.rolcreaterole
+                or current_setting('is_superuser') = 'on')),
            string_agg(quote_ident(pg_get_userbyid(a.grantor)), ', ' order by a.grantor)
       from pg_catalog.pg_auth_members as a
       join pg_catalog.pg_roles as g on g.oid = a.roleid
@@ -399,4 +404,4 @@ select 'role', quote_ident(m.rolname),
     or m.rolcanlogin and not m.rolsuper and pg_has_role(g.oid, to_regrole(quote_ident(role.owner)), 'member')
        and not pg_has_role(g.oid, 10::oid, 'member')
        and m.oid <> (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'authmig')
-       and (a.joins or a.administers);
+       and (a.joins or a.was_given);

@@ -183,19 +183,22 @@ begin
                 format('%I is to have the rights of %s, and inherits none', me, names),
                 format('alter role %I inherit;', me)));
         end if;
+        -- The members of the owner read the secret in every database that it owns.
+        elsewhere := null;
+        if parameter = 'owner_role' and granted is not null and not pg_has_role(granted, 'member') then
+            select string_agg(distinct quote_ident(d.datname), ', ') into elsewhere
+              from pg_shdepend as s
+              join pg_database as d on d.oid = s.dbid
+             where s.refclassid = 'pg_authid'::regclass and s.refobjid = granted and d.datname <> current_database();
+        end if;
         -- 16 changed who may grant a role: only who has it with ADMIN OPTION, as its creator does.
-        continue when case
+        continue when elsewhere is null and case
             when granted is null then creates_roles
             else pg_has_role(granted, 'member with admin option')
                 or case when modern then pg_has_role(granted, 'usage with admin option') else creates_roles end
         end;
         if parameter = 'owner_role' then
             if not coalesce(pg_has_role(granted, needed) and (pg_has_role(granted, 'usage') or not modern), false) then
-                -- Its members read the secret in every database that it owns.
-                select string_agg(distinct quote_ident(d.datname), ', ') into elsewhere
-                  from pg_shdepend as s
-                  join pg_database as d on d.oid = s.dbid
-                 where s.refclassid = 'pg_authid'::regclass and s.refobjid = granted and d.datname <> current_database();
                 found := found || jsonb_build_array(jsonb_build_array(4,
                     format('%I must be a member of %s, and may not make itself one', me, names),
                     case when elsewhere is not null

@@ -955,3 +955,20 @@ fn what_requests_may_call_in_a_schema_that_is_shared_is_told() {
     let said = "notice: function auth.wipe(): is not authmig's: look whether requests may call it: they may use the schema\n";
     assert!(run.stderr.contains(said), "{}", run.stderr);
 }
+
+/// Until 16 whoever has CREATEROLE could make himself a member, and read the secret there.
+#[test]
+fn nobody_joins_an_owner_role_that_another_database_uses() {
+    let (theirs, own) = (TestDb::new(), own_roles());
+    theirs.authmig(&with_options(&["migrate"], &own)).exits(0);
+    let (mine, migrator) = of_a_migrator();
+    let run = mine.authmig(&with_options(&["migrate"], &own)).exits(1);
+    let owner = own.iter().find_map(|option| option.strip_prefix("--owner-role=")).unwrap();
+    let said = format!(
+        "  - {migrator} must be a member of {owner}, and may not make itself one\n      \
+         name another role with --owner-role (for another tenant, all five roles): this one is in use, database {}\n",
+        theirs.name
+    );
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    theirs.authmig(&["verify"]).exits(0);
+}
