@@ -218,8 +218,9 @@ impl Database {
         debug!(bytes = message.text().len(), "message to the server");
         let client = &mut self.client;
         let answer = self.interrupt.running(self.cancel.clone(), || client.simple_query(message.text()));
-        let answer = answer.map_err(|error| makers(self.failure(&error, message)))?;
-        rows(answer).ok_or_else(|| not_utf8(&self.name))
+        let changed = self.interrupt.changed();
+        let answer = answer.map_err(|error| makers(self.failure(&error, message), changed))?;
+        rows(answer).ok_or_else(|| not_utf8(&self.name, changed))
     }
 
     /// Asks this in a transaction that only reads.

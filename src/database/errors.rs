@@ -6,6 +6,7 @@ use std::time::Duration;
 use postgres::error::DbError;
 
 use crate::failure::{Failure, Found, ServerError};
+use crate::interrupt::Changed;
 use crate::message::Rows;
 use crate::report::Exit;
 
@@ -141,7 +142,7 @@ pub(super) fn obstacles(failure: Failure, name: &str) -> Failure {
 }
 
 /// What `makers.sql` has found, in words, each with the statement that takes it away.
-pub(super) fn makers(failure: Failure) -> Failure {
+pub(super) fn makers(failure: Failure, changed: Changed) -> Failure {
     if failure.sqlstate() != Some("AMC01") {
         return failure;
     }
@@ -160,12 +161,12 @@ pub(super) fn makers(failure: Failure) -> Failure {
         }
         _ => line.to_owned().into(),
     };
-    let message = "what runs here could be somebody's and not the server's; nothing was changed";
+    let message = format!("what runs here could be somebody's and not the server's; {}", changed.words());
     Failure { findings: found.lines().map(in_words).collect(), ..Failure::new(Exit::Drift, message) }
 }
 
-pub(super) fn not_utf8(name: &str) -> Failure {
-    Failure::new(Exit::Failure, format!("{name} answered what is not UTF-8; nothing was changed"))
+pub(super) fn not_utf8(name: &str, changed: Changed) -> Failure {
+    Failure::new(Exit::Failure, format!("{name} answered what is not UTF-8; {}", changed.words()))
 }
 
 pub(super) fn lost_ledger() -> Failure {

@@ -99,7 +99,7 @@ impl Database {
             Ok(error) => self.failure(&error, &Message::default()),
             Err(error) => Failure::new(Exit::Failure, format!("the ledger cannot be read: {error}")),
         })?;
-        String::from_utf8(text).map_err(|_| not_utf8(&self.name))
+        String::from_utf8(text).map_err(|_| not_utf8(&self.name, self.interrupt.changed()))
     }
 
     /// Where nothing is applied, refuses a server that is too old, and an installation whose

@@ -1,7 +1,9 @@
 //! Code that was not installed: it does not run as whoever looks, or goes on.
 
 use super::Installed;
-use crate::support::{JWT_SECRET, TestDb, major, of_a_migrator, own_roles, role, versions, with_options};
+use crate::support::{
+    Files, JWT_SECRET, TestDb, major, of_a_migrator, own_roles, role, versions, with_options,
+};
 
 #[test]
 fn code_that_was_not_installed_is_not_run() {
@@ -245,6 +247,21 @@ fn nothing_is_installed_where_others_make_what_is_in_pg_catalog() {
         "revoke create on schema pg_catalog from {other}; drop function pg_catalog.format(text, name, name)"
     ));
     db.authmig(&with_options(&["migrate"], &own)).exits(0);
+}
+
+#[test]
+fn who_may_make_what_is_in_pg_catalog_since_the_commit_does_not_undo_it() {
+    let db = TestDb::new();
+    let other = role(&db, "");
+    let opens = format!("grant create on schema pg_catalog to {other};");
+    let run = db.authmig_with(&Files::tables(1..=1).and("02-opens", &opens, "", ""), &["install"]).exits(4);
+    let said = format!(
+        "error: what runs here could be somebody's and not the server's; what was committed stays\n\
+         \x20 - {other} may create in pg_catalog\n\
+         \x20     revoke create on schema pg_catalog from {other};\n"
+    );
+    assert!(run.stderr.ends_with(&said), "{}", run.stderr);
+    assert_eq!(db.history(), [1, 2]);
 }
 
 #[test]
