@@ -33,41 +33,55 @@ begin
                 given.grantee, given.missing, given.signature, given.grantee);
     end loop;
 
+    -- Only what is there: who may not take back what is there may not do so either when it is gone.
     for given in
-        select g.what, g.grantee
+        select format('%s on %s %s', g.privilege, g.kind, g.name) as what, g.grantee
           from (values
-            ('execute on function auth_private.postgrest_config()', authenticator),
-            ('usage on schema auth_private', authenticator),
-            ('execute on function auth.purge_expired(int)', service),
-            ('execute on function auth.revoke_subject(text)', service),
-            ('execute on function auth.issue_tokens(text, text)', service),
-            ('execute on function auth.logout()', anon),
-            ('execute on function auth.logout()', authenticated),
-            ('execute on function auth.refresh_tokens()', anon),
-            ('execute on function auth.refresh_tokens()', authenticated),
-            ('usage on schema auth', anon),
-            ('usage on schema auth', authenticated),
-            ('usage on schema auth', service)
-          ) as g (what, grantee)
-         where g.what <> 'usage on schema auth'
-            or exists (select from authmig.created where kind = 'schema' and name = 'auth')
-            or exists (select from authmig.created
-                where kind = 'grant' and name = format('usage on schema auth to %I', g.grantee))
+            ('execute', 'function', 'auth_private.postgrest_config()', authenticator),
+            ('usage', 'schema', 'auth_private', authenticator),
+            ('execute', 'function', 'auth.purge_expired(integer)', service),
+            ('execute', 'function', 'auth.revoke_subject(text)', service),
+            ('execute', 'function', 'auth.issue_tokens(text, text)', service),
+            ('execute', 'function', 'auth.logout()', anon),
+            ('execute', 'function', 'auth.logout()', authenticated),
+            ('execute', 'function', 'auth.refresh_tokens()', anon),
+            ('execute', 'function', 'auth.refresh_tokens()', authenticated),
+            ('usage', 'schema', 'auth', anon),
+            ('usage', 'schema', 'auth', authenticated),
+            ('usage', 'schema', 'auth', service)
+          ) as g (privilege, kind, name, grantee)
+         where exists (
+                select from (
+                    select 'schema', n.nspname::text, n.nspacl
+                      from pg_namespace as n
+                     where n.nspname in ('auth', 'auth_private')
+                     union all
+                    select 'function', format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), p.proacl
+                      from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+                     where n.nspname in ('auth', 'auth_private')
+                  ) as o (kind, name, acl), aclexplode(o.acl) as acl
+                 where o.kind = g.kind and o.name = g.name and acl.grantee = to_regrole(quote_ident(g.grantee))
+                   and acl.privilege_type = upper(g.privilege))
+           and (g.kind <> 'schema' or g.name <> 'auth'
+                or exists (select from authmig.created where kind = 'schema' and name = 'auth')
+                or exists (select from authmig.created
+                    where kind = 'grant' and name = format('usage on schema auth to %I', g.grantee)))
     loop
         begin
             execute format('revoke %s from %I', given.what, given.grantee);
         exception
-            when undefined_function or undefined_object or invalid_schema_name then
-                null; -- Somebody has dropped it already, and the grant with it.
             when insufficient_privilege then
                 left_over := left_over || format('revoke %s from %I;', given.what, given.grantee);
         end;
     end loop;
 
-    -- What the up script could have granted, as far as it is recorded and still there: who may not take
-    -- back what is there may not do so either when it is gone.
+    -- What the up script could have granted, as far as it is recorded and still there. Of what somebody
+    -- else has granted by now, REVOKE only warns.
     for given in
-        select g.what, g.again
+        select g.what, g.again, exists (
+                select from aclexplode(g.acl) as acl
+                 where acl.grantee = to_regrole(quote_ident(service)) and acl.privilege_type = upper(g.privilege collate "C")
+                   and not pg_has_role(acl.grantor, 'usage')) as is_of_others
           from (
             select 'usage on schema ' || quote_ident(api) as what, '' as again, 'usage' as privilege, n.nspacl as acl
               from pg_namespace as n
@@ -97,6 +111,9 @@ begin
              where acl.grantee = to_regrole(quote_ident(service)) and acl.privilege_type = upper(g.privilege collate "C"))
     loop
         begin
+            if given.is_of_others then
+                raise insufficient_privilege;
+            end if;
             execute format('revoke %s from %I;', given.what, service) || given.again;
         exception
             when insufficient_privilege then

@@ -6,7 +6,7 @@ use snapbox::{assert_data_eq, str};
 
 use crate::support::tools::{on_a_terminal, psql};
 use crate::support::{
-    Files, TestDb, finish, first_line, major, of_a_migrator, own_roles, versions, with_options,
+    Files, TestDb, finish, first_line, major, of_a_migrator, own_roles, role, versions, with_options,
 };
 
 #[test]
@@ -926,4 +926,31 @@ fn what_others_drop_meanwhile_is_not_told_as_dropped() {
     let run = crate::support::finish(run).exits(0);
     assert!(run.stdout.contains("auth.refresh_token"), "{}", run.stdout);
     assert!(!run.stdout.contains("public."), "{}", run.stdout);
+}
+
+/// Of what somebody else has granted by now, the server only warns, where one may do anything at all there.
+#[test]
+fn what_somebody_else_granted_by_now_stops_it_and_the_hint_helps() {
+    let (db, migrator) = of_a_migrator();
+    let own = own_roles();
+    let service = own.iter().find_map(|option| option.strip_prefix("--service-role=")).unwrap();
+    let other = role(&db, "");
+    db.authmig(&with_options(&["migrate", "--to", "04"], &own)).exits(0);
+    db.sql(&format!("set role {migrator}; create table api.t (i int)"));
+    db.authmig(&["migrate"]).exits(0);
+    db.sql(&format!(
+        "alter table api.t owner to {other}; grant select on api.t to {migrator}; \
+         alter schema api owner to {other}; grant usage on schema api to {migrator}; \
+         alter function auth.logout() owner to {other}"
+    ));
+    let all = ["rollback", "--all", "--purge", "--yes", "--discard-data"];
+    let run = db.authmig(&all).exits(8);
+    assert!(run.stderr.contains("may not take back all that was granted"), "{}", run.stderr);
+    let hint = run.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    db.sql(hint.strip_prefix("as who has granted it, or as a superuser: ").unwrap());
+    db.sql(&format!("alter function auth.logout() owner to {migrator}"));
+    db.authmig(&all).exits(0);
+    let left = "select count(*) from pg_class as c, aclexplode(c.relacl) as a \
+                 where c.oid = 'api.t'::regclass and a.grantee = ";
+    assert_eq!(db.ask(&format!("{left} '{service}'::regrole")), "0");
 }
