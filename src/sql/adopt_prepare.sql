@@ -189,7 +189,10 @@ begin
             detail = obstacles;
     end if;
 
-    if to_regclass('infra.schema_migrations') is not null then
+    -- Not to_regclass: it wants USAGE of the schema, which can be anybody's.
+    if exists (select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                where n.nspname = 'infra' and c.relname = 'schema_migrations')
+    then
         ledger := 'infra.schema_migrations';
     end if;
     select jsonb_build_object(
