@@ -141,7 +141,11 @@ fn names(parameters: &Values) -> String {
     settings.collect()
 }
 
-const OPEN: &str = include_str!("export/open.sql");
+const OPEN: &str = concat!(
+    include_str!("export/open.sql"),
+    include_str!("sql/ledger_is_ours.sql"),
+    include_str!("export/turn.sql")
+);
 const CLOSE: &str = include_str!("export/close.sql");
 const NOTIFY: &str = include_str!("sql/notify.sql");
 

@@ -269,7 +269,7 @@ pub(crate) const fn without_comments<const LENGTH: usize>(text: &str) -> ([u8; L
 }
 
 /// Opens the transaction of a run that will change something, with the lock taken.
-pub const LOCK: &str = bare!(include_str!("sql/lock.sql"));
+pub const LOCK: &str = bare!(concat!(include_str!("sql/lock.sql"), include_str!("sql/ledger_is_ours.sql")));
 
 /// Fails where the server's own functions may be somebody's: that is the first thing to know.
 pub const MAKERS: &str = bare!(include_str!("sql/makers.sql"));

@@ -86,9 +86,10 @@ pub(super) fn odd_ledger(failure: Failure) -> Failure {
     .hint("look at what stands there; what is lost comes from a backup of the schema authmig")
 }
 
-/// The errors of `lock.sql` and `planned.sql` in words.
+/// The errors of `lock.sql`, `ledger_is_ours.sql` and `planned.sql` in words.
 pub(super) fn words(failure: Failure) -> Failure {
     let said = failure.server.as_ref().map_or_else(String::new, |server| server.message.clone());
+    let detail = failure.server.as_ref().and_then(|server| server.detail.clone()).unwrap_or_default();
     match failure.sqlstate() {
         Some("AMV01") => too_old(&said),
         Some("AMR01") => Failure::new(
@@ -103,25 +104,19 @@ pub(super) fn words(failure: Failure) -> Failure {
         .hint("run it on the primary; the change reaches the replica by itself"),
         Some("AMO01") => Failure::new(
             Exit::Failure,
-            format!("the schema authmig belongs to {said}, who could run code as whoever writes there; nothing was changed"),
+            format!("the schema authmig belongs to {detail}, who could run code as whoever writes there; nothing was changed"),
         )
-        .hint(format!("run authmig as {said}, or look at what is in it and change its owner")),
-        Some("AMO04") => {
-            let superuser = failure.server.as_ref().and_then(|server| server.detail.as_deref());
-            Failure::new(
-                Exit::Failure,
-                format!(
-                    "{} is a superuser, and acts as {said}, whose code could be a superuser again; nothing was changed",
-                    superuser.unwrap_or_default()
-                ),
-            )
-            .hint(format!("log in as {said}, or look where the setting `role` comes from"))
-        }
+        .hint(format!("run authmig as {detail}, or look at what is in it and change its owner")),
+        Some("AMO04") => Failure::new(
+            Exit::Failure,
+            format!("{detail} is a superuser, and acts as {said}, whose code could be a superuser again; nothing was changed"),
+        )
+        .hint(format!("log in as {said}, or look where the setting `role` comes from")),
         Some("AMO03") => Failure::new(
             Exit::Drift,
-            format!("there is a {said}, which would run with what authmig writes; nothing was changed"),
+            format!("there is a {detail}, which would run with what authmig writes; nothing was changed"),
         )
-        .hint(format!("look at what it does, then: drop {said};")),
+        .hint(format!("look at what it does, then: drop {detail};")),
         Some("AMO02") => no_history(),
         _ if is_odd_ledger(&failure) => odd_ledger(failure),
         _ => failure,

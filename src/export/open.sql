@@ -1,5 +1,4 @@
--- One run at a time, in one transaction, in order. What was chosen when the ledger was
--- made comes from there. The search path is given back at the end.
+-- One run at a time, in one transaction. The search path is given back at the end.
 do $$
 begin
     -- First: whoever sets the path of the database could have put anything there.
@@ -7,7 +6,6 @@ begin
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     declare
         step constant int := nullif(current_setting('authmig.step', true), '');
-        stranger text;
     begin
         if step is null then
             raise exception 'this script must run in one transaction'
@@ -39,42 +37,6 @@ begin
         end if;
         if to_regnamespace('authmig') is null then
             raise exception '00-authmig_ledger was not applied';
-        end if;
-        -- The owner of a table can have a trigger run as whoever writes to it.
-        select pg_get_userbyid(o.owner) into stranger
-          from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
-                union all
-                select c.relowner from pg_class as c where c.relnamespace = to_regnamespace('authmig')::oid) as o (owner)
-         where pg_get_userbyid(o.owner) <> current_user and not pg_has_role(o.owner, 10::oid, 'member')
-         limit 1;
-        if stranger is not null then
-            raise exception 'the schema authmig belongs to %, and not to %', quote_ident(stranger), quote_ident(current_user);
-        end if;
-        -- So can who was granted TRIGGER.
-        select o.what || ' on ' || c.oid::regclass into stranger
-          from pg_class as c
-         cross join lateral (
-                select format('trigger %I', t.tgname) from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
-                union all
-                select format('rule %I', w.rulename) from pg_rewrite as w where w.ev_class = c.oid
-                union all
-                select format('policy %I', p.polname) from pg_policy as p where p.polrelid = c.oid
-               ) as o (what)
-         where c.relnamespace = to_regnamespace('authmig')::oid
-         order by 1
-         limit 1;
-        if stranger is not null then
-            raise exception 'there is a %, which would run with what is written here', stranger
-                using hint = format('Look at what it does, then: drop %s;', stranger);
-        end if;
-        perform set_config('authmig.' || name, value, true) from authmig.parameter;
-        if (select coalesce(max(version), 0) from authmig.schema_history)
-            <> (case current_setting('authmig.action')
-                 when 'migrate' then current_setting('authmig.before')::int else step end)
-        then
-            raise exception '% is out of turn: applied is %', current_setting('authmig.script'),
-                (select coalesce(string_agg(to_char(version, 'FM00') || '-' || name, ', ' order by version), 'none')
-                   from authmig.schema_history);
         end if;
     end;
 end $$;

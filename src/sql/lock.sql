@@ -5,8 +5,7 @@
 --   AML01  another run holds the lock. It is tried, not waited for: a statement that
 --          waits inside a transaction can deadlock with `create index concurrently`
 --   AMO04  a superuser has logged in, and acts as somebody else, whose code could be a superuser again
---   AMO01  the ledger is somebody else's, who could have put a trigger on it
---   AMO03  somebody has put one on it, or a rule or a policy
+-- or as ledger_is_ours.sql, which comes behind it
 begin isolation level read committed read write;
 set local search_path = pg_catalog, pg_temp;
 set local client_min_messages = notice;
@@ -26,8 +25,6 @@ set local datestyle = ISO;
 -- The one name of it that PostgreSQL knows without reading a file.
 set local timezone = 'GMT';
 do $$
-declare
-    stranger text;
 begin
     -- A run that was killed, or whose network is gone, must not hold the lock until its
     -- statement ends. Not every system can look whether the client is still there.
@@ -68,33 +65,5 @@ begin
     -- "auth" and "mig" in ASCII.
     if not pg_try_advisory_xact_lock(1635087464, 7170407) then
         raise exception using errcode = 'AML01', message = 'another run of authmig holds the lock';
-    end if;
-    if to_regnamespace('authmig') is null then
-        return;
-    end if;
-    -- As in stranger.sql.
-    select pg_get_userbyid(o.owner) into stranger
-      from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
-             union all
-            select c.relowner from pg_class as c where c.relnamespace = to_regnamespace('authmig')::oid) as o (owner)
-     where pg_get_userbyid(o.owner) <> current_user and not pg_has_role(o.owner, 10::oid, 'member'::text)
-     limit 1;
-    if stranger is not null then
-        raise exception using errcode = 'AMO01', message = quote_ident(stranger);
-    end if;
-    select o.what || ' on ' || c.oid::regclass into stranger
-      from pg_class as c
-     cross join lateral (
-            select format('trigger %I', t.tgname) from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
-             union all
-            select format('rule %I', w.rulename) from pg_rewrite as w where w.ev_class = c.oid
-             union all
-            select format('policy %I', p.polname) from pg_policy as p where p.polrelid = c.oid
-           ) as o (what)
-     where c.relnamespace = 'authmig'::regnamespace::oid
-     order by 1
-     limit 1;
-    if stranger is not null then
-        raise exception using errcode = 'AMO03', message = stranger;
     end if;
 end $$;
