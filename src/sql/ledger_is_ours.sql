@@ -6,6 +6,10 @@ do $$
 declare
     stranger text;
 begin
+    -- A new database is asked nothing that has to be planned.
+    if to_regnamespace('authmig') is null then
+        return;
+    end if;
     -- As in stranger.sql.
     select quote_ident(pg_get_userbyid(o.owner)) into stranger
       from (select n.nspowner from pg_namespace as n where n.nspname = 'authmig'
