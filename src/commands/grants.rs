@@ -12,8 +12,9 @@ use crate::report::{Exit, GrantsReport, ObjectRights, VERSION};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>) -> Result<GrantsReport, Failure> {
-    let (mut database, history, _) = context.open(&Message::default())?;
-    database.check_without_history(&history)?;
+    let nothing = Message::default();
+    let (mut database, mut history, mut answers) = context.open(&nothing)?;
+    database.check_without_history(&mut history, &mut answers, &nothing)?;
     let parameters = context.parameters(&history)?;
     // What stands in these schemas otherwise is not authmig's.
     let answers = if history.has(AUTH_SCHEMA) {

@@ -42,7 +42,7 @@ pub fn run(context: &Context<'_>, args: &InstallArgs) -> Result<InstallReport, F
     let (mut database, migrated) = migrate::migrate(context, &migrating, secret)?;
     let verified = database
         .history_and(&checks::questions_of_fact())
-        .and_then(|(history, answers)| verify::verify(context, &verifying, &mut database, &history, answers))
+        .and_then(|(history, answers)| verify::verify(context, &verifying, &mut database, history, answers))
         .map_err(|failure| with_applied(failure, &migrated))?;
     Ok(InstallReport {
         database: database.name().to_owned(),

@@ -68,11 +68,12 @@ fn apply(
                 (history, answers) = (now, Some(found));
                 continue;
             };
-            if plan.steps.is_empty() {
-                checks::refuse_foreign_code(context.catalog, &history, &mut answers)?;
+            let sound = if plan.steps.is_empty() {
+                checks::refuse_foreign_code(context.catalog, &history, &mut answers)
             } else {
-                checks::refuse_drift(context.catalog, &history, &mut answers)?;
-            }
+                checks::refuse_drift(context.catalog, &history, &mut answers)
+            };
+            sound.map_err(|failure| database.unless_changed(&history, failure))?;
         }
         history = if plan.steps.is_empty() {
             report.total = history.applied.len();

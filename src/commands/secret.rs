@@ -34,8 +34,9 @@ pub fn run(context: &Context<'_>, args: &SecretArgs) -> Result<Option<SecretRepo
 /// Connects to what is installed, and looks what there is.
 fn open_installed(context: &Context<'_>) -> Result<(Database, History, SecretReport), Failure> {
     // Nothing else says whose the schema auth_private is.
-    let (mut database, history, mut answers) = context.open(&checks::questions_of_fact())?;
-    database.check_without_history(&history)?;
+    let questions = checks::questions_of_fact();
+    let (mut database, mut history, mut answers) = context.open(&questions)?;
+    database.check_without_history(&mut history, &mut answers, &questions)?;
     if !history.has(AUTH_SCHEMA) {
         return Err(not_installed());
     }
@@ -43,7 +44,8 @@ fn open_installed(context: &Context<'_>) -> Result<(Database, History, SecretRep
     context.parameters(&history)?;
     // What is there can only be compared if this binary knows all of it.
     context.up(&database, &history, None)?;
-    checks::refuse_foreign_code(context.catalog, &history, &mut answers)?;
+    checks::refuse_foreign_code(context.catalog, &history, &mut answers)
+        .map_err(|failure| database.unless_changed(&history, failure))?;
     let report = SecretReport {
         database: database.name().to_owned(),
         authmig: VERSION,

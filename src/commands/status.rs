@@ -28,8 +28,9 @@ pub fn run(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Fai
 }
 
 fn look(context: &Context<'_>, args: &StatusArgs) -> Result<StatusReport, Failure> {
-    let (mut database, history, _) = context.try_open(&Message::default())?;
-    let adoptable = database.check_without_history(&history)?;
+    let nothing = Message::default();
+    let (mut database, mut history, mut answers) = context.try_open(&nothing)?;
+    let adoptable = database.check_without_history(&mut history, &mut answers, &nothing)?;
     // Another name than that of the database is a mistake here, too.
     context.parameters(&history)?;
     let entries = plan::entries(context.catalog, &history);

@@ -36,7 +36,16 @@ impl Database {
         }
         let mut message = Message::new(&include_str!("../sql/read.sql").replace("{more}", &more));
         message.push_message(questions);
-        match self.send(&message) {
+        let mut tries = 0..3;
+        let answer = loop {
+            match self.send(&message) {
+                // The server's functions do not see what another run has just dropped, though the
+                // catalog still shows it.
+                Err(failure) if failure.sqlstate() == Some("XX000") && tries.next().is_some() => {}
+                answer => break answer,
+            }
+        };
+        match answer {
             Ok(mut answer) => {
                 check_version(answer.first())?;
                 // Version, owner, and strangers if they were asked for.
@@ -105,20 +114,41 @@ impl Database {
     /// Where nothing is applied, refuses a server that is too old, and an installation whose
     /// history or ledger is lost. Who finds a history has this checked on the way. Whether the
     /// published SQL is installed instead.
-    pub fn check_without_history(&mut self, history: &History) -> Result<bool, Failure> {
-        if !history.applied.is_empty() || history.stranger.is_some() {
-            return Ok(false);
+    ///
+    /// If another run has ended between two looks, what is there now takes the place of history
+    /// and `answers`, which are those to `questions`.
+    pub fn check_without_history(
+        &mut self,
+        history: &mut History,
+        answers: &mut Sections,
+        questions: &Message,
+    ) -> Result<bool, Failure> {
+        while history.applied.is_empty() && history.stranger.is_none() {
+            let there = self.there()?;
+            let lost = if there.ledger && !history.ledger {
+                no_history()
+            } else if there.installed && !(there.ledger && self.was_reverted()?) {
+                lost_ledger()
+            } else {
+                // What a rollback had to leave is no installation.
+                return Ok(there.published);
+            };
+            let (fresh, again) = self.history_and(questions)?;
+            if fresh == *history {
+                return Err(lost);
+            }
+            (*history, *answers) = (fresh, again);
         }
-        let there = self.there()?;
-        if there.ledger && !history.ledger {
-            // Another run may have made it since.
-            return Err(if self.history()?.ledger { changed() } else { no_history() });
+        Ok(false)
+    }
+
+    /// What speaks against going on, unless the history is another one by now: then it was found
+    /// in the middle of another run.
+    pub fn unless_changed(&mut self, history: &History, failure: Failure) -> Failure {
+        match self.history() {
+            Ok(fresh) if fresh != *history => changed(),
+            _ => failure,
         }
-        // What a rollback had to leave is no installation.
-        if there.installed && !(there.ledger && self.was_reverted()?) {
-            return Err(lost_ledger());
-        }
-        Ok(there.published)
     }
 
     /// What there is where no history was found, on a server that is not too old.

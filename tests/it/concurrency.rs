@@ -2,7 +2,7 @@
 
 use crate::support::proxy::Proxy;
 use crate::support::server::Server;
-use crate::support::{TestDb, all_applied, finish, first_line, unique, versions};
+use crate::support::{Run, TestDb, all_applied, finish, first_line, unique, versions};
 
 #[test]
 fn of_twenty_starts_on_an_empty_database_one_applies_and_all_succeed() {
@@ -67,19 +67,22 @@ fn a_second_run_says_who_holds_the_lock_waits_and_finds_nothing_to_do() {
     assert_eq!(db.ask("select count(*) from authmig.journal"), "1");
 }
 
+/// Runs authmig with these arguments, and lets the other run end before its third turn: behind startup
+/// and history, and in front of the lock with the work. Also, how many turns it took.
+#[track_caller]
+fn late(db: &TestDb, arguments: &[&str], other: &[&str]) -> (Run, usize) {
+    let proxy = Proxy::to(db.port());
+    let mut other = db.command(other);
+    let (sender, done) = std::sync::mpsc::channel();
+    proxy.before(3, move || sender.send(finish(other.spawn().unwrap())).unwrap());
+    let url = format!("{}?sslmode=disable", db.url_at(proxy.port));
+    let run = db.authmig(&[arguments, &["--database-url", &url]].concat());
+    done.recv().unwrap().exits(0);
+    (run, proxy.counts().1)
+}
+
 #[test]
 fn a_history_that_has_changed_when_the_lock_is_taken_is_planned_for_anew() {
-    // Startup, history, and then the lock with the work behind it.
-    let late = |db: &TestDb, arguments: &[&str], other: &'static [&'static str]| {
-        let proxy = Proxy::to(db.port());
-        let mut other = db.command(other);
-        let (sender, done) = std::sync::mpsc::channel();
-        proxy.before(3, move || sender.send(finish(other.spawn().unwrap())).unwrap());
-        let url = format!("{}?sslmode=disable", db.url_at(proxy.port));
-        let run = db.authmig(&[arguments, &["--database-url", &url]].concat());
-        done.recv().unwrap().exits(0);
-        (run, proxy.counts().1)
-    };
     let db = TestDb::new();
     let migrate = &["migrate", "--to", "5"];
     let (run, turns) = late(&db, migrate, &["migrate", "--to", "2"]);
@@ -112,6 +115,41 @@ fn a_history_that_has_changed_when_the_lock_is_taken_is_planned_for_anew() {
     let (run, _) = late(&db, &rollback, &["rollback", "--to", "4", "--yes", "--discard-data"]);
     run.exits(0);
     assert_eq!(db.history(), [1, 2, 3]);
+}
+
+#[test]
+fn what_is_found_in_the_middle_of_another_run_is_looked_at_again() {
+    let away = ["rollback", "--all", "--yes", "--discard-data"];
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    db.authmig(&away).exits(0);
+    // The history of before, and what is there of after: that is no lost ledger.
+    for command in
+        [&["status"][..], &["grants"], &["verify"], &["secret", "status"], &["rollback", "--dry-run"]]
+    {
+        let (run, _) = late(&db, command, &["migrate"]);
+        assert_eq!(run.exits(0).stderr, "", "{command:?}");
+        db.authmig(&away).exits(0);
+    }
+    // And the other way round: its functions are not lost.
+    db.authmig(&["migrate"]).exits(0);
+    let found = late(&db, &["verify"], &away).0.exits(4).stdout;
+    let database = |said: &str| said.split_once('\n').unwrap().1.to_owned();
+    assert_eq!(database(&found), database(&db.authmig(&["verify"]).exits(4).stdout));
+}
+
+#[test]
+fn what_goes_while_it_is_looked_at_is_missing_and_no_error() {
+    let db = TestDb::new();
+    db.authmig(&["migrate"]).exits(0);
+    // It has seen the catalog, and waits to read the history.
+    let mut other = db.client();
+    other.batch_execute("begin; lock table authmig.schema_history").unwrap();
+    let verify = db.command(&["verify"]).spawn().unwrap();
+    db.until_blocked();
+    other.batch_execute("alter table auth.refresh_token drop constraint refresh_token_pkey; commit").unwrap();
+    let run = finish(verify).exits(4);
+    assert!(run.stdout.contains("constraint refresh_token_pkey"), "{}{}", run.stdout, run.stderr);
 }
 
 #[test]
