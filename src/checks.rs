@@ -204,10 +204,11 @@ pub fn run(
     catalog: &Catalog,
     history: &History,
     parameters: &Values,
+    adoptable: bool,
     mut answers: Sections,
     wanted: impl Fn(CheckName) -> bool,
 ) -> Result<Vec<Check>, Failure> {
-    let mut checks = vec![history::run(catalog, history, parameters)];
+    let mut checks = vec![history::run(catalog, history, parameters, adoptable)];
     let foreign = [State::Changed, State::Missing, State::Newer];
     if entries(catalog, history).iter().any(|entry| foreign.contains(&entry.state)) {
         let why = "not tried: what is applied is not this binary's, see history";

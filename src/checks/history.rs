@@ -7,10 +7,15 @@ use crate::parameters::Values;
 use crate::plan::{self, State};
 use crate::report::{Check, CheckName, Finding, Severity};
 
-/// Compares the history with the catalog, and looks for the names of the installation.
-pub fn run(catalog: &Catalog, history: &History, parameters: &Values) -> Check {
+/// Compares the history with the catalog, and looks for the names of the installation. Where
+/// nothing is applied, the published SQL can be there, which is `adoptable`.
+pub fn run(catalog: &Catalog, history: &History, parameters: &Values, adoptable: bool) -> Check {
     if history.applied.is_empty() {
-        let hint = "`authmig migrate` installs it";
+        let hint = if adoptable {
+            "the published SQL is installed here: `authmig migrate --adopt` upgrades it in place"
+        } else {
+            "`authmig migrate` installs it"
+        };
         let finding = Finding::new(Severity::Error, CheckName::History.word(), "nothing is applied");
         return super::check(CheckName::History, vec![Finding { hint: Some(hint.to_owned()), ..finding }]);
     }

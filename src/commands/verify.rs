@@ -26,8 +26,8 @@ pub(super) fn verify(
 ) -> Result<VerifyReport, Failure> {
     let questions = checks::questions_of_fact();
     loop {
-        database.check_without_history(&mut history, &mut answers, &questions)?;
-        let result = look(context, args, database, &history, answers);
+        let adoptable = database.check_without_history(&mut history, &mut answers, &questions)?;
+        let result = look(context, args, database, &history, adoptable, answers);
         if result.as_ref().is_ok_and(|report| report.exit == Exit::Success) {
             return result;
         }
@@ -44,13 +44,16 @@ fn look(
     args: &VerifyArgs,
     database: &mut Database,
     history: &History,
+    adoptable: bool,
     answers: Sections,
 ) -> Result<VerifyReport, Failure> {
     history.refuse_stranger("verify")?;
     let is_newer = plan::entries(context.catalog, history).iter().any(|entry| entry.state == State::Newer);
     let parameters = context.parameters(history)?;
     let mut checks =
-        checks::run(database, context.catalog, history, &parameters, answers, |name| args.takes(name))?;
+        checks::run(database, context.catalog, history, &parameters, adoptable, answers, |name| {
+            args.takes(name)
+        })?;
     checks.retain(|check| args.takes(check.name));
     for check in checks.iter_mut().filter(|check| {
         // Whoever names a check wants it made.

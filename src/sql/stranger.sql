@@ -1,5 +1,5 @@
 -- Whom the ledger belongs to, or something in it, that is neither who asks nor a superuser. See read.sql.
-select pg_catalog.pg_get_userbyid(o.owner)
+select pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(o.owner)::pg_catalog.text)
   from (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname operator(pg_catalog.=) 'authmig'
          union all
         select c.relowner from pg_catalog.pg_class as c

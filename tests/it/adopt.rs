@@ -111,6 +111,8 @@ fn d35_the_published_installation_is_adopted_with_its_live_sessions() {
             "the published SQL is installed here: `authmig migrate --adopt` upgrades it in place\n";
         let run = db.authmig(&["status"]).exits(0);
         assert!(run.stdout.ends_with(&(pending + adoptable)), "{}", run.stdout);
+        let verify = db.authmig(&["verify"]).exits(4).stdout;
+        assert!(verify.contains(adoptable), "{verify}");
         let refused = db.authmig(&["migrate"]).exits(1);
         assert!(refused.stderr.contains("authmig migrate --adopt"), "{}", refused.stderr);
 
