@@ -52,7 +52,6 @@ begin
             select odd.what
               from pg_class as c
               join pg_namespace as n on n.oid = c.relnamespace
-              join pg_roles as r on r.oid = c.relowner
               join pg_roles as s on s.oid = n.nspowner
              cross join lateral (values
                 -- Seen before, but for what came since: a schema of ours stays.
@@ -60,9 +59,7 @@ begin
                     format('schema auth belongs to %I', s.rolname)),
                 (c.relkind <> 'r', 'auth.refresh_token is no plain table'),
                 (exists (select from pg_inherits as i where c.oid in (i.inhrelid, i.inhparent)),
-                    'a parent or child of auth.refresh_token'),
-                (not r.rolsuper and r.rolname <> current_user and r.oid <> n.nspowner,
-                    format('auth.refresh_token belongs to %I', r.rolname))) as odd (found, what)
+                    'a parent or child of auth.refresh_token')) as odd (found, what)
              where c.oid = 'auth.refresh_token'::regclass and odd.found);
     end if;
     unknown := unknown || array(
@@ -168,6 +165,14 @@ begin
                 (c.relrowsecurity, '', 'disable'), (c.relforcerowsecurity, 'forced ', 'no force')) as r (found, what, off)
              where c.oid = to_regclass('auth.refresh_token') and r.found
           ) as u (what, mend)
+         union all
+        select 1, format('table auth.refresh_token belongs to %I, who does not have its schema', r.rolname),
+               format('alter table auth.refresh_token owner to %I;', current_user)
+          from pg_class as c
+          join pg_namespace as n on n.oid = c.relnamespace
+          join pg_roles as r on r.oid = c.relowner
+         where c.oid = to_regclass('auth.refresh_token')
+           and not r.rolsuper and r.rolname <> current_user and r.oid <> n.nspowner
          union all
         select 2, n.what || ' needs what an adoption replaces',
                coalesce(case when n.type in ('table', 'table column') then ''

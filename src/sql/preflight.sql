@@ -301,7 +301,9 @@ begin
             elsif theirs then
                 found := found || jsonb_build_array(jsonb_build_array(6,
                     format('schema %s belongs to %I, who could replace what is installed in it', there.name, there.rolname),
-                    format('alter schema %s owner to %I;', there.name, me)));
+                    format('alter schema %s owner to %I;', there.name, me)
+                    || case when there.nspname = 'auth' and refresh_token is not null and not ours
+                        then format(' alter table auth.refresh_token owner to %I;', me) else '' end));
             end if;
             for stranger in
                 select coalesce(quote_ident(g.rolname), 'public')

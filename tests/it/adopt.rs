@@ -633,3 +633,23 @@ fn what_stands_in_the_place_of_the_sessions_is_not_run() {
         assert!(!run.stderr.contains("ran as"), "{planted}\n{}", run.stderr);
     }
 }
+
+#[test]
+fn the_statements_that_are_shown_make_what_another_owns_adoptable() {
+    let owner = crate::support::role(&TestDb::new(), "");
+    let others = [
+        format!("alter schema auth owner to {owner}; alter table auth.refresh_token owner to {owner}"),
+        format!("alter table auth.refresh_token owner to {owner}"),
+    ];
+    for others in others {
+        let db = TestDb::new();
+        installed(&db, AUTH_SCHEMA);
+        db.sql(&others);
+        let run = db.authmig(&["migrate", "--adopt"]).exits(1);
+        let shown: Vec<_> = run.stderr.lines().filter(|line| line.ends_with(';')).collect();
+        assert_eq!(shown.len(), 1, "{}", run.stderr);
+        db.sql(shown[0]);
+        adopt(&db).exits(0);
+        db.authmig(&["verify"]).exits(0);
+    }
+}
